@@ -1,0 +1,33 @@
+import { defineConfig } from "vitest/config";
+
+// Three projects by what a test needs: nothing (unit), Postgres and Redis (integration), or the real processes (e2e).
+// The servers are started once per run by tests/support/global-setup.ts, on ports and in a folder of their own.
+const servers = { globalSetup: ["tests/support/global-setup.ts"] };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["{apps,packages}/**/*.test.ts"] } },
+      {
+        test: {
+          name: "integration",
+          include: ["tests/integration/**/*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          ...servers,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["tests/e2e/**/*.test.ts"],
+          testTimeout: 90_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          ...servers,
+        },
+      },
+    ],
+  },
+});
