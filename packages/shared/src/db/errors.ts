@@ -1,0 +1,35 @@
+import { DatabaseError } from "pg";
+
+/** SQLSTATE raised by refuse_idempotency_conflict (drizzle/0000_initial.sql). */
+export const IDEMPOTENCY_CONFLICT = "PR409";
+
+const sqlState = (error: unknown): string | undefined => {
+  const found = error instanceof Error && error.cause instanceof DatabaseError ? error.cause : error;
+  return found instanceof DatabaseError ? found.code : undefined;
+};
+
+export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error) === IDEMPOTENCY_CONFLICT;
+
+/** True where a row falls into no partition: time to make it (see partitions.ts). */
+export const isMissingPartition = (error: unknown): boolean =>
+  sqlState(error) === "23514" && error instanceof Error && error.message.startsWith("no partition of relation");
+
+/**
+ * True where the data of a statement is at fault, so that its neighbours would pass without it: classes 22 (data
+ * exception), 23 (constraint), 54 (program limit), and our own conflict.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+export function isDataError(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && (/^(22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
+}
+
+/**
+ * True where Postgres is away or cannot serve just now, so that the same statement may pass later: no SQLSTATE at all
+ * (a connection that broke or never was), and classes 08 (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator).
+ */
+export function isUnavailable(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|40|53|55|57|58)/.test(state);
+  return error instanceof Error && !(error instanceof TypeError) && !(error instanceof RangeError);
+}

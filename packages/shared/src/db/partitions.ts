@@ -1,0 +1,67 @@
+import type { Pool, PoolClient } from "pg";
+import { firstIdAt } from "../core/id-range.ts";
+
+const PARTITIONED_TABLES = ["events", "deliveries", "attempts"] as const;
+const DAY_MS = 86_400_000;
+/** Serialises the making and dropping of partitions in the whole fleet. */
+const PARTITION_LOCK = 7_301_002;
+
+const startOfDay = (ms: number): number => ms - (ms % DAY_MS);
+const partitionName = (table: string, dayMs: number): string =>
+  `${table}_${new Date(dayMs).toISOString().slice(0, 10).replaceAll("-", "_")}`;
+
+/**
+ * Makes the daily partitions (UTC) from `fromMs` to `toMs` that do not exist yet.
+ *
+ * A partition is made as a table of its own and then attached: ATTACH takes a lock that lets reads and writes of the
+ * parent go on, where CREATE … PARTITION OF would wait for all of them.
+ *
+ * @returns the names of the partitions made
+ */
+export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number): Promise<string[]> {
+  const wanted: { table: string; name: string; dayMs: number }[] = [];
+  for (let dayMs = startOfDay(fromMs); dayMs <= toMs; dayMs += DAY_MS) {
+    for (const table of PARTITIONED_TABLES) wanted.push({ table, name: partitionName(table, dayMs), dayMs });
+  }
+  if ((await missing(pool, wanted)).length === 0) return [];
+  const client = await pool.connect();
+  try {
+    await client.query("begin");
+    await client.query("select pg_advisory_xact_lock($1)", [PARTITION_LOCK]);
+    const lacking = await missing(client, wanted);
+    for (const { table, name, dayMs } of lacking) await makePartition(client, table, name, dayMs);
+    await client.query("commit");
+    return lacking.map(({ name }) => name);
+  } catch (error) {
+    await client.query("rollback").catch(() => undefined);
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
+/** The partitions that every process makes at start and hourly: yesterday to seven days ahead. */
+export const ensureCurrentPartitions = (pool: Pool, nowMs: number): Promise<string[]> =>
+  ensurePartitions(pool, nowMs - DAY_MS, nowMs + 7 * DAY_MS);
+
+async function missing<T extends { name: string }>(client: Pool | PoolClient, wanted: readonly T[]): Promise<T[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+     where i.inhparent = any($1::regclass[])`,
+    [PARTITIONED_TABLES],
+  );
+  const present = new Set(rows.map(({ name }) => name));
+  return wanted.filter(({ name }) => !present.has(name));
+}
+
+async function makePartition(client: PoolClient, table: string, name: string, dayMs: number): Promise<void> {
+  // Names and bounds are made here from a table's name and a day; nothing of a caller's text is in them.
+  await client.query(`create table "${name}" (like "${table}" including defaults including constraints)`);
+  if (table === "deliveries") {
+    // Rows are updated once or twice within seconds and never again: vacuum early, so that pages are reused.
+    await client.query(`alter table "${name}" set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`);
+  }
+  await client.query(
+    `alter table "${table}" attach partition "${name}" for values from ('${firstIdAt(dayMs)}') to ('${firstIdAt(dayMs + DAY_MS)}')`,
+  );
+}

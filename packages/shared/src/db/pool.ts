@@ -1,0 +1,31 @@
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import type { Logger } from "../telemetry/logger.ts";
+import * as schema from "./schema/index.ts";
+
+export type Pool = pg.Pool;
+export type Db = NodePgDatabase<typeof schema>;
+
+/**
+ * Connections to Postgres. Every wait is bounded, so that a process answers "unavailable" while Postgres is away
+ * instead of piling requests up behind it.
+ *
+ * @param size how many connections at most
+ */
+export function createPool(databaseUrl: string, app: string, size: number, log: Logger): Pool {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: size,
+    application_name: `postrider-${app}`,
+    connectionTimeoutMillis: 3_000,
+    // A network that swallows packets must not hold a statement for ever: the client's own limit is the later one.
+    statement_timeout: 15_000,
+    query_timeout: 20_000,
+    keepAlive: true,
+  });
+  // An idle connection that breaks (Postgres restarts) is replaced by the pool; without a listener it would end the process.
+  pool.on("error", (error) => log.warn({ err: error }, "an idle Postgres connection broke"));
+  return pool;
+}
+
+export const createDb = (pool: Pool): Db => drizzle(pool, { schema });

@@ -1,0 +1,7 @@
+export { apiKeys } from "./api-keys.ts";
+export { attempts } from "./attempts.ts";
+export { deliveries } from "./deliveries.ts";
+export { events } from "./events.ts";
+export { idempotencyKeys } from "./idempotency-keys.ts";
+export { subscriptionPatterns } from "./subscription-patterns.ts";
+export { subscriptions, type StoredSecret } from "./subscriptions.ts";
