@@ -89,3 +89,10 @@ export const retryJobOf = (delivery: string, cycle: number, name: string, delayM
   data: { delivery, cycle } satisfies RetryJob,
   opts: { ...retryOptions, jobId: retryJobId(delivery, cycle), delay: Math.max(0, Math.ceil(delayMs)) },
 });
+
+/** The release of what a subscription holds; made again by whoever finds something held and no job. */
+export const releaseJobOf = (subscriptionId: string) => ({
+  name: "release",
+  data: { subscription: subscriptionId } satisfies ReleaseJob,
+  opts: { jobId: subscriptionId, removeOnComplete: true, removeOnFail: true, attempts: ENOUGH_TRIES, backoff: { type: "fixed", delay: 1_000 } },
+});

@@ -1,0 +1,48 @@
+import express, { type Request, type RequestHandler } from "express";
+import type { z } from "zod";
+import { parseExactly } from "@postrider/shared/core/exact-json.ts";
+import { fromPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
+import { fieldErrors, invalid, Problem } from "../problem.ts";
+
+/** Takes the body as bytes, up to `limit`; `body()` parses it. A body of another media type is refused. */
+export function rawBody(limit: number): RequestHandler {
+  const read = express.raw({ type: "application/json", limit });
+  return (request, response, next) => {
+    const hasBody = request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
+    if (hasBody && !request.is("application/json")) {
+      throw new Problem("unsupported_media_type", "send the header Content-Type: application/json");
+    }
+    read(request, response, next);
+  };
+}
+
+/** Parses the body by a schema; an absent body counts as `{}`. */
+export function body<Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> {
+  const bytes: unknown = request.body;
+  const text = Buffer.isBuffer(bytes) ? bytes.toString("utf8") : "";
+  let json: unknown;
+  try {
+    json = text.trim() === "" ? {} : parseExactly(text);
+  } catch (error) {
+    throw new Problem("invalid_json", error instanceof Error ? error.message : "the body is not JSON");
+  }
+  return check(schema, json);
+}
+
+/** Parses the query string by a schema: a parameter given twice, or one that is unknown, is refused. */
+export const query = <Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> =>
+  check(schema, request.query);
+
+function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalid(...fieldErrors(parsed.error));
+  return parsed.data;
+}
+
+/** The id in the path, as Postgres knows it. An id that cannot be one is as unknown as one that is not there. */
+export function pathId(request: Request, prefix: IdPrefix): string {
+  const given = String(request.params["id"]);
+  const uuid = fromPublicId(prefix, given);
+  if (uuid === undefined) throw new Problem("not_found", `there is no ${given.slice(0, 100)}`);
+  return uuid;
+}

@@ -1,0 +1,28 @@
+import { createServer } from "node:http";
+import { readSettings } from "@postrider/shared/config/settings.ts";
+import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
+import { closeServer, listen } from "@postrider/shared/http/listen.ts";
+import { runProcess } from "@postrider/shared/process/run.ts";
+import { createApp } from "./app.ts";
+import { createContext } from "./context.ts";
+import { checkHealth } from "./routes/health.ts";
+
+await runProcess(async () => {
+  const settings = readSettings(process.env, ["API_KEYS"]);
+  const context = await createContext(settings);
+  const { log, registry } = context;
+  const server = createServer(createApp(context));
+  const port = await listen(server, settings.host, [settings.port]);
+  const ready = async () => (await checkHealth(context)).postgres === "ok";
+  const admin = await startAdminServer({ app: "ingest", host: settings.host, adminPort: settings.adminPort, registry, ready });
+  log.info({ port, adminPort: admin.port }, "ingest is listening");
+  return {
+    log,
+    stopDeadlineMs: settings.shutdownDeadlineMs,
+    async stop() {
+      await closeServer(server, settings.shutdownDeadlineMs / 2);
+      await closeServer(admin.server, 0);
+      await context.close();
+    },
+  };
+});

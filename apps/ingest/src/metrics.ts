@@ -1,0 +1,41 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
+
+/** @param waitingRows how many events wait for their flush just now */
+export function createIngestMetrics(registry: Registry, waitingRows: () => number) {
+  const registers = [registry];
+  new Gauge({
+    name: "postrider_accept_waiting_events",
+    help: "Events waiting for their group commit",
+    registers,
+    collect() {
+      this.set(waitingRows());
+    },
+  });
+  return {
+    accepted: new Counter({
+      name: "postrider_events_accepted_total",
+      help: "Events answered with 202, by whether they were new or the duplicate of an idempotency key",
+      labelNames: ["result"] as const,
+      registers,
+    }),
+    deliveriesMade: new Counter({
+      name: "postrider_deliveries_created_total",
+      help: "Deliveries made by accepted events",
+      registers,
+    }),
+    dispatchMissed: new Counter({
+      name: "postrider_dispatch_missed_total",
+      help: "Batches that were committed but could not be put on the dispatch lane; the watchdog does it",
+      registers,
+    }),
+    requests: new Histogram({
+      name: "postrider_http_request_duration_seconds",
+      help: "Time to answer an API request",
+      labelNames: ["method", "route", "status"] as const,
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+  };
+}

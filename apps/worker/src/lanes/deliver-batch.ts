@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { jobName } from "@postrider/shared/queue/job-name.ts";
+import { retryJobOf } from "@postrider/shared/queue/queues.ts";
+import type { Context } from "../context.ts";
+import { deliverOrSetApart, type Ending } from "../deliver.ts";
+import type { Lease } from "../lease.ts";
+import { loadBatch, loadBodies, SLICE_BYTES, type Delivery } from "../load-deliveries.ts";
+import type { BrokenSubscription, Subscription } from "../load-subscriptions.ts";
+import { isUnavailable } from "@postrider/shared/db/errors.ts";
+
+const POSTGRES_RETRY_MS = 500;
+
+/**
+ * Delivers what is still pending of a batch.
+ *
+ * @param onQueued called once when every delivery waits for its slot or is under way, so that the next job may be fetched
+ * @returns true when all of it is recorded; false when the lease ended before
+ */
+export async function deliverBatch(
+  context: Context,
+  batch: { id: string; from: string; to: string },
+  lease: Lease,
+  onQueued: () => void,
+): Promise<boolean> {
+  const deliveries = await whenAvailable(context, lease, () => loadBatch(context.pool, batch.id, batch));
+  if (deliveries === undefined) return false;
+  if (deliveries.length === 0) return true;
+  const subscriptions = await whenAvailable(context, lease, () =>
+    context.loadSubscriptions(deliveries.map(({ subscriptionId }) => subscriptionId), Date.now()), // prettier-ignore
+  );
+  if (subscriptions === undefined) return false;
+
+  const endings: Promise<boolean>[] = [];
+  const parts = slices(deliveries);
+  for (const [index, slice] of parts.entries()) {
+    const loaded = await whenAvailable(context, lease, () => withBodies(context, slice));
+    if (loaded === undefined) break;
+    const started = loaded.map(
+      (delivery) =>
+        new Promise<void>((resolve) => {
+          const subscription = subscriptions.get(delivery.subscriptionId);
+          endings.push(
+            deliverOrSetApart(context, delivery, subscription, lease, resolve)
+              .then((ending) => schedule(context, delivery, subscription, ending))
+              .finally(resolve),
+          );
+        }),
+    );
+    if (index === parts.length - 1) onQueued();
+    // Bodies of the next slice are loaded when those of this one are on the wire.
+    else await Promise.all(started);
+  }
+  const done = await Promise.all(endings);
+  return endings.length === deliveries.length && done.every(Boolean);
+}
+
+/** @returns whether the delivery is done in this lane */
+async function schedule(
+  { queues, log }: Context,
+  delivery: Delivery,
+  subscription: Subscription | BrokenSubscription | undefined,
+  ending: Ending,
+): Promise<boolean> {
+  switch (ending.kind) {
+    case "given_back":
+      return false;
+    case "settled":
+      return true;
+    case "retrying":
+    case "dead": {
+      // A dead one, too: the retry lane turns its job into a failed one, which is how the board shows dead letters.
+      const delayMs = ending.kind === "retrying" ? ending.delayMs : 0;
+      const url = subscription && "url" in subscription ? subscription.url.href : "unknown";
+      const name = jobName(delivery.eventType, url);
+      await queues.retry
+        .addBulk([retryJobOf(delivery.id, delivery.cycle, name, delayMs)])
+        .catch((error: unknown) => log.debug({ err: error }, "a retry could not be scheduled; the watchdog will"));
+      return true;
+    }
+  }
+}
+
+/** Tries again while Postgres is away: the job is kept, and no attempt is spent. Undefined when the lease ended first. */
+async function whenAvailable<T>({ log }: Context, lease: Lease, work: () => Promise<T>): Promise<T | undefined> {
+  for (let tries = 0; !lease.signal.aborted; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      if (tries === 0) log.warn({ err: error }, "a batch waits for Postgres");
+      await sleep(POSTGRES_RETRY_MS, undefined, { signal: lease.signal }).catch(() => undefined);
+    }
+  }
+  return undefined;
+}
+
+/** The first slice came with its bodies; the others are bounded in bytes. */
+function slices(deliveries: readonly Delivery[]): Delivery[][] {
+  const withBody = deliveries.filter(({ body, hasEvent }) => body !== null || !hasEvent);
+  const result = withBody.length > 0 ? [withBody] : [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const delivery of deliveries) {
+    if (delivery.body !== null || !delivery.hasEvent) continue;
+    if (bytes + delivery.bodyBytes > SLICE_BYTES) {
+      result.push([]);
+      bytes = 0;
+    }
+    result.at(-1)!.push(delivery);
+    bytes += delivery.bodyBytes;
+  }
+  return result;
+}
+
+async function withBodies({ pool }: Context, slice: readonly Delivery[]): Promise<Delivery[]> {
+  const lacking = slice.filter(({ body, hasEvent }) => body === null && hasEvent);
+  if (lacking.length === 0) return [...slice];
+  const bodies = await loadBodies(pool, lacking.map(({ eventId }) => eventId)); // prettier-ignore
+  return slice.map((delivery) => ({ ...delivery, body: delivery.body ?? bodies.get(delivery.eventId) ?? null }));
+}

@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker, type Job } from "bullmq";
+import { QUEUE_NAMES, QUEUE_PREFIX, type DispatchJob } from "@postrider/shared/queue/queues.ts";
+import type { Context } from "../context.ts";
+import type { Lease } from "../lease.ts";
+import { Slots } from "../slots.ts";
+import { deliverBatch } from "./deliver-batch.ts";
+import type { Lane } from "./lane.ts";
+
+/** How many batches may be on their way from Redis to the slots at once. */
+const LOADING = 4;
+/** A blocking read of an empty queue returns this often, in seconds, so that stopping never waits longer. */
+const DRAIN_DELAY_S = 1;
+const REDIS_RETRY_MS = 1_000;
+/** A batch older than this stops taking slots and is given back; what it has on the wire is finished. */
+const BATCH_DEADLINE_MS = 5 * 60_000;
+/** After its deadline a batch has this long to finish; then its lock is no longer renewed, and the stalled check takes it. */
+const BATCH_GRACE_MS = 90_000;
+
+interface ActiveJob {
+  token: string;
+  stop: AbortController;
+  startedAt: number;
+  renewedAt: number;
+}
+
+/**
+ * Takes batches from the dispatch queue. BullMQ's own loop counts jobs; here slots count HTTP requests, and a batch
+ * that waits for one slow answer must not keep the others waiting. So this lane fetches by hand: a job whenever few
+ * loaded deliveries wait for a slot, however many jobs are unfinished.
+ * https://docs.bullmq.io/patterns/manually-fetching-jobs
+ */
+export function startDispatchLane(context: Context): Lane {
+  const { settings, slots, log } = context;
+  const { lockDurationMs } = settings;
+  const stopping = new AbortController();
+  const loading = new Slots(LOADING);
+  const active = new Map<string, ActiveJob>();
+  const running = new Set<Promise<void>>();
+  const worker = new Worker<DispatchJob>(QUEUE_NAMES.dispatch, null, {
+    connection: context.workerRedis,
+    prefix: QUEUE_PREFIX,
+    lockDuration: lockDurationMs,
+    stalledInterval: settings.stalledIntervalMs,
+    maxStalledCount: Number.MAX_SAFE_INTEGER,
+    drainDelay: DRAIN_DELAY_S,
+    skipVersionCheck: true,
+  });
+  worker.on("error", (error) => log.debug({ err: error }, "dispatch lane"));
+  worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
+  void worker.startStalledCheckTimer();
+
+  const fetchWhenWaiting = Math.max(1, slots.size >> 1);
+  const looping = loop();
+  const renewing = setInterval(() => void renew(), lockDurationMs / 4);
+
+  async function loop(): Promise<void> {
+    for (let number = 0; !stopping.signal.aborted; number += 1) {
+      await slots.room(fetchWhenWaiting, stopping.signal);
+      if (!(await loading.acquire(stopping.signal))) return;
+      const token = `${worker.id}:${number}`;
+      const job = await fetch(token);
+      if (!job) loading.release();
+      else track(work(job, token));
+    }
+  }
+
+  async function fetch(token: string): Promise<Job<DispatchJob> | undefined> {
+    try {
+      return await worker.getNextJob(token, { block: true });
+    } catch (error) {
+      log.debug({ err: error }, "could not fetch from the dispatch lane");
+      await sleep(REDIS_RETRY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+      return undefined;
+    }
+  }
+
+  function track(work: Promise<void>): void {
+    running.add(work);
+    void work.finally(() => running.delete(work));
+  }
+
+  async function work(job: Job<DispatchJob>, token: string): Promise<void> {
+    const now = performance.now();
+    const entry: ActiveJob = { token, stop: new AbortController(), startedAt: now, renewedAt: now };
+    active.set(job.id!, entry);
+    const signal = AbortSignal.any([entry.stop.signal, stopping.signal]);
+    const lease: Lease = {
+      signal,
+      held: () => !signal.aborted && performance.now() - entry.renewedAt < lockDurationMs,
+    };
+    const deadline = setTimeout(() => entry.stop.abort(), BATCH_DEADLINE_MS);
+    let queued = false;
+    const onQueued = () => {
+      if (!queued) loading.release();
+      queued = true;
+    };
+    try {
+      const batch = { id: job.id!, from: job.data.from, to: job.data.to };
+      const finished = await deliverBatch(context, batch, lease, onQueued);
+      if (finished) await job.moveToCompleted("", token, false);
+      else await giveBack(job, token);
+    } catch (error) {
+      log.error({ err: error, batch: job.id }, "a batch failed in our own code; it will run again");
+      await giveBack(job, token);
+    } finally {
+      clearTimeout(deadline);
+      onQueued();
+      active.delete(job.id!);
+    }
+  }
+
+  /** Back to the queue, where the lock is still ours; else it is there already, or the stalled check brings it. */
+  async function giveBack(job: Job<DispatchJob>, token: string): Promise<void> {
+    try {
+      await job.moveToWait(token);
+    } catch (error) {
+      log.debug({ err: error, batch: job.id }, "a batch could not be given back; the stalled check will");
+    }
+  }
+
+  async function renew(): Promise<void> {
+    const now = performance.now();
+    for (const [id, entry] of active) {
+      if (now - entry.renewedAt > lockDurationMs) entry.stop.abort();
+      if (now - entry.startedAt > BATCH_DEADLINE_MS + BATCH_GRACE_MS) active.delete(id);
+    }
+    const ids = [...active.keys()];
+    if (ids.length === 0) return;
+    const entries = ids.map((id) => active.get(id)!);
+    try {
+      const lost = new Set(await worker.extendJobLocks(ids, entries.map(({ token }) => token), lockDurationMs)); // prettier-ignore
+      for (const [index, entry] of entries.entries()) {
+        if (!lost.has(ids[index]!)) entry.renewedAt = now;
+        else if (active.get(ids[index]!) === entry) {
+          log.warn({ batch: ids[index] }, "lost the lock of a batch: nothing more of it is started here");
+          entry.stop.abort();
+        }
+      }
+    } catch (error) {
+      log.debug({ err: error }, "locks could not be renewed");
+    }
+  }
+
+  return {
+    async stop() {
+      stopping.abort();
+      await looping;
+      while (running.size > 0) await Promise.all(running);
+      clearInterval(renewing);
+      // Nothing of ours is active any more, and a graceful close would wait for Redis for ever while it is away.
+      await worker.close(true);
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { UnrecoverableError, WaitingError, Worker, type Job } from "bullmq";
+import { QUEUE_NAMES, QUEUE_PREFIX, type RetryJob } from "@postrider/shared/queue/queues.ts";
+import type { Context } from "../context.ts";
+import { deliverOrSetApart } from "../deliver.ts";
+import type { Lease } from "../lease.ts";
+import type { RetryWork } from "../load-retry.ts";
+import type { Lane } from "./lane.ts";
+
+/** Carries the delay that Postgres decided to BullMQ's backoff, which is given the thrown error. */
+class RetryLater extends Error {
+  readonly delayMs: number;
+  constructor(message: string, delayMs: number) {
+    super(message);
+    this.name = "RetryLater";
+    this.delayMs = delayMs;
+  }
+}
+
+/** Wait before a job is tried again that failed for a reason of ours and not the subscriber's. */
+const OWN_TROUBLE_MS = 1_000;
+
+/**
+ * The retry lane: one BullMQ job per delivery that waits for its next attempt. The wait is BullMQ's delay; how long it
+ * is, and when it is over for good, Postgres has decided by the time the job throws.
+ */
+export function startRetryLane(context: Context): Lane {
+  const { settings, log } = context;
+  const stopping = new AbortController();
+  const renewedAt = new Map<string, number>();
+
+  const worker = new Worker<RetryJob>(QUEUE_NAMES.retry, (job, token, signal) => attemptAgain(job, token!, signal!), {
+    connection: context.workerRedis,
+    prefix: QUEUE_PREFIX,
+    concurrency: settings.maxInFlight,
+    lockDuration: settings.lockDurationMs,
+    stalledInterval: settings.stalledIntervalMs,
+    maxStalledCount: Number.MAX_SAFE_INTEGER,
+    drainDelay: 1,
+    skipVersionCheck: true,
+    settings: {
+      // A strategy that throws would leave the job active until the stalled check, so this one cannot.
+      backoffStrategy: (_attemptsMade, _type, error) => (error instanceof RetryLater ? error.delayMs : OWN_TROUBLE_MS),
+    },
+  });
+  worker.on("error", (error) => log.debug({ err: error }, "retry lane"));
+  worker.on("locksRenewed", ({ jobIds }) => {
+    for (const id of jobIds) if (renewedAt.has(id)) renewedAt.set(id, performance.now());
+  });
+  worker.on("lockRenewalFailed", (jobIds) => {
+    for (const id of jobIds) worker.cancelJob(id, "lock lost");
+  });
+
+  async function attemptAgain(job: Job<RetryJob>, token: string, cancelled: AbortSignal): Promise<void> {
+    const id = job.id!;
+    renewedAt.set(id, performance.now());
+    const signal = AbortSignal.any([cancelled, stopping.signal]);
+    const lease: Lease = {
+      signal,
+      held: () => !signal.aborted && performance.now() - (renewedAt.get(id) ?? 0) < settings.lockDurationMs,
+    };
+    try {
+      const work = await context.loadRetry(job.data.delivery);
+      // Deleted by retention, settled meanwhile, or of an earlier cycle: there is nothing for this job to do.
+      if (!work || work.delivery.cycle !== job.data.cycle) return;
+      const { state, deadReason, lastError } = work.delivery;
+      if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
+      if (state !== "retrying") return;
+      await run(job, token, work, lease);
+    } finally {
+      renewedAt.delete(id);
+    }
+  }
+
+  async function run(job: Job<RetryJob>, token: string, work: RetryWork, lease: Lease): Promise<void> {
+    const ending = await deliverOrSetApart(context, work.delivery, work.subscription, lease);
+    switch (ending.kind) {
+      case "settled":
+        return;
+      case "retrying":
+        throw new RetryLater(ending.error, ending.delayMs);
+      case "dead":
+        throw new UnrecoverableError(`${ending.reason}: ${ending.error}`);
+      case "given_back":
+        await job.moveToWait(token);
+        throw new WaitingError();
+    }
+  }
+
+  return {
+    async stop() {
+      stopping.abort();
+      await worker.close();
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { readSettings } from "@postrider/shared/config/settings.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
+import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
+import { closeServer } from "@postrider/shared/http/listen.ts";
+import { runProcess } from "@postrider/shared/process/run.ts";
+import { createContext } from "./context.ts";
+import { startControlLane } from "./lanes/control-lane.ts";
+import { startDispatchLane } from "./lanes/dispatch-lane.ts";
+import { startRetryLane } from "./lanes/retry-lane.ts";
+import { every } from "./maintenance.ts";
+import { removeExpiredKeys } from "./remove-expired-keys.ts";
+import { runOnce } from "./watchdog.ts";
+
+const HOUR_MS = 3_600_000;
+
+await runProcess(async () => {
+  const settings = readSettings(process.env);
+  const context = await createContext(settings);
+  const { log, pool, redis, registry } = context;
+  const lanes = [startDispatchLane(context), startRetryLane(context), startControlLane(context)];
+  const watchdog = every(settings.watchdogIntervalMs, "watchdog", log, () => runOnce(context));
+  // Redis may come back empty: what it lost is put back at once, not at the next turn.
+  redis.on("ready", watchdog.trigger);
+  const upkeep = every(HOUR_MS, "upkeep", log, async () => {
+    await ensureCurrentPartitions(pool, Date.now());
+    await removeExpiredKeys(pool);
+  });
+  const ready = async () => redis.status === "ready" && (await pool.query("select 1")).rowCount === 1;
+  const admin = await startAdminServer({ app: "worker", host: settings.host, adminPort: settings.adminPort, registry, ready });
+  log.info({ adminPort: admin.port, slots: settings.maxInFlight }, "worker is ready");
+  return {
+    log,
+    stopDeadlineMs: settings.shutdownDeadlineMs,
+    async stop() {
+      redis.off("ready", watchdog.trigger);
+      const stopped = Promise.all([watchdog.stop(), upkeep.stop(), ...lanes.map((lane) => lane.stop())]);
+      // Redis or Postgres may be away: what cannot be finished by then stays in Postgres and is taken up by others.
+      await Promise.race([stopped, sleep(settings.shutdownDeadlineMs * 0.8)]);
+      context.recorder.giveUp();
+      await closeServer(admin.server, 0);
+      await Promise.race([context.close(), sleep(settings.shutdownDeadlineMs * 0.1)]);
+    },
+  };
+});

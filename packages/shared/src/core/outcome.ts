@@ -1,0 +1,50 @@
+/** How far one HTTP exchange got, as the sender saw it. */
+export type Exchange =
+  | { kind: "response"; status: number; retryAfter: string | undefined }
+  /** No complete response: no connection, a broken one, or the deadline. */
+  | { kind: "failed"; status?: number }
+  /** The address that the host resolves to may not be reached; nothing was sent. */
+  | { kind: "blocked" };
+
+/** What an attempt means for its delivery. A subscriber's 500 is an outcome, not an error. */
+export type Outcome =
+  | { kind: "delivered" }
+  | { kind: "retryable"; retryAfterMs: number | undefined }
+  | { kind: "gone" }
+  | { kind: "blocked" };
+
+/**
+ * Classifies an exchange.
+ *
+ * @param now Unix milliseconds, for a `Retry-After` that is a date
+ */
+export function classify(exchange: Exchange, now: number): Outcome {
+  switch (exchange.kind) {
+    case "blocked":
+      return { kind: "blocked" };
+    case "failed":
+      return { kind: "retryable", retryAfterMs: undefined };
+    case "response": {
+      const { status } = exchange;
+      if (status >= 200 && status <= 299) return { kind: "delivered" };
+      if (status === 410) return { kind: "gone" };
+      const mayAskForTime = status === 429 || status === 503;
+      return { kind: "retryable", retryAfterMs: mayAskForTime ? parseRetryAfter(exchange.retryAfter, now) : undefined };
+    }
+  }
+}
+
+/**
+ * Reads `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).
+ *
+ * @returns milliseconds from now, at least 0, or undefined where it is absent or makes no sense
+ */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  const text = header.trim();
+  if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
+  // An HTTP date begins with its weekday; Date.parse alone would also take "1" or "2026".
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

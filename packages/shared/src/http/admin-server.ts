@@ -1,0 +1,55 @@
+import { createServer, type Server } from "node:http";
+import type { Registry } from "prom-client";
+import { listen } from "./listen.ts";
+
+/** Which process this is, counted from ADMIN_PORT: ingest has the port itself, the first worker the next, the console the one after. */
+const PORT_OFFSET = { ingest: 0, worker: 1, console: 2 } as const;
+/** Further workers look for a free port above the console's, this many of them. */
+const FURTHER_WORKERS = 200;
+
+export function adminPortCandidates(app: keyof typeof PORT_OFFSET, adminPort: number): number[] {
+  if (adminPort === 0) return [0];
+  const own = adminPort + PORT_OFFSET[app];
+  if (app !== "worker") return [own];
+  const further = Array.from({ length: FURTHER_WORKERS }, (_, index) => adminPort + PORT_OFFSET.console + 1 + index);
+  return [own, ...further.filter((port) => port <= 65_535)];
+}
+
+export interface AdminServer {
+  server: Server;
+  port: number;
+}
+
+/** Serves `/metrics` (Prometheus text), `/healthz` and `/readyz` beside the app, on a port of its own that is not for the public. */
+export async function startAdminServer(options: {
+  app: keyof typeof PORT_OFFSET;
+  host: string;
+  adminPort: number;
+  registry: Registry;
+  ready: () => Promise<boolean>;
+}): Promise<AdminServer> {
+  const { registry, ready } = options;
+  const server = createServer((request, response) => {
+    void answer(request.url ?? "/").then(
+      ({ status, type, body }) => response.writeHead(status, { "content-type": type }).end(body),
+      (error: unknown) => response.writeHead(500, { "content-type": "text/plain" }).end(String(error)),
+    );
+  });
+  async function answer(path: string): Promise<{ status: number; type: string; body: string }> {
+    switch (path.split("?")[0]) {
+      case "/metrics":
+        return { status: 200, type: registry.contentType, body: await registry.metrics() };
+      case "/healthz":
+        return { status: 200, type: "application/json", body: '{"status":"ok"}' };
+      case "/readyz": {
+        const isReady = await ready();
+        const body = JSON.stringify({ status: isReady ? "ok" : "unavailable" });
+        return { status: isReady ? 200 : 503, type: "application/json", body };
+      }
+      default:
+        return { status: 404, type: "text/plain", body: "not found: try /metrics, /healthz or /readyz\n" };
+    }
+  }
+  const port = await listen(server, options.host, adminPortCandidates(options.app, options.adminPort));
+  return { server, port };
+}

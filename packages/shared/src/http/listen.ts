@@ -1,0 +1,39 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/**
+ * Listens on the first free port of the candidates.
+ *
+ * @returns the port
+ * @throws Error where none is free, or the address cannot be had
+ */
+export async function listen(server: Server, host: string, candidates: readonly number[]): Promise<number> {
+  for (const [index, port] of candidates.entries()) {
+    const error = await tryListen(server, host, port);
+    if (!error) return (server.address() as AddressInfo).port;
+    const isLast = index === candidates.length - 1;
+    if (error.code !== "EADDRINUSE" || isLast) throw error;
+  }
+  throw new Error("no port to listen on was given");
+}
+
+function tryListen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const onError = (error: NodeJS.ErrnoException) => resolve(error);
+    server.once("error", onError);
+    server.listen(port, host, () => {
+      server.off("error", onError);
+      resolve(undefined);
+    });
+  });
+}
+
+/** Takes no new connections, lets the requests under way finish until the deadline, then cuts them. */
+export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  await closed;
+  clearTimeout(cut);
+}
