@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { type Delivery, everyPage } from "../support/client.ts";
+import { answer, type Endpoint, gate } from "../support/receiver.ts";
+import { newTenant, useStack } from "../support/stack.ts";
+import { waitFor } from "../support/wait.ts";
+
+const e2e = useStack({ workers: 2 });
+
+async function subscribed(endpoint: Endpoint): Promise<string> {
+  const tenant = newTenant();
+  await e2e.api.subscribe({ tenant, url: endpoint.url });
+  return tenant;
+}
+
+async function sendMany(count: number, tenant: string): Promise<string[]> {
+  const accepted: string[] = [];
+  while (accepted.length < count) {
+    const size = Math.min(1000, count - accepted.length);
+    const events = Array.from({ length: size }, (_, order) => ({ type: "order.created", data: { order }, tenant }));
+    accepted.push(...(await e2e.api.sendBatch(events)).map((event) => event.id));
+  }
+  return accepted;
+}
+
+async function untilAllDelivered(count: number, tenant: string): Promise<Delivery[]> {
+  return waitFor(
+    `${count} deliveries are recorded as delivered`,
+    async () => {
+      const all = (await everyPage((query) => e2e.api.deliveries(query), { tenant, limit: 200 })).flat();
+      const open = all.filter((delivery) => delivery.status !== "delivered");
+      if (open.length > 0) throw new Error(`${open.length} open, ${JSON.stringify(open[0])}`);
+      return all.length === count && all;
+    },
+    { within: 20_000, every: 250 },
+  );
+}
+
+test("an event accepted with 202 is delivered though the worker dies between send and record", async () => {
+  const slow = gate();
+  const endpoint = e2e.receiver.endpoint(slow);
+  const tenant = await subscribed(endpoint);
+  const { id } = await e2e.api.send({ type: "order.created", data: 1, tenant });
+  await endpoint.untilRequests(1);
+  await Promise.all(e2e.stack.workers.filter((worker) => worker.isRunning).map((worker) => worker.kill("SIGKILL")));
+  slow.open();
+  await e2e.stack.startWorker();
+  await e2e.stack.startWorker();
+  await e2e.api.untilDelivery(id, "delivered", { within: 15_000 });
+  expect(endpoint.requests.length).toBeGreaterThanOrEqual(2);
+  expect(endpoint.eventIds()).toEqual(new Set([id]));
+});
+
+test("with a worker killed in the middle of 2,000 deliveries every event arrives, and only what was in flight arrives twice", async () => {
+  const endpoint = e2e.receiver.endpoint(answer(200, { afterMs: 20 }));
+  const tenant = await subscribed(endpoint);
+  const sent = await sendMany(2000, tenant);
+  await endpoint.untilRequests(500, { within: 30_000 });
+  const [victim] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  await victim?.kill("SIGKILL");
+  const before = endpoint.requests.length;
+  expect(before).toBeLessThan(1_900);
+  await e2e.stack.startWorker();
+  await endpoint.untilEvents(sent, { within: 30_000 });
+  const deliveries = await untilAllDelivered(2000, tenant);
+  // What the dead worker had recorded is not sent again: each delivery has the one attempt that was recorded.
+  expect(deliveries.filter((delivery) => delivery.attemptCount !== 1)).toEqual([]);
+  // 32 may be on the wire per worker and subscriber, and as many may wait to be recorded.
+  const duplicates = endpoint.requests.length - sent.length;
+  expect(duplicates).toBeLessThanOrEqual(64);
+});
+
+test("a worker that is told to stop under load finishes what is on the wire, exits 0 in its deadline, and nothing is lost or sent twice", async () => {
+  const endpoint = e2e.receiver.endpoint(answer(200, { afterMs: 20 }));
+  const tenant = await subscribed(endpoint);
+  const sent = await sendMany(1000, tenant);
+  await endpoint.untilRequests(200, { within: 30_000 });
+  const [leaver] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  expect(await leaver?.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(endpoint.requests.length).toBeLessThan(1_000);
+  await e2e.stack.startWorker();
+  await endpoint.untilEvents(sent, { within: 30_000 });
+  await untilAllDelivered(1000, tenant);
+  expect(endpoint.requests).toHaveLength(1000);
+});
+
+test.each(["SIGTERM", "SIGKILL"] as const)(
+  "every event that ingest answered with 202 arrives though it is ended by %s in the middle",
+  async (signal) => {
+    const endpoint = e2e.receiver.endpoint();
+    const tenant = await subscribed(endpoint);
+    const accepted: string[] = [];
+    const total = 400;
+    let next = 0;
+    /** Sends until all are accepted; what got no answer is sent again with the same key, as a careful caller does. */
+    async function caller() {
+      while (next < total) {
+        const order = next++;
+        const event = { type: "order.created", data: { order }, tenant, idempotencyKey: randomUUID() };
+        const { id } = await waitFor(`order ${order} is accepted`, () => e2e.api.send(event), { within: 20_000 });
+        accepted.push(id);
+      }
+    }
+    const callers = Promise.all(Array.from({ length: 8 }, caller));
+    await waitFor("a quarter is accepted", () => accepted.length >= total / 4);
+    await e2e.stack.restartIngest(signal);
+    await callers;
+    expect(new Set(accepted).size).toBe(total);
+    await endpoint.untilEvents(accepted, { within: 20_000 });
+    expect(endpoint.eventIds()).toEqual(new Set(accepted));
+  },
+);

@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import { freePort, newTenant, useStack } from "../support/stack.ts";
+
+const e2e = useStack();
+const withoutKey = { key: null };
+
+describe("health", () => {
+  test("/healthz answers 200 to anybody", async () => {
+    expect((await e2e.api.call("GET", "/healthz", withoutKey)).status).toBe(200);
+  });
+
+  test("/readyz names Postgres and Redis, and says ok when both answer", async () => {
+    const ready = await e2e.api.call("GET", "/readyz", withoutKey);
+    expect(ready).toMatchObject({ status: 200, body: { status: "ok" } });
+    const { checks } = ready.body as { checks: Record<string, unknown> };
+    expect(Object.keys(checks).sort()).toEqual(["postgres", "redis"]);
+  });
+});
+
+describe("metrics", () => {
+  async function metricsOf(adminUrl: string) {
+    const response = await fetch(`${adminUrl}/metrics`);
+    return { response, text: await response.text() };
+  }
+  const sample =
+    /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\.)*",?)*\})? (NaN|[+-]?(Inf|[0-9.e+-]+))( \d+)?$/;
+
+  test.each(["ingest", "worker"])("of %s are Prometheus text on the admin port, and hold no id", async (name) => {
+    const tenant = newTenant();
+    const endpoint = e2e.receiver.endpoint();
+    const { id: subscription } = await e2e.api.subscribe({ tenant, url: endpoint.url });
+    const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
+    await e2e.api.untilDelivery(event.id, "delivered");
+
+    const { adminUrl } = name === "ingest" ? e2e.stack.ingest : (e2e.stack.workers[0] ?? e2e.stack.ingest);
+    const { response, text } = await metricsOf(adminUrl);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toMatch(/^text\/plain\b/);
+    const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    expect(lines.length).toBeGreaterThan(10);
+    for (const line of lines) expect(line).toMatch(sample);
+    expect(text).toMatch(/^# HELP .+/m);
+    expect(text).toMatch(/^# TYPE \S+ (counter|gauge|histogram|summary)$/m);
+    for (const unbounded of [tenant, event.id, subscription, endpoint.url]) expect(text).not.toContain(unbounded);
+  });
+
+  test("are not on the API's port", async () => {
+    expect((await e2e.api.call("GET", "/metrics")).status).toBe(404);
+  });
+});
+
+describe("with Redis out of reach", () => {
+  test("ingest is degraded and ready, accepts with 202, and a worker delivers what was accepted", async () => {
+    const tenant = newTenant();
+    const endpoint = e2e.receiver.endpoint();
+    await e2e.api.subscribe({ tenant, url: endpoint.url });
+    await e2e.stack.restartIngest("SIGTERM", { REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
+    const ready = await e2e.api.call("GET", "/readyz", withoutKey);
+    expect(ready).toMatchObject({ status: 200, body: { status: "degraded" } });
+    const started = Date.now();
+    const events = [1, 2, 3].map((data) => e2e.api.send({ type: "order.created", data, tenant }));
+    const accepted = await Promise.all(events);
+    expect(Date.now() - started).toBeLessThan(2_000);
+    await endpoint.untilEvents(accepted.map((event) => event.id));
+  });
+});

@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { answer, type Behaviour, failing, gate } from "../support/receiver.ts";
+import { newTenant, useStack } from "../support/stack.ts";
+
+const e2e = useStack();
+
+async function sendTo(behaviour: Behaviour, retrySchedule = ["50ms"]) {
+  const tenant = newTenant();
+  const endpoint = e2e.receiver.endpoint(behaviour);
+  const { id } = await e2e.api.subscribe({ tenant, url: endpoint.url, retrySchedule });
+  const event = await e2e.api.send({ type: "order.created", data: { order: 7 }, tenant });
+  return { endpoint, event: event.id, subscription: id };
+}
+
+const retry = (delivery: string) => e2e.api.call("POST", `/v1/deliveries/${delivery}/retry`);
+
+test("a dead letter that is retried is delivered with the same id and bytes, and keeps its history", async () => {
+  const { endpoint, event } = await sendTo(answer(500));
+  const dead = await e2e.api.untilDelivery(event, "dead");
+  endpoint.behave(answer(200));
+  await e2e.api.retry(dead.id);
+  const delivered = await e2e.api.untilDelivery(event, "delivered");
+  expect(delivered).toMatchObject({ id: dead.id, attemptCount: 3, deadReason: null, nextAttemptAt: null });
+  const attempts = delivered.attempts.toSorted((a, b) => a.number - b.number);
+  expect(attempts.map(({ number, trigger, responseStatus }) => [number, trigger, responseStatus])).toEqual([
+    [1, "auto", 500],
+    [2, "auto", 500],
+    [3, "manual", 200],
+  ]);
+  expect(endpoint.eventIds()).toEqual(new Set([event]));
+  for (const request of endpoint.requests) expect(request.body).toEqual(endpoint.requests[0]?.body);
+});
+
+test("a retry that fails has the full schedule again", async () => {
+  const { endpoint, event } = await sendTo(answer(500));
+  const dead = await e2e.api.untilDelivery(event, "dead");
+  await e2e.api.retry(dead.id);
+  await endpoint.untilRequests(4);
+  const again = await e2e.api.untilDelivery(event, "dead");
+  expect(again).toMatchObject({ deadReason: "exhausted", attemptCount: 4 });
+  expect(new Set(again.attempts.map((attempt) => attempt.number))).toEqual(new Set([1, 2, 3, 4]));
+  expect(endpoint.requests).toHaveLength(4);
+});
+
+test("a delivered delivery can be sent again", async () => {
+  const { endpoint, event } = await sendTo(answer(200));
+  const { id } = await e2e.api.untilDelivery(event, "delivered");
+  await e2e.api.retry(id);
+  await endpoint.untilRequests(2);
+  expect(await e2e.api.untilDelivery(event, "delivered")).toMatchObject({ id });
+  expect(endpoint.eventIds()).toEqual(new Set([event]));
+});
+
+test("a delivery that waits for its retry is sent now", async () => {
+  const { event, endpoint } = await sendTo(failing(1, answer(500)), ["1h"]);
+  const { id } = await e2e.api.untilDelivery(event, "retrying");
+  await e2e.api.retry(id);
+  expect(await e2e.api.untilDelivery(event, "delivered")).toMatchObject({ attemptCount: 2 });
+  expect(endpoint.requests).toHaveLength(2);
+});
+
+test("a delivery whose first request is on the wire is a conflict, delivery_pending", async () => {
+  const slow = gate();
+  const { endpoint, event } = await sendTo(slow);
+  await endpoint.untilRequests(1);
+  const { id, status } = await e2e.api.deliveryOf(event);
+  expect(status).toBe("pending");
+  const refused = await retry(id);
+  slow.open();
+  expect(refused).toMatchObject({ status: 409, body: { code: "delivery_pending", status: 409 } });
+  expect(refused.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+  expect(await e2e.api.untilDelivery(event, "delivered")).toMatchObject({ attemptCount: 1 });
+  expect(endpoint.requests).toHaveLength(1);
+});
+
+test("a delivery that an open breaker holds is sent now", async () => {
+  const {
+    endpoint,
+    event: first,
+    subscription,
+  } = await sendTo(answer(503, { headers: { "retry-after": "3000" } }), ["1h"]);
+  const { tenant } = await e2e.api.untilDelivery(first, "retrying");
+  for (let failed = 2; failed <= 5; failed += 1) {
+    const event = await e2e.api.send({ type: "order.created", data: failed, tenant });
+    await e2e.api.untilDelivery(event.id, "retrying");
+  }
+  const event = await e2e.api.send({ type: "order.created", data: 6, tenant });
+  const held = await e2e.api.untilDelivery(event.id, "held");
+  expect(held).toMatchObject({ heldReason: "breaker", attemptCount: 0 });
+  expect((await e2e.api.subscription(subscription)).breaker.state).toBe("open");
+  endpoint.behave(answer(200));
+  await e2e.api.retry(held.id);
+  expect(await e2e.api.untilDelivery(event.id, "delivered")).toMatchObject({ attemptCount: 1 });
+});
+
+test("a delivery whose subscription is deleted is a conflict, subscription_deleted", async () => {
+  const { event, subscription } = await sendTo(answer(200));
+  const { id } = await e2e.api.untilDelivery(event, "delivered");
+  await e2e.api.deleteSubscription(subscription);
+  expect(await retry(id)).toMatchObject({ status: 409, body: { code: "subscription_deleted" } });
+});
+
+test("an unknown delivery is a 404", async () => {
+  const { event } = await sendTo(answer(200));
+  const { id } = await e2e.api.untilDelivery(event, "delivered");
+  const unknown = `${id.slice(0, -4)}${id.endsWith("0000") ? "1111" : "0000"}`;
+  expect(await retry(unknown)).toMatchObject({ status: 404, body: { status: 404 } });
+});
+
+test("twenty retries of one dead letter at the same moment lose nothing and send at most twenty", async () => {
+  const { endpoint, event } = await sendTo(answer(500));
+  const dead = await e2e.api.untilDelivery(event, "dead");
+  endpoint.behave(answer(200));
+  const answers = await Promise.all(Array.from({ length: 20 }, () => retry(dead.id)));
+  const taken = answers.filter((one) => one.status === 202).length;
+  expect(taken).toBeGreaterThanOrEqual(1);
+  for (const { status } of answers) expect(status).toBeOneOf([202, 409]);
+  const delivered = await e2e.api.untilDelivery(event, "delivered");
+  expect(delivered.attemptCount).toBeGreaterThanOrEqual(3);
+  expect(endpoint.requests.length).toBeLessThanOrEqual(2 + taken);
+});
