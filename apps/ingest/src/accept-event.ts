@@ -16,9 +16,7 @@ export interface NewEvent {
 }
 
 /** What accept answers for one event. */
-export type Accepted =
-  | { kind: "accepted"; id: string; deliveries: number; duplicate: boolean }
-  | { kind: "conflict" };
+export type Accepted = { kind: "accepted"; id: string; deliveries: number; duplicate: boolean } | { kind: "conflict" };
 
 /** Deliveries that became pending in one flush and are dispatched as one job. */
 export interface Batch {
@@ -128,7 +126,9 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
     isDataError,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
     keysOf: ({ events }) =>
-      events.flatMap(({ tenant, idempotencyKey }) => (idempotencyKey === undefined ? [] : `${tenant} ${idempotencyKey}`)),
+      events.flatMap(({ tenant, idempotencyKey }) =>
+        idempotencyKey === undefined ? [] : `${tenant} ${idempotencyKey}`,
+      ),
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,
   });
@@ -161,7 +161,9 @@ function prepare(event: NewEvent): PreparedEvent {
 
 /** What an idempotency key stands for: type and data, whatever the white space they were sent with. */
 const hashOf = ({ type, data }: NewEvent): Buffer =>
-  createHash("sha256").update(`${type}\n${JSON.stringify(data)}`).digest();
+  createHash("sha256")
+    .update(`${type}\n${JSON.stringify(data)}`)
+    .digest();
 
 /** One key twice in one request is one event, or a conflict (`unique` undefined): a statement can claim a key only once. */
 function foldRepeatedKeys(events: readonly PreparedEvent[]) {
@@ -207,7 +209,11 @@ function toAccepted(row: AcceptRow, counts: ReadonlyMap<string, number>): Accept
   return { kind: "accepted", id: row.id, deliveries: duplicate ? (counts.get(row.id) ?? 0) : row.size, duplicate };
 }
 
-async function insert(pool: Pool, requests: readonly AcceptRequest[], events: readonly PreparedEvent[]): Promise<AcceptRow[]> {
+async function insert(
+  pool: Pool,
+  requests: readonly AcceptRequest[],
+  events: readonly PreparedEvent[],
+): Promise<AcceptRow[]> {
   const statement = {
     name: "accept",
     text: ACCEPT,

@@ -3,8 +3,8 @@ import type { Request, RequestHandler, Response } from "express";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { Problem } from "./problem.ts";
 
-export const SCOPES = ["read", "write"] as const;
-export type Scope = (typeof SCOPES)[number];
+const SCOPES = ["read", "write"] as const;
+type Scope = (typeof SCOPES)[number];
 
 /** Who is calling. `tenant` undefined is an operator, who sees every tenant. */
 export interface Caller {
@@ -62,7 +62,7 @@ export function authenticate(operatorKeys: readonly string[], pool: Pool): Reque
   };
 }
 
-export function requireScope(caller: Caller, scope: Scope): void {
+function requireScope(caller: Caller, scope: Scope): void {
   if (!caller.scopes.has(scope)) throw new Problem("forbidden", `this API key lacks the scope "${scope}"`);
 }
 

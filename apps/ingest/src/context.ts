@@ -1,5 +1,6 @@
 import { refuseWrongClock } from "@postrider/shared/db/clock.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
+import { refuseWrongKey } from "@postrider/shared/db/encryption-key.ts";
 import { createDb, createPool } from "@postrider/shared/db/pool.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 import { createQueues } from "@postrider/shared/queue/queues.ts";
@@ -21,6 +22,8 @@ export async function createContext(settings: Settings) {
   const pool = createPool(settings.databaseUrl, "ingest", POOL_SIZE, log);
   await refuseWrongClock(pool, Date.now);
   await ensureCurrentPartitions(pool, Date.now());
+  const secretBox = createSecretBox(settings.encryptionKey);
+  await refuseWrongKey(pool, secretBox);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
   const registry = createRegistry("ingest");
@@ -37,7 +40,7 @@ export async function createContext(settings: Settings) {
     registry,
     metrics,
     acceptor,
-    secretBox: createSecretBox(settings.encryptionKey),
+    secretBox,
     async close() {
       await acceptor.idle();
       await queues.close();

@@ -14,7 +14,13 @@ await runProcess(async () => {
   const server = createServer(createApp(context));
   const port = await listen(server, settings.host, [settings.port]);
   const ready = async () => (await checkHealth(context)).postgres === "ok";
-  const admin = await startAdminServer({ app: "ingest", host: settings.host, adminPort: settings.adminPort, registry, ready });
+  const admin = await startAdminServer({
+    app: "ingest",
+    host: settings.host,
+    adminPort: settings.adminPort,
+    registry,
+    ready,
+  });
   log.info({ port, adminPort: admin.port }, "ingest is listening");
   return {
     log,

@@ -15,7 +15,12 @@ type Transaction = Parameters<Parameters<Db["transaction"]>[0]>[0];
 const MAX_LIVE_SECRETS = 5;
 
 /** @throws Problem not_found */
-export async function findSubscription(db: Db | Transaction, caller: Caller, id: string, lock = false): Promise<SubscriptionRow> {
+export async function findSubscription(
+  db: Db | Transaction,
+  caller: Caller,
+  id: string,
+  lock = false,
+): Promise<SubscriptionRow> {
   const found = db
     .select()
     .from(subscriptions)
@@ -34,7 +39,10 @@ export async function insertSubscription(
   const id = newId();
   return db.transaction(async (tx) => {
     const secrets = [{ ...box.seal(secret, id), expiresAt: null }];
-    const [row] = await tx.insert(subscriptions).values({ ...values, id, secrets }).returning();
+    const [row] = await tx
+      .insert(subscriptions)
+      .values({ ...values, id, secrets })
+      .returning();
     await replacePatterns(tx, row!);
     return row!;
   });

@@ -11,7 +11,8 @@ export type Admission =
 /** The seam between loading and sending: what keeps a delivery from being attempted is decided here and nowhere else. */
 export function admit(subscription: Subscription | BrokenSubscription | undefined): Admission {
   if (subscription === undefined) return { kind: "broken", problem: "the subscription's row is missing" };
-  if ("broken" in subscription) return { kind: "broken", problem: `the subscription cannot be used: ${subscription.broken}` };
+  if ("broken" in subscription)
+    return { kind: "broken", problem: `the subscription cannot be used: ${subscription.broken}` };
   if (subscription.deleted) return { kind: "cancelled" };
   switch (subscription.status) {
     case "paused":

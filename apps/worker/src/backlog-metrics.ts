@@ -51,9 +51,7 @@ async function readDepths(queues: Queues) {
   const counts = await Promise.all(
     lanes.map((lane) => queues[lane].getJobCounts("waiting", "prioritized", "active", "delayed", "failed")),
   );
-  return lanes.flatMap((lane, index) =>
-    Object.entries(counts[index]!).map(([state, jobs]) => ({ lane, state, jobs })),
-  );
+  return lanes.flatMap((lane, index) => Object.entries(counts[index]!).map(([state, jobs]) => ({ lane, state, jobs })));
 }
 
 async function readOldestDue(pool: Pool): Promise<number> {
@@ -63,6 +61,7 @@ async function readOldestDue(pool: Pool): Promise<number> {
        where state = 'retrying' order by next_attempt_at limit 1) as retrying`);
   const row = rows[0]!;
   // A batch id begins with the time at which its deliveries became pending.
-  const pending = row.pending === null ? 0 : (Date.now() - Number.parseInt(row.pending.replaceAll("-", "").slice(0, 12), 16)) / 1000;
+  const pending =
+    row.pending === null ? 0 : (Date.now() - Number.parseInt(row.pending.replaceAll("-", "").slice(0, 12), 16)) / 1000;
   return Math.max(0, pending, row.retrying ?? 0);
 }

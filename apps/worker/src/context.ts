@@ -2,6 +2,7 @@ import type { Settings } from "@postrider/shared/config/settings.ts";
 import { refuseWrongClock } from "@postrider/shared/db/clock.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
 import { createPool } from "@postrider/shared/db/pool.ts";
+import { refuseWrongKey } from "@postrider/shared/db/encryption-key.ts";
 import { createQueues } from "@postrider/shared/queue/queues.ts";
 import { createProducerConnection, createWorkerConnection } from "@postrider/shared/redis/connection.ts";
 import { createSecretBox } from "@postrider/shared/secret-box.ts";
@@ -25,6 +26,8 @@ export async function createContext(settings: Settings) {
   const pool = createPool(settings.databaseUrl, "worker", POOL_SIZE, log);
   await refuseWrongClock(pool, Date.now);
   await ensureCurrentPartitions(pool, Date.now());
+  const secretBox = createSecretBox(settings.encryptionKey);
+  await refuseWrongKey(pool, secretBox);
   const redis = createProducerConnection(settings.redisUrl, log);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
@@ -34,7 +37,7 @@ export async function createContext(settings: Settings) {
   const registry = createRegistry("worker");
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
   registerBacklogMetrics(registry, pool, queues);
-  const loadSubscriptions = createSubscriptionLoader(pool, createSecretBox(settings.encryptionKey), settings);
+  const loadSubscriptions = createSubscriptionLoader(pool, secretBox, settings);
   return {
     settings,
     log,

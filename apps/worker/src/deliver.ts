@@ -137,7 +137,10 @@ async function move(context: Context, delivery: Delivery, to: Move, lastError: s
 
 /** Our own trouble with this one delivery: set apart as a dead letter that says so, and retryable after a fix. */
 export function fail(context: Context, delivery: Delivery, problem: string): Promise<Ending> {
-  context.log.error({ delivery: toPublicId("dlv", delivery.id), problem }, "a delivery cannot be attempted: dead (internal)");
+  context.log.error(
+    { delivery: toPublicId("dlv", delivery.id), problem },
+    "a delivery cannot be attempted: dead (internal)",
+  );
   return move(context, delivery, { state: "dead", reason: "internal" }, `internal: ${problem}`);
 }
 

@@ -27,7 +27,13 @@ await runProcess(async () => {
     await removeExpiredKeys(pool);
   });
   const ready = async () => redis.status === "ready" && (await pool.query("select 1")).rowCount === 1;
-  const admin = await startAdminServer({ app: "worker", host: settings.host, adminPort: settings.adminPort, registry, ready });
+  const admin = await startAdminServer({
+    app: "worker",
+    host: settings.host,
+    adminPort: settings.adminPort,
+    registry,
+    ready,
+  });
   log.info({ adminPort: admin.port, slots: settings.maxInFlight }, "worker is ready");
   return {
     log,

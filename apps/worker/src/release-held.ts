@@ -15,7 +15,8 @@ export async function release(context: Context, subscriptionId: string, signal: 
   while (!signal.aborted) {
     const state = await subscriptionState(context, subscriptionId);
     if (state !== "active" && state !== "deleted") break;
-    const moved = state === "deleted" ? await cancelBatch(context, subscriptionId) : await releaseBatch(context, subscriptionId);
+    const moved =
+      state === "deleted" ? await cancelBatch(context, subscriptionId) : await releaseBatch(context, subscriptionId);
     released += moved;
     if (moved === 0) break;
   }
@@ -50,7 +51,9 @@ async function releaseBatch({ pool, queues, metrics, log }: Context, subscriptio
   const range = familyRange(rows.map(({ id }) => id));
   await queues.dispatch
     .addBulk([dispatchJobOf(batchId, range, rows.length)])
-    .catch((error: unknown) => log.debug({ err: error }, "released deliveries could not be dispatched; the watchdog will"));
+    .catch((error: unknown) =>
+      log.debug({ err: error }, "released deliveries could not be dispatched; the watchdog will"),
+    );
   return rows.length;
 }
 

@@ -34,7 +34,9 @@ export async function runOnce(context: Context): Promise<WatchdogRun> {
   try {
     await client.query("begin");
     await client.query(`set local idle_in_transaction_session_timeout = ${FROZEN_LEADER_MS}`);
-    const { rows } = await client.query<{ leader: boolean }>("select pg_try_advisory_xact_lock($1) as leader", [WATCHDOG_LOCK]);
+    const { rows } = await client.query<{ leader: boolean }>("select pg_try_advisory_xact_lock($1) as leader", [
+      WATCHDOG_LOCK,
+    ]);
     if (!rows[0]!.leader) {
       await client.query("rollback");
       return { leader: false, pending: NOTHING, retrying: NOTHING, held: NOTHING };
@@ -59,7 +61,7 @@ export async function runOnce(context: Context): Promise<WatchdogRun> {
 
 async function sweepPending({ queues }: Context, client: PoolClient, graceMs: number) {
   const total = { examined: 0, repaired: 0 };
-  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+  for (let after = "00000000-0000-0000-0000-000000000000"; ;) {
     const { rows } = await client.query<{ batch: string; size: number; from: string; to: string }>(
       `select batch_id as batch, count(*)::int as size, min(id::text) as "from", max(id::text) as "to"
        from deliveries where state = 'pending' and batch_id > $1 group by batch_id order by batch_id limit ${PAGE}`,
@@ -76,8 +78,14 @@ async function sweepPending({ queues }: Context, client: PoolClient, graceMs: nu
 
 async function sweepRetrying({ queues }: Context, client: PoolClient, graceMs: number) {
   const total = { examined: 0, repaired: 0 };
-  for (let after = { due: "-infinity", id: "00000000-0000-0000-0000-000000000000" }; ; ) {
-    const { rows } = await client.query<{ id: string; cycle: number; due: string; eventType: string; url: string | null }>(
+  for (let after = { due: "-infinity", id: "00000000-0000-0000-0000-000000000000" }; ;) {
+    const { rows } = await client.query<{
+      id: string;
+      cycle: number;
+      due: string;
+      eventType: string;
+      url: string | null;
+    }>(
       `select d.id, d.cycle, d.next_attempt_at::text as due, d.event_type as "eventType", s.url
        from deliveries d left join subscriptions s on s.id = d.subscription_id
        where d.state = 'retrying' and d.next_attempt_at < now() - $3 * interval '1 millisecond'
@@ -85,7 +93,9 @@ async function sweepRetrying({ queues }: Context, client: PoolClient, graceMs: n
        order by d.next_attempt_at, d.id limit ${PAGE}`,
       [after.due, after.id, graceMs],
     );
-    const jobs = rows.map(({ id, cycle, eventType, url }) => retryJobOf(id, cycle, jobName(eventType, url ?? "unknown"), 0));
+    const jobs = rows.map(({ id, cycle, eventType, url }) =>
+      retryJobOf(id, cycle, jobName(eventType, url ?? "unknown"), 0),
+    );
     total.examined += rows.length;
     total.repaired += await addMissing(queues.retry as Queue, jobs);
     if (rows.length < PAGE) return total;
@@ -95,7 +105,7 @@ async function sweepRetrying({ queues }: Context, client: PoolClient, graceMs: n
 
 async function sweepHeld({ queues }: Context, client: PoolClient) {
   const total = { examined: 0, repaired: 0 };
-  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+  for (let after = "00000000-0000-0000-0000-000000000000"; ;) {
     // From one subscription with something held to the next, by index: what they hold is not read.
     const { rows } = await client.query<{ id: string; releasable: boolean }>(
       `with recursive holding (id, n) as (

@@ -8,13 +8,13 @@ export class BufferFullError extends Error {
 
 export interface GroupCommitOptions<Item, Result> {
   /** Writes all items in one transaction and answers one result per item, in order. */
-  flush(items: readonly Item[]): Promise<Result[]>;
+  flush: (items: readonly Item[]) => Promise<Result[]>;
   /** Whether an error is the fault of some item's data, so that the flush is halved until that item stands alone. */
-  isDataError(error: unknown): boolean;
+  isDataError: (error: unknown) => boolean;
   /** An item's part of the limits below. */
-  weigh(item: Item): { rows: number; bytes: number };
+  weigh: (item: Item) => { rows: number; bytes: number };
   /** Two items that share a key never go into one flush (a statement cannot change one row twice). */
-  keysOf?(item: Item): readonly string[];
+  keysOf?: (item: Item) => readonly string[];
   maxFlush: { rows: number; bytes: number };
   maxWaiting: { rows: number; bytes: number };
 }
@@ -23,8 +23,8 @@ interface Entry<Item, Result> {
   item: Item;
   rows: number;
   bytes: number;
-  resolve(result: Result): void;
-  reject(error: unknown): void;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
 }
 
 /**

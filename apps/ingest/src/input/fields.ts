@@ -19,9 +19,12 @@ export const eventType = z
   .refine(isEventType, "must be dot-separated words of A-Z a-z 0-9 _ -, at most 128 characters, such as order.created");
 
 export const eventTypePatterns = z
-  .array(z.string({ error: "must be a string" }).refine(isEventTypePattern, 'must be an event type, "prefix.*" or "*"'), {
-    error: "must be a list of event types",
-  })
+  .array(
+    z.string({ error: "must be a string" }).refine(isEventTypePattern, 'must be an event type, "prefix.*" or "*"'),
+    {
+      error: "must be a list of event types",
+    },
+  )
   .min(1, "must have at least one entry")
   .max(200, "must have at most 200 entries")
   .transform((patterns) => [...new Set(patterns)]);

@@ -39,14 +39,19 @@ const headers = z
         (name) => !RESERVED_HEADERS.has(name.toLowerCase()) && !name.toLowerCase().startsWith("webhook-"),
         "is set by Postrider and cannot be changed",
       ),
-    z.string({ error: "must be a string" }).regex(/^[\t\x20-\x7e\x80-\xff]{0,2000}$/, "must be printable and at most 2000 characters"),
+    z
+      .string({ error: "must be a string" })
+      .regex(/^[\t\x20-\x7e\x80-\xff]{0,2000}$/, "must be printable and at most 2000 characters"),
     { error: "must be an object of header names and values" },
   )
   .refine((all) => Object.keys(all).length <= MAX_HEADERS, `must have at most ${MAX_HEADERS} entries`);
 
 const metadata = z
   .record(z.string(), z.unknown(), { error: "must be an object" })
-  .refine((value) => JSON.stringify(value).length <= MAX_METADATA_CHARS, `must be at most ${MAX_METADATA_CHARS} characters of JSON`)
+  .refine(
+    (value) => JSON.stringify(value).length <= MAX_METADATA_CHARS,
+    `must be at most ${MAX_METADATA_CHARS} characters of JSON`,
+  )
   .refine((value) => !JSON.stringify(value).includes("\\u0000"), "must not contain a NUL character");
 
 const retrySchedule = z

@@ -55,9 +55,15 @@ export function deliveryRoutes({ db, pool, queues, log }: Context): Router {
       case "not_found":
         throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);
       case "delivery_pending":
-        throw new Problem("delivery_pending", "the delivery is in the dispatch lane and will be attempted without this");
+        throw new Problem(
+          "delivery_pending",
+          "the delivery is in the dispatch lane and will be attempted without this",
+        );
       case "subscription_deleted":
-        throw new Problem("subscription_deleted", "the subscription of this delivery is deleted, so it cannot be delivered");
+        throw new Problem(
+          "subscription_deleted",
+          "the subscription of this delivery is deleted, so it cannot be delivered",
+        );
       case "retrying": {
         log.info({ delivery: toPublicId("dlv", id), cycle: result.cycle }, "manual retry");
         const [row] = await db.select().from(deliveries).where(eq(deliveries.id, id));

@@ -56,7 +56,9 @@ export function eventRoutes(context: Context): Router {
   routes.post("/events/batch", rawBody(MAX_BATCH_BYTES), async (request, response) => {
     const input = body(request, newBatch);
     const caller = callerOf(response);
-    const batch = input.events.map((event, index) => toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`));
+    const batch = input.events.map((event, index) =>
+      toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`),
+    );
     const accepted = await acceptor.accept(batch);
     response.status(202).json({ data: batch.map((event, index) => present(event, accepted[index]!)) });
   });
@@ -102,7 +104,10 @@ export function eventRoutes(context: Context): Router {
 
   function present(event: NewEvent, accepted: Accepted) {
     if (accepted.kind === "conflict") {
-      throw new Problem("idempotency_conflict", "this idempotency key was used with another type or data in the last 24 hours");
+      throw new Problem(
+        "idempotency_conflict",
+        "this idempotency key was used with another type or data in the last 24 hours",
+      );
     }
     const { id, deliveries, duplicate } = accepted;
     metrics.accepted.inc({ result: duplicate ? "duplicate" : "new" });
@@ -132,7 +137,12 @@ function toNewEvent(
   if (Buffer.byteLength(JSON.stringify(input.data)) > MAX_PAYLOAD_BYTES) {
     throw new Problem("payload_too_large", `${prefix}data is larger than ${MAX_PAYLOAD_BYTES / 1024} KiB`);
   }
-  return { tenant: caller.tenant ?? input.tenant ?? "default", type: input.type, data: input.data, idempotencyKey: key };
+  return {
+    tenant: caller.tenant ?? input.tenant ?? "default",
+    type: input.type,
+    data: input.data,
+    idempotencyKey: key,
+  };
 }
 
 const presentRow = (row: { id: string; type: string; tenant: string; deliveries: number }) => ({

@@ -81,7 +81,12 @@ export function subscriptionRoutes(context: Context): Router {
       .where(and(...conditions))
       .orderBy(desc(subscriptions.id))
       .limit(filter.limit + 1);
-    const { data, nextCursor } = toPage(rows, filter.limit, (row) => row, (row) => toPublicId("sub", row.id));
+    const { data, nextCursor } = toPage(
+      rows,
+      filter.limit,
+      (row) => row,
+      (row) => toPublicId("sub", row.id),
+    );
     response.json({ data: await present(data), nextCursor });
   });
 
@@ -104,7 +109,9 @@ export function subscriptionRoutes(context: Context): Router {
   });
 
   routes.delete("/subscriptions/:id", async (request, response) => {
-    const row = await changeSubscription(db, callerOf(response), pathId(request, "sub"), () => ({ deletedAt: new Date() }));
+    const row = await changeSubscription(db, callerOf(response), pathId(request, "sub"), () => ({
+      deletedAt: new Date(),
+    }));
     // The release job of a deleted subscription cancels what is unfinished.
     release(row);
     response.status(204).end();
@@ -157,7 +164,15 @@ export function subscriptionRoutes(context: Context): Router {
     const counted = await db
       .select({ id: deliveries.subscriptionId, held: sql<number>`count(*)::int` })
       .from(deliveries)
-      .where(and(sql`state = 'held'`, inArray(deliveries.subscriptionId, rows.map(({ id }) => id)))) // prettier-ignore
+      .where(
+        and(
+          sql`state = 'held'`,
+          inArray(
+            deliveries.subscriptionId,
+            rows.map(({ id }) => id),
+          ),
+        ),
+      ) // prettier-ignore
       .groupBy(deliveries.subscriptionId);
     const held = new Map(counted.map((row) => [row.id, row.held]));
     return rows.map((row) => ({
@@ -187,7 +202,10 @@ export function subscriptionRoutes(context: Context): Router {
 function refuseDisabled(status: "active" | "paused") {
   return (row: SubscriptionRow): SubscriptionChange => {
     if (row.status === "disabled") {
-      throw new Problem("subscription_disabled", `the subscription is disabled (${row.disabledReason}): POST …/enable first`);
+      throw new Problem(
+        "subscription_disabled",
+        `the subscription is disabled (${row.disabledReason}): POST …/enable first`,
+      );
     }
     return { status };
   };

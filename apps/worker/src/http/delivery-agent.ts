@@ -32,7 +32,7 @@ export function createDeliveryAgent(allowed: BlockList, connectTimeoutMs: number
       return callback(null, first.address, first.family);
     });
   };
-  const dial = buildConnector({ timeout: connectTimeoutMs, allowH2: false, lookup: guardedLookup as never });
+  const dial = buildConnector({ timeout: connectTimeoutMs, allowH2: false, lookup: guardedLookup });
   const connect: buildConnector.connector = (options, callback) => {
     // An address in the URL is dialled without a look-up.
     const host = options.hostname.replace(/^\[(.*)\]$/, "$1");

@@ -50,7 +50,10 @@ export async function send(agent: Dispatcher, request: SendRequest): Promise<Sen
     status = response.statusCode;
     await readCapped(decoded(response.body, response.headers["content-encoding"]), chunks);
     const retryAfter = response.headers["retry-after"];
-    return result({ kind: "response", status, retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter }, null);
+    return result(
+      { kind: "response", status, retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter },
+      null,
+    );
   } catch (error) {
     if (error instanceof AddressNotAllowedError) return result({ kind: "blocked" }, error.message);
     const reason = deadline.signal.aborted ? `no complete response within ${request.timeoutMs} ms` : describe(error);
@@ -73,7 +76,11 @@ async function readCapped(body: Readable, chunks: Buffer[]): Promise<void> {
 
 /** We ask for no encoding; a receiver that compresses all the same is decoded, and the cap is on what comes out. */
 function decoded(body: Readable, encoding: string | string[] | undefined): Readable {
-  const decoder = decoderFor(String(encoding ?? "identity").trim().toLowerCase());
+  const decoder = decoderFor(
+    String(encoding ?? "identity")
+      .trim()
+      .toLowerCase(),
+  );
   // An error of either stream reaches the reader through the decoder.
   return decoder ? pipeline(body, decoder, () => undefined) : body;
 }

@@ -10,16 +10,19 @@ const CONCURRENCY = 8;
 export function startControlLane(context: Context): Lane {
   const { settings, log } = context;
   const stopping = new AbortController();
-  const worker = new Worker<ReleaseJob>(QUEUE_NAMES.control, (job) => release(context, job.data.subscription, stopping.signal), {
-    connection: context.workerRedis,
-    prefix: QUEUE_PREFIX,
-    concurrency: CONCURRENCY,
-    lockDuration: settings.lockDurationMs,
-    stalledInterval: settings.stalledIntervalMs,
-    maxStalledCount: Number.MAX_SAFE_INTEGER,
-    drainDelay: 1,
-    skipVersionCheck: true,
-  });
+  const worker = new Worker<ReleaseJob>(
+    QUEUE_NAMES.control,
+    (job) => release(context, job.data.subscription, stopping.signal),
+    {
+      connection: context.workerRedis,
+      prefix: QUEUE_PREFIX,
+      concurrency: CONCURRENCY,
+      lockDuration: settings.lockDurationMs,
+      stalledInterval: settings.stalledIntervalMs,
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      drainDelay: 1,
+    },
+  );
   worker.on("error", (error) => log.debug({ err: error }, "control lane"));
   return {
     async stop() {

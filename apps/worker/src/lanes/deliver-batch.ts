@@ -25,7 +25,10 @@ export async function deliverBatch(
   const deliveries = await whenAvailable(context, lease, () => loadBatch(context.pool, batch.id, batch));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
-  const subscriptions = await whenAvailable(context, lease, () =>
+  const subscriptions = await whenAvailable(
+    context,
+    lease,
+    () =>
     context.loadSubscriptions(deliveries.map(({ subscriptionId }) => subscriptionId), Date.now()), // prettier-ignore
   );
   if (subscriptions === undefined) return false;

@@ -44,7 +44,6 @@ export function startDispatchLane(context: Context): Lane {
     stalledInterval: settings.stalledIntervalMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     drainDelay: DRAIN_DELAY_S,
-    skipVersionCheck: true,
   });
   worker.on("error", (error) => log.debug({ err: error }, "dispatch lane"));
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
@@ -98,6 +97,8 @@ export function startDispatchLane(context: Context): Lane {
     try {
       const batch = { id: job.id!, from: job.data.from, to: job.data.to };
       const finished = await deliverBatch(context, batch, lease, onQueued);
+      // From here on the lock is let go of, so its loss is no news.
+      active.delete(job.id!);
       if (finished) await job.moveToCompleted("", token, false);
       else await giveBack(job, token);
     } catch (error) {

@@ -36,7 +36,6 @@ export function startRetryLane(context: Context): Lane {
     stalledInterval: settings.stalledIntervalMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     drainDelay: 1,
-    skipVersionCheck: true,
     settings: {
       // A strategy that throws would leave the job active until the stalled check, so this one cannot.
       backoffStrategy: (_attemptsMade, _type, error) => (error instanceof RetryLater ? error.delayMs : OWN_TROUBLE_MS),

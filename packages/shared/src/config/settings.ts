@@ -1,6 +1,6 @@
 import { BlockList } from "node:net";
 import { z } from "zod";
-import { parseNetworks } from "../core/networks.ts";
+import { parseNetworks } from "../core/address-rules.ts";
 import { formatDuration, parseDuration } from "../core/duration.ts";
 import { DEFAULT_RETRY_SCHEDULE, parseRetrySchedule, type RetrySchedule } from "../core/retry-schedule.ts";
 

@@ -14,7 +14,9 @@ export function timeOfId(uuid: string): number {
 
 /** The lowest id of a millisecond; as an exclusive upper bound, every id before it. */
 export function firstIdAt(ms: number): string {
-  const hex = Math.min(Math.max(Math.floor(ms), 0), MAX_MS).toString(16).padStart(12, "0");
+  const hex = Math.min(Math.max(Math.floor(ms), 0), MAX_MS)
+    .toString(16)
+    .padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 

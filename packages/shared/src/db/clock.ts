@@ -9,7 +9,9 @@ const MAX_CLOCK_SKEW_MS = 60_000;
  */
 export async function refuseWrongClock(pool: Pool, now: () => number): Promise<void> {
   const before = now();
-  const { rows } = await pool.query<{ ms: number }>("select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms");
+  const { rows } = await pool.query<{ ms: number }>(
+    "select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms",
+  );
   // The answer was made somewhere between asking and receiving: the middle halves the doubt.
   const skewMs = Math.round((before + now()) / 2 - rows[0]!.ms);
   if (Math.abs(skewMs) > MAX_CLOCK_SKEW_MS) {

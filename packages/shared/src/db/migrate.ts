@@ -20,7 +20,9 @@ export async function migrate(databaseUrl: string): Promise<{ applied: number; p
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2, application_name: "postrider-migrate" });
   const client = await pool.connect();
   try {
-    const { rows } = await client.query<{ version: number }>("select current_setting('server_version_num')::int as version");
+    const { rows } = await client.query<{ version: number }>(
+      "select current_setting('server_version_num')::int as version",
+    );
     if (rows[0]!.version < 150_000) throw new Error("PostgreSQL 15 or newer is needed");
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
     const before = await countApplied(client);
@@ -40,7 +42,9 @@ export async function migrate(databaseUrl: string): Promise<{ applied: number; p
 }
 
 async function countApplied(client: pg.PoolClient): Promise<number> {
-  const { rows } = await client.query<{ exists: boolean }>("select to_regclass($1) is not null as exists", [MIGRATIONS_TABLE]);
+  const { rows } = await client.query<{ exists: boolean }>("select to_regclass($1) is not null as exists", [
+    MIGRATIONS_TABLE,
+  ]);
   if (!rows[0]!.exists) return 0;
   const counted = await client.query<{ count: number }>(`select count(*)::int as count from ${MIGRATIONS_TABLE}`);
   return counted.rows[0]!.count;

@@ -59,7 +59,9 @@ async function makePartition(client: PoolClient, table: string, name: string, da
   await client.query(`create table "${name}" (like "${table}" including defaults including constraints)`);
   if (table === "deliveries") {
     // Rows are updated once or twice within seconds and never again: vacuum early, so that pages are reused.
-    await client.query(`alter table "${name}" set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`);
+    await client.query(
+      `alter table "${name}" set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
+    );
   }
   await client.query(
     `alter table "${table}" attach partition "${name}" for values from ('${firstIdAt(dayMs)}') to ('${firstIdAt(dayMs + DAY_MS)}')`,

@@ -37,5 +37,9 @@ export async function runProcess(start: () => Promise<RunningApp>): Promise<void
 /** Connection errors of several addresses come as an AggregateError without a message of its own. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
-  return error instanceof Error ? (process.env["LOG_LEVEL"] === "debug" ? (error.stack ?? error.message) : error.message) : String(error);
+  return error instanceof Error
+    ? process.env["LOG_LEVEL"] === "debug"
+      ? (error.stack ?? error.message)
+      : error.message
+    : String(error);
 }

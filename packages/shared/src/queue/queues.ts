@@ -49,9 +49,9 @@ export function createQueues(connection: Redis): Queues {
   const retry = open<RetryJob>(QUEUE_NAMES.retry);
   const control = open<ReleaseJob>(QUEUE_NAMES.control);
   return {
-    dispatch: dispatch as Queues["dispatch"],
-    retry: retry as Queues["retry"],
-    control: control as Queues["control"],
+    dispatch: dispatch,
+    retry: retry,
+    control: control,
     async close() {
       await Promise.allSettled([dispatch.close(), retry.close(), control.close()]);
     },
@@ -94,5 +94,11 @@ export const retryJobOf = (delivery: string, cycle: number, name: string, delayM
 export const releaseJobOf = (subscriptionId: string) => ({
   name: "release",
   data: { subscription: subscriptionId } satisfies ReleaseJob,
-  opts: { jobId: subscriptionId, removeOnComplete: true, removeOnFail: true, attempts: ENOUGH_TRIES, backoff: { type: "fixed", delay: 1_000 } },
+  opts: {
+    jobId: subscriptionId,
+    removeOnComplete: true,
+    removeOnFail: true,
+    attempts: ENOUGH_TRIES,
+    backoff: { type: "fixed", delay: 1_000 },
+  },
 });

@@ -7,7 +7,12 @@ const retryStrategy = (times: number): number => Math.min(100 * 2 ** Math.min(ti
 /** For producers and short commands: fails at once while Redis is away, and never waits longer than a second. */
 export function createProducerConnection(redisUrl: string, log: Logger): Redis {
   return withLog(
-    new Redis(redisUrl, { retryStrategy, enableOfflineQueue: false, commandTimeout: 1_000, maxRetriesPerRequest: null }),
+    new Redis(redisUrl, {
+      retryStrategy,
+      enableOfflineQueue: false,
+      commandTimeout: 1_000,
+      maxRetriesPerRequest: null,
+    }),
     log,
   );
 }

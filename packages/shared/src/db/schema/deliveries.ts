@@ -33,14 +33,8 @@ export const deliveries = pgTable(
   },
   (table) => [
     check("deliveries_state_check", sql`${table.state} in (${oneOf(DELIVERY_STATES)})`),
-    check(
-      "deliveries_pending_check",
-      sql`(${table.state} = 'pending') = (${table.batchId} is not null)`,
-    ),
-    check(
-      "deliveries_retrying_check",
-      sql`(${table.state} = 'retrying') = (${table.nextAttemptAt} is not null)`,
-    ),
+    check("deliveries_pending_check", sql`(${table.state} = 'pending') = (${table.batchId} is not null)`),
+    check("deliveries_retrying_check", sql`(${table.state} = 'retrying') = (${table.nextAttemptAt} is not null)`),
     check(
       "deliveries_held_check",
       sql`case when ${table.state} = 'held' then ${table.heldAt} is not null and ${table.heldReason} is not null and ${table.heldReason} in (${oneOf(HELD_REASONS)}) else ${table.heldReason} is null end`,
@@ -57,10 +51,18 @@ export const deliveries = pgTable(
       "deliveries_counts_check",
       sql`${table.attemptCount} >= 0 and ${table.scheduleStep} >= 0 and ${table.cycle} >= 0`,
     ),
-    index("deliveries_pending_idx").on(table.batchId, table.id).where(sql`state = 'pending'`),
-    index("deliveries_retrying_idx").on(table.nextAttemptAt).where(sql`state = 'retrying'`),
-    index("deliveries_held_idx").on(table.subscriptionId, table.id).where(sql`state = 'held'`),
-    index("deliveries_dead_idx").on(table.id).where(sql`state = 'dead'`),
+    index("deliveries_pending_idx")
+      .on(table.batchId, table.id)
+      .where(sql`state = 'pending'`),
+    index("deliveries_retrying_idx")
+      .on(table.nextAttemptAt)
+      .where(sql`state = 'retrying'`),
+    index("deliveries_held_idx")
+      .on(table.subscriptionId, table.id)
+      .where(sql`state = 'held'`),
+    index("deliveries_dead_idx")
+      .on(table.id)
+      .where(sql`state = 'dead'`),
     index("deliveries_subscription_idx").on(table.subscriptionId, table.id),
   ],
 );
