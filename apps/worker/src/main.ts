@@ -10,6 +10,7 @@ import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
 import { every } from "./maintenance.ts";
 import { removeExpiredKeys } from "./remove-expired-keys.ts";
+import { dropOldPartitions } from "./retention.ts";
 import { runOnce } from "./watchdog.ts";
 
 const HOUR_MS = 3_600_000;
@@ -25,7 +26,9 @@ await runProcess(async () => {
   const upkeep = every(HOUR_MS, "upkeep", log, async () => {
     await ensureCurrentPartitions(pool, Date.now());
     await removeExpiredKeys(pool);
+    await dropOldPartitions(context, Date.now());
   });
+  upkeep.trigger();
   const ready = async () => redis.status === "ready" && (await pool.query("select 1")).rowCount === 1;
   const admin = await startAdminServer({
     app: "worker",

@@ -55,6 +55,12 @@ export function createWorkerMetrics(registry: Registry, slots: Slots, recordsWai
       labelNames: ["lane"] as const,
       registers,
     }),
+    poison: new Counter({
+      name: "postrider_poison_total",
+      help: "What workers died of: batches that were split, and single deliveries that became dead (internal)",
+      labelNames: ["what"] as const,
+      registers,
+    }),
     released: new Counter({
       name: "postrider_released_total",
       help: "Held deliveries put back on the dispatch lane",

@@ -5,6 +5,7 @@ import type { Context } from "../context.ts";
 import type { Lease } from "../lease.ts";
 import { Slots } from "../slots.ts";
 import { deliverBatch } from "./deliver-batch.ts";
+import { POISON_STALLS, setApart } from "../poison.ts";
 import type { Lane } from "./lane.ts";
 
 /** How many batches may be on their way from Redis to the slots at once. */
@@ -96,6 +97,7 @@ export function startDispatchLane(context: Context): Lane {
     };
     try {
       const batch = { id: job.id!, from: job.data.from, to: job.data.to };
+      if (job.stalledCounter >= POISON_STALLS) await setApart(context, batch);
       const finished = await deliverBatch(context, batch, lease, onQueued);
       // From here on the lock is let go of, so its loss is no news.
       active.delete(job.id!);

@@ -1,9 +1,9 @@
 import { UnrecoverableError, WaitingError, Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, QUEUE_PREFIX, type RetryJob } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
-import { deliverOrSetApart } from "../deliver.ts";
+import { deliverOrSetApart, type Ending } from "../deliver.ts";
 import type { Lease } from "../lease.ts";
-import type { RetryWork } from "../load-retry.ts";
+import { failAsPoison, POISON_STALLS } from "../poison.ts";
 import type { Lane } from "./lane.ts";
 
 /** Carries the delay that Postgres decided to BullMQ's backoff, which is given the thrown error. */
@@ -64,14 +64,18 @@ export function startRetryLane(context: Context): Lane {
       const { state, deadReason, lastError } = work.delivery;
       if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
       if (state !== "retrying") return;
-      await run(job, token, work, lease);
+      const ending =
+        job.stalledCounter >= POISON_STALLS
+          ? await failAsPoison(context, work.delivery)
+          : await deliverOrSetApart(context, work.delivery, work.subscription, lease);
+      await conclude(job, token, ending);
     } finally {
       renewedAt.delete(id);
     }
   }
 
-  async function run(job: Job<RetryJob>, token: string, work: RetryWork, lease: Lease): Promise<void> {
-    const ending = await deliverOrSetApart(context, work.delivery, work.subscription, lease);
+  /** Tells BullMQ what Postgres knows already. */
+  async function conclude(job: Job<RetryJob>, token: string, ending: Ending): Promise<void> {
     switch (ending.kind) {
       case "settled":
         return;

@@ -4,7 +4,7 @@ import { firstIdAt } from "../core/id-range.ts";
 const PARTITIONED_TABLES = ["events", "deliveries", "attempts"] as const;
 const DAY_MS = 86_400_000;
 /** Serialises the making and dropping of partitions in the whole fleet. */
-const PARTITION_LOCK = 7_301_002;
+export const PARTITION_LOCK = 7_301_002;
 
 const startOfDay = (ms: number): number => ms - (ms % DAY_MS);
 const partitionName = (table: string, dayMs: number): string =>
@@ -44,13 +44,34 @@ export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number)
 export const ensureCurrentPartitions = (pool: Pool, nowMs: number): Promise<string[]> =>
   ensurePartitions(pool, nowMs - DAY_MS, nowMs + 7 * DAY_MS);
 
-async function missing<T extends { name: string }>(client: Pool | PoolClient, wanted: readonly T[]): Promise<T[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+/** A daily partition: the ids from `from` up to, but without, `to`. */
+export interface Partition {
+  table: (typeof PARTITIONED_TABLES)[number];
+  name: string;
+  from: string;
+  to: string;
+  /** True where a DETACH … CONCURRENTLY was interrupted. */
+  detaching: boolean;
+}
+
+/** Every partition there is, oldest first. */
+export async function listPartitions(client: Pool | PoolClient): Promise<Partition[]> {
+  const { rows } = await client.query<Partition & { bounds: string }>(
+    `select p.relname as table, c.relname as name, pg_get_expr(c.relpartbound, c.oid) as bounds, i.inhdetachpending as detaching
+     from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
      where i.inhparent = any($1::regclass[])`,
     [PARTITIONED_TABLES],
   );
-  const present = new Set(rows.map(({ name }) => name));
+  return rows
+    .map(({ table, name, bounds, detaching }) => {
+      const [, from = "", to = ""] = /FROM \('([^']+)'\) TO \('([^']+)'\)/.exec(bounds) ?? [];
+      return { table, name, from, to, detaching };
+    })
+    .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+}
+
+async function missing<T extends { name: string }>(client: Pool | PoolClient, wanted: readonly T[]): Promise<T[]> {
+  const present = new Set((await listPartitions(client)).map(({ name }) => name));
   return wanted.filter(({ name }) => !present.has(name));
 }
 
