@@ -1,0 +1,48 @@
+import { parseArgs } from "node:util";
+import { DATA_DIR, ensureServices, stopServices } from "./services/index.ts";
+import { findLocal } from "./services/local.ts";
+
+const HELP = `Usage: npm run services -- up | down | status
+
+PostgreSQL and Redis for this checkout, with their data in .data/.
+
+  up      starts what DATABASE_URL and REDIS_URL do not name, by Docker Compose where an engine answers, else with the
+          machine's own programs; prints the URLs; they go on until "down"
+  down    stops them; the data stays
+  status  prints what runs (exit code 3: nothing)
+`;
+
+const commands: Record<string, () => Promise<number>> = {
+  async up() {
+    const { databaseUrl, redisUrl, origin } = await ensureServices();
+    console.log(`DATABASE_URL=${databaseUrl}\nREDIS_URL=${redisUrl}\n# from: ${origin}`);
+    return 0;
+  },
+  async down() {
+    const stopped = await stopServices();
+    console.log(stopped.length > 0 ? `stopped: ${stopped.join(", ")}` : "nothing was running");
+    return 0;
+  },
+  async status() {
+    const running = await findLocal(DATA_DIR);
+    for (const { name, url } of running) console.log(`${name} ${url}`);
+    if (running.length === 0) console.log("no local service is running");
+    return running.length > 0 ? 0 : 3;
+  },
+};
+
+const { values, positionals } = parseArgs({
+  options: { help: { type: "boolean", short: "h" } },
+  allowPositionals: true,
+});
+const command = commands[positionals[0] ?? ""];
+if (values.help || command === undefined || positionals.length > 1) {
+  console.log(HELP);
+  process.exit(values.help ? 0 : 2);
+}
+try {
+  process.exit(await command());
+} catch (error) {
+  console.error((error as Error).message);
+  process.exit(1);
+}

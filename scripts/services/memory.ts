@@ -1,0 +1,32 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** What is remembered of a server between two starts. */
+export interface Remembered {
+  password: string;
+  port?: number;
+  /** Where its data is, if it could not be in the data folder itself. */
+  elsewhere?: string;
+}
+
+export type ServiceName = "postgres" | "redis" | "compose-postgres" | "compose-redis";
+type Memory = Partial<Record<ServiceName, Remembered>>;
+
+const fileIn = (dataDir: string): string => join(dataDir, "services.json");
+
+export function recall(dataDir: string, name: ServiceName): Remembered | undefined {
+  return readAll(dataDir)[name];
+}
+
+export function remember(dataDir: string, name: ServiceName, what: Remembered): void {
+  const file = fileIn(dataDir);
+  mkdirSync(dirname(file), { recursive: true });
+  const unfinished = `${file}.${process.pid}`;
+  writeFileSync(unfinished, JSON.stringify({ ...readAll(dataDir), [name]: what }, null, 2), { mode: 0o600 });
+  renameSync(unfinished, file);
+}
+
+function readAll(dataDir: string): Memory {
+  const file = fileIn(dataDir);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Memory) : {};
+}

@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Account } from "./account.ts";
+
+export interface Launch {
+  name: string;
+  program: string;
+  args: readonly string[];
+  account: Account | undefined;
+  folder: string;
+  logFile: string;
+  /** Connects, really; throws while the server is not there yet. */
+  isReady: () => Promise<boolean>;
+}
+
+/** Replaying a long log after a crash takes its time. */
+const READY_DEADLINE_MS = 180_000;
+
+/**
+ * Starts a server in a session of its own, so that a Ctrl-C meant for the program in front does not end it, and waits
+ * until it answers.
+ *
+ * @returns its pid
+ * @throws Error with the end of its log
+ */
+export async function launch({ name, program, args, account, folder, logFile, isReady }: Launch): Promise<number> {
+  const log = openSync(logFile, "a", 0o600);
+  const child = spawn(program, args, {
+    ...account,
+    cwd: folder,
+    detached: true,
+    stdio: ["ignore", log, log],
+    // Nothing of ours: PGPORT and its kin would change what the server does.
+    env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C", TZ: "UTC" },
+  });
+  closeSync(log);
+  child.unref();
+  const failed = failure(child);
+  const deadline = Date.now() + READY_DEADLINE_MS;
+  while (!(await isReady().catch(() => false))) {
+    const reason = failed() ?? (Date.now() > deadline ? "it does not answer" : undefined);
+    if (reason !== undefined) {
+      child.kill("SIGKILL");
+      throw new Error(`${name} did not start: ${reason}\n${lastLines(logFile)}`);
+    }
+    await pause(30);
+  }
+  return child.pid!;
+}
+
+function failure(child: ChildProcess): () => string | undefined {
+  let error: string | undefined;
+  child.once("error", ({ message }) => (error = message));
+  child.once("exit", (code, signal) => (error ??= `it ended with ${signal ?? `code ${code}`}`));
+  return () => error;
+}
+
+function lastLines(logFile: string): string {
+  return readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-8).join("\n");
+}
