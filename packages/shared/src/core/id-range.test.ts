@@ -1,0 +1,31 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { v7 } from "uuid";
+import { family, familyRange, firstIdAt, timeOfId } from "./id-range.ts";
+
+test("a UUIDv7 tells the millisecond it was made at", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 48 - 1 }), (msecs) => {
+      const id = v7({ msecs });
+      expect(timeOfId(id)).toBe(msecs);
+      expect(firstIdAt(msecs) <= id && id < firstIdAt(msecs + 1)).toBe(msecs < 2 ** 48 - 1);
+    }),
+  );
+});
+
+test("a family holds its id and no id of another millisecond", () => {
+  const id = v7({ msecs: 1_000 });
+  const { from, to } = family(id);
+  expect(from <= id && id <= to).toBe(true);
+  expect(v7({ msecs: 999 }) < from && to < v7({ msecs: 1_001 })).toBe(true);
+});
+
+test("the range of several ids holds the family of each", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 1e13 }), { minLength: 1, maxLength: 20 }), (times) => {
+      const ids = times.map((msecs) => v7({ msecs }));
+      const range = familyRange(ids);
+      for (const id of ids) expect(range.from <= family(id).from && family(id).to <= range.to).toBe(true);
+    }),
+  );
+});

@@ -1,0 +1,51 @@
+import { describe, expect, test } from "vitest";
+import { classify, parseRetryAfter } from "./outcome.ts";
+
+const NOW = Date.parse("2026-01-31T12:00:00Z");
+const answer = (status: number, retryAfter?: string) => classify({ kind: "response", status, retryAfter }, NOW);
+
+describe("what an answer means for its delivery", () => {
+  test.each([200, 201, 202, 204, 299])("%i is delivered", (status) => {
+    expect(answer(status)).toEqual({ kind: "delivered" });
+  });
+
+  test.each([300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 408, 409, 418, 425, 429, 451, 500, 502, 503, 504, 599])(
+    "%i is retryable",
+    (status) => {
+      expect(answer(status)).toEqual({ kind: "retryable", retryAfterMs: undefined });
+    },
+  );
+
+  test("410 is gone", () => expect(answer(410)).toEqual({ kind: "gone" }));
+
+  test("no complete response is retryable, even where its status was a 200", () => {
+    expect(classify({ kind: "failed", status: 200 }, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
+  });
+
+  test("an address that may not be reached is blocked", () => {
+    expect(classify({ kind: "blocked" }, NOW)).toEqual({ kind: "blocked" });
+  });
+
+  test("Retry-After counts on 429 and 503 and nowhere else", () => {
+    expect(answer(429, "7")).toEqual({ kind: "retryable", retryAfterMs: 7_000 });
+    expect(answer(503, "7")).toEqual({ kind: "retryable", retryAfterMs: 7_000 });
+    expect(answer(500, "7")).toEqual({ kind: "retryable", retryAfterMs: undefined });
+    expect(answer(301, "7")).toEqual({ kind: "retryable", retryAfterMs: undefined });
+  });
+});
+
+describe("Retry-After", () => {
+  test("is seconds or an HTTP date", () => {
+    expect(parseRetryAfter("0", NOW)).toBe(0);
+    expect(parseRetryAfter(" 120 ", NOW)).toBe(120_000);
+    expect(parseRetryAfter("Sat, 31 Jan 2026 12:00:30 GMT", NOW)).toBe(30_000);
+  });
+
+  test("a date in the past is now", () => {
+    expect(parseRetryAfter("Sat, 31 Jan 2026 11:00:00 GMT", NOW)).toBe(0);
+  });
+
+  test.each(["", "soon", "-5", "1.5", "1e3", "Jan 2026", "99999999999"])("%j makes no sense and is ignored", (header) => {
+    expect(parseRetryAfter(header, NOW)).toBeUndefined();
+  });
+});

@@ -1,0 +1,27 @@
+import { randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import { createSecretBox } from "./secret-box.ts";
+
+const secret = randomBytes(32);
+
+test("a sealed secret opens to the same bytes, and two seals of it differ", () => {
+  const box = createSecretBox(randomBytes(32));
+  const sealed = box.seal(secret, "sub");
+  expect(box.open(sealed, "sub")).toEqual(secret);
+  expect(box.seal(secret, "sub").sealed).not.toBe(sealed.sealed);
+});
+
+test("a secret that was altered, or belongs to another subscription, does not open", () => {
+  const box = createSecretBox(randomBytes(32));
+  const sealed = box.seal(secret, "sub");
+  const altered = Buffer.from(sealed.sealed, "base64");
+  altered[20]! ^= 1;
+  expect(() => box.open({ ...sealed, sealed: altered.toString("base64") }, "sub")).toThrow();
+  expect(() => box.open(sealed, "other")).toThrow();
+});
+
+test("another encryption key is told apart by its name, without telling either key", () => {
+  const key = randomBytes(32);
+  const sealed = createSecretBox(randomBytes(32)).seal(secret, "sub");
+  expect(() => createSecretBox(key).open(sealed, "sub")).toThrow(/sealed under key [0-9a-f]{8}, and ENCRYPTION_KEY is key/);
+});
