@@ -1,0 +1,36 @@
+import { parseArgs } from "node:util";
+import { migrate } from "../packages/shared/src/db/migrate.ts";
+
+const HELP = `Usage: npm run migrate
+
+Brings the database to the schema of this version: the one that DATABASE_URL names, else the local one, which is
+started for it. Running it twice is harmless.
+`;
+
+/** The local services are for people; a container has its DATABASE_URL, and not the programs to start any. */
+async function database(): Promise<{ url: string; stop: () => Promise<void> }> {
+  const url = process.env["DATABASE_URL"]?.trim();
+  if (url) return { url, stop: async () => undefined };
+  const { ensureServices } = await import("./services/index.ts");
+  const services = await ensureServices({ tied: true });
+  return { url: services.databaseUrl, stop: () => services.stop() };
+}
+
+const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+try {
+  const { url, stop } = await database();
+  try {
+    const { applied, partitions } = await migrate(url);
+    console.log(`${applied} migrations applied, ${partitions.length} partitions made`);
+    for (const partition of partitions) console.log(`  ${partition}`);
+  } finally {
+    await stop();
+  }
+} catch (error) {
+  console.error(`could not migrate: ${(error as Error).message}`);
+  process.exit(1);
+}

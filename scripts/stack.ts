@@ -1,0 +1,160 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { readSettings, type Settings } from "../packages/shared/src/config/settings.ts";
+import { migrate } from "../packages/shared/src/db/migrate.ts";
+import { DATA_DIR, ensureServices, ROOT } from "./services/index.ts";
+import { freePort, isFree } from "./services/ports.ts";
+import type { Say } from "./services/say.ts";
+import { adminPortSetting, chooseAdminPorts, type App } from "./stack/admin-ports.ts";
+import { devSecrets } from "./stack/dev-secrets.ts";
+import type { Print } from "./stack/print.ts";
+import { SupervisedProcess } from "./stack/supervised-process.ts";
+
+/** A whole Postrider on this machine: services, ingest, workers and console, looked after until it is stopped. */
+export interface Stack {
+  apiUrl: string;
+  consoleUrl: string;
+  apiKey: string;
+  consolePassword: string;
+  databaseUrl: string;
+  redisUrl: string;
+  /** Process name → its metrics. */
+  metricsUrls: Record<string, string>;
+  /** Settles only if a process cannot be kept alive: with the reason. The rest still runs until `stop`. */
+  failed: Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface StackOptions {
+  /** Settings over those of the environment and `.env`. */
+  env?: Record<string, string>;
+  say: Say;
+  print: Print;
+  /** Gives up starting, and stops what was started. */
+  signal?: AbortSignal;
+}
+
+const READY_DEADLINE_MS = 60_000;
+/** Beyond their own deadline, for processes to notice that it is over. */
+const GRACE_MS = 5_000;
+/** Look-ups of host names block a thread each, and four (the default) are not enough for a fleet of slow name servers. */
+const THREADS = "32";
+
+/**
+ * @throws SettingsError; Error in one line where a port is taken, a service is missing or a process does not come up.
+ * Nothing is left running then
+ */
+export async function startStack({ env: over = {}, say, print, signal }: StackOptions): Promise<Stack> {
+  const cleanUp: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const step of cleanUp.splice(0).toReversed()) await step();
+  };
+  try {
+    const given = { ...readEnvironment(), ...over };
+    const services = await ensureServices({ env: given, say, tied: true });
+    cleanUp.push(() => services.stop());
+    const { databaseUrl, redisUrl } = services;
+    const env = complete({ ...given, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }, say);
+    const settings = readSettings(env, ["API_KEYS", "CONSOLE_PASSWORD"]);
+    const port = await publicPort("PORT", settings.port, settings.host);
+    const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
+    const { applied } = await migrate(databaseUrl);
+    if (applied > 0) say(`${applied} migrations applied`);
+    signal?.throwIfAborted();
+
+    const names = [
+      "ingest",
+      ...Array.from({ length: settings.workers }, (_, index) => `worker-${index + 1}`),
+      "console",
+    ];
+    const adminPorts = await chooseAdminPorts(settings.adminPort, settings.host, names, say);
+    const shared = { ...env, PORT: String(port), CONSOLE_PORT: String(consolePort), UV_THREADPOOL_SIZE: THREADS };
+    const processes = names.map((name) => {
+      const app = name.split("-")[0] as App;
+      const script = join(ROOT, "apps", app, "src/main.ts");
+      const own = { ...shared, ADMIN_PORT: adminPortSetting(app, adminPorts.get(name)!) };
+      return new SupervisedProcess({ name, script, cwd: ROOT, env: own, onLine: (line) => print(name, line) });
+    });
+    cleanUp.push(() => stopAll(processes, settings));
+    const failed = firstFailure(processes);
+    const host = reachable(settings.host);
+    const [apiUrl, consoleUrl] = [`http://${host}:${port}`, `http://${host}:${consolePort}`];
+    const gaveUp = failed.then((reason) => Promise.reject(new Error(reason)));
+    // It may still come later, when nobody waits for it here.
+    gaveUp.catch(() => undefined);
+    await Promise.race([
+      gaveUp,
+      Promise.all([answers(`${apiUrl}/readyz`, signal), answers(`${consoleUrl}/healthz`, signal)]),
+    ]);
+    return {
+      apiUrl,
+      consoleUrl,
+      apiKey: settings.apiKeys[0]!,
+      consolePassword: settings.consolePassword,
+      databaseUrl,
+      redisUrl,
+      metricsUrls: Object.fromEntries([...adminPorts].map(([name, at]) => [name, `http://${host}:${at}/metrics`])),
+      failed,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Env = Record<string, string | undefined>;
+
+function readEnvironment(): Env {
+  const file = join(ROOT, ".env");
+  if (existsSync(file)) process.loadEnvFile(file);
+  return { ...process.env };
+}
+
+/** What a person who tries it out has not set. */
+function complete(env: Env, say: Say): Env {
+  const completed = { ...env, ...devSecrets(DATA_DIR, env) };
+  if (env["ALLOWED_NETWORKS"]?.trim()) return completed;
+  say("ALLOWED_NETWORKS is not set: deliveries to this machine (127.0.0.0/8, ::1) are allowed");
+  return { ...completed, ALLOWED_NETWORKS: "127.0.0.0/8,::1/128" };
+}
+
+async function publicPort(setting: string, port: number, host: string): Promise<number> {
+  if (port === 0) return freePort();
+  if (await isFree(port, host)) return port;
+  throw new Error(`${setting} ${port} is in use on ${host}: set ${setting} to a free port, or stop what uses it`);
+}
+
+/** Workers hear of it first, so that they take on no new work that the others still hand out. */
+async function stopAll(processes: readonly SupervisedProcess[], { shutdownDeadlineMs }: Settings): Promise<void> {
+  const isWorker = ({ name }: SupervisedProcess) => name.startsWith("worker");
+  const inOrder = [...processes.filter(isWorker), ...processes.filter((one) => !isWorker(one))];
+  await Promise.all(inOrder.map((one) => one.stop(shutdownDeadlineMs + GRACE_MS)));
+}
+
+/** Also ends them all with this process, by whatever way it exits. */
+function firstFailure(processes: readonly SupervisedProcess[]): Promise<string> {
+  const killAll = () => processes.forEach((one) => one.kill());
+  process.once("exit", killAll);
+  void Promise.all(processes.map(({ ended }) => ended)).then(() => process.off("exit", killAll));
+  return new Promise((resolve) => {
+    for (const { ended } of processes) void ended.then((reason) => reason !== undefined && resolve(reason));
+  });
+}
+
+/** An address to listen on is not always one to connect to. */
+const reachable = (host: string): string =>
+  host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
+
+async function answers(url: string, signal: AbortSignal | undefined): Promise<void> {
+  const deadline = Date.now() + READY_DEADLINE_MS;
+  for (;;) {
+    signal?.throwIfAborted();
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    await response?.text();
+    if (response?.ok) return;
+    if (Date.now() > deadline) throw new Error(`${url} did not answer within ${READY_DEADLINE_MS / 1_000} s`);
+    await pause(100);
+  }
+}

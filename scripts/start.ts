@@ -1,0 +1,64 @@
+import { parseArgs } from "node:util";
+import { SettingsError } from "../packages/shared/src/config/settings.ts";
+import { waitForShutdown } from "../packages/shared/src/process/lifecycle.ts";
+import { DATA_DIR } from "./services/index.ts";
+import { startStack, type Stack } from "./stack.ts";
+import { createPrinter } from "./stack/print.ts";
+
+const HELP = `Usage: npm start [-- --quiet]
+
+Runs all of Postrider on this machine: PostgreSQL and Redis (unless DATABASE_URL and REDIS_URL name some), the API,
+WORKERS worker processes and the console. Settings come from the environment and from .env (see .env.example); secrets
+that are not set are made once and kept in .data/. Ctrl-C stops everything.
+
+  --quiet  log lines from warnings on
+  --help
+`;
+
+const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" }, quiet: { type: "boolean" } } });
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+
+const print = createPrinter(values.quiet ?? false);
+const say = (line: string) => print("postrider", line);
+const stopping = new AbortController();
+const told = waitForShutdown().then((reason) => {
+  stopping.abort();
+  say(`${reason}: stopping (once more to end at once)`);
+  return undefined;
+});
+
+const stack = await startStack({ say, print, signal: stopping.signal }).catch((error: unknown) => {
+  if (stopping.signal.aborted) process.exit(0);
+  say(error instanceof SettingsError ? error.message : `could not start: ${(error as Error).message}`);
+  process.exit(1);
+});
+console.log(summary(stack));
+const failure = await Promise.race([told, stack.failed]);
+if (failure !== undefined) say(`${failure}: stopping everything`);
+await stack.stop();
+say("stopped");
+process.exit(failure === undefined ? 0 : 1);
+
+function summary({ apiUrl, consoleUrl, apiKey, consolePassword, metricsUrls, databaseUrl }: Stack): string {
+  const metrics = Object.entries(metricsUrls).map(([name, url]) => `${name} ${url}`);
+  return `
+  Postrider is running.
+
+    API       ${apiUrl}
+    API key   ${apiKey}
+    Console   ${consoleUrl}/queues   user "admin", password "${consolePassword}"
+    Metrics   ${metrics.join("\n              ")}
+    Database  ${databaseUrl}
+    Data      ${DATA_DIR}
+
+  Send an event:
+
+    curl -X POST ${apiUrl}/v1/events -H 'authorization: Bearer ${apiKey}' \\
+      -H 'content-type: application/json' -d '{"type":"order.created","data":{"id":1}}'
+
+  Ctrl-C stops everything.
+`;
+}
