@@ -5,7 +5,8 @@ import { answer, type Endpoint, gate } from "../support/receiver.ts";
 import { newTenant, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
 
-const e2e = useStack({ workers: 2 });
+const slots = 32;
+const e2e = useStack({ workers: 2, env: { MAX_IN_FLIGHT: String(slots) } });
 
 async function subscribed(endpoint: Endpoint): Promise<string> {
   const tenant = newTenant();
@@ -64,10 +65,12 @@ test("with a worker killed in the middle of 2,000 deliveries every event arrives
   await endpoint.untilEvents(sent, { within: 30_000 });
   const deliveries = await untilAllDelivered(2000, tenant);
   // What the dead worker had recorded is not sent again: each delivery has the one attempt that was recorded.
-  expect(deliveries.filter((delivery) => delivery.attemptCount !== 1)).toEqual([]);
-  // 32 may be on the wire per worker and subscriber, and as many may wait to be recorded.
+  const again = deliveries.filter((delivery) => delivery.attemptCount !== 1);
+  const example = again[0] && (await e2e.api.delivery(again[0].id)).attempts;
+  expect(again.length, JSON.stringify(example)).toBe(0);
+  // So many may have been on the wire, and as many may have waited to be recorded.
   const duplicates = endpoint.requests.length - sent.length;
-  expect(duplicates).toBeLessThanOrEqual(64);
+  expect(duplicates).toBeLessThanOrEqual(2 * slots);
 });
 
 test("a worker that is told to stop under load finishes what is on the wire, exits 0 in its deadline, and nothing is lost or sent twice", async () => {
@@ -76,8 +79,8 @@ test("a worker that is told to stop under load finishes what is on the wire, exi
   const sent = await sendMany(1000, tenant);
   await endpoint.untilRequests(200, { within: 30_000 });
   const [leaver] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  expect(endpoint.requests.length).toBeLessThan(900);
   expect(await leaver?.kill("SIGTERM")).toEqual({ code: 0, signal: null });
-  expect(endpoint.requests.length).toBeLessThan(1_000);
   await e2e.stack.startWorker();
   await endpoint.untilEvents(sent, { within: 30_000 });
   await untilAllDelivered(1000, tenant);

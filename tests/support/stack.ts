@@ -14,6 +14,8 @@ type Env = Record<string, string>;
 type App = "ingest" | "worker" | "console";
 
 const root = resolve(import.meta.dirname, "../..");
+/** ADMIN_PORT is ingest's; the worker's and the console's are the next two. */
+const adminPortOffset: Record<App, number> = { ingest: 0, worker: 1, console: 2 };
 const shutdownDeadlineMs = 3_000;
 
 /** Every time-based behaviour in seconds, so that a test can see it. */
@@ -44,7 +46,7 @@ export class AppProcess {
 
   constructor(name: string, app: App, env: Env) {
     this.name = name;
-    this.adminUrl = `http://127.0.0.1:${env["ADMIN_PORT"]}`;
+    this.adminUrl = `http://127.0.0.1:${Number(env["ADMIN_PORT"]) + adminPortOffset[app]}`;
     this.child = spawn(process.execPath, [`apps/${app}/src/main.ts`], {
       cwd: root,
       env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ...env },
@@ -216,22 +218,28 @@ async function isWorkerReady({ adminUrl }: AppProcess): Promise<boolean> {
   return answers(`${adminUrl}/metrics`);
 }
 
-const handedOut = new Set<number>();
-
-/** Below the range that the kernel takes for outgoing connections, so that nothing else takes it before its process does. */
+/** A free port whose next two are free as well, since a worker and the console count theirs from ADMIN_PORT. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(20_000, 32_000);
-    if (handedOut.has(port)) continue;
-    const probe = createServer();
-    const isFree = await new Promise<boolean>((decided) => {
-      probe.once("error", () => decided(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => decided(true)));
-    });
-    if (!isFree) continue;
-    handedOut.add(port);
-    return port;
+    // Below the range that the kernel takes for outgoing connections, so that nothing else takes it before its process
+    // does; files that run at the same time draw from different blocks.
+    const block = 2 * randomInt(2_500, 4_000) + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 2);
+    if (handedOut.has(block)) continue;
+    handedOut.add(block);
+    const ports = [0, 1, 2].map((n) => block * 4 + n);
+    const areFree = await Promise.all(ports.map(isFree));
+    if (areFree.every(Boolean)) return block * 4;
   }
+}
+
+const handedOut = new Set<number>();
+
+function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  return new Promise((decided) => {
+    probe.once("error", () => decided(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => decided(true)));
+  });
 }
 
 /** A tenant that no other test uses. */
