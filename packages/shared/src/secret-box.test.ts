@@ -23,5 +23,7 @@ test("a secret that was altered, or belongs to another subscription, does not op
 test("another encryption key is told apart by its name, without telling either key", () => {
   const key = randomBytes(32);
   const sealed = createSecretBox(randomBytes(32)).seal(secret, "sub");
-  expect(() => createSecretBox(key).open(sealed, "sub")).toThrow(/sealed under key [0-9a-f]{8}, and ENCRYPTION_KEY is key/);
+  expect(() => createSecretBox(key).open(sealed, "sub")).toThrow(
+    /sealed under key [0-9a-f]{8}, and ENCRYPTION_KEY is key/,
+  );
 });

@@ -45,7 +45,10 @@ describe("Retry-After", () => {
     expect(parseRetryAfter("Sat, 31 Jan 2026 11:00:00 GMT", NOW)).toBe(0);
   });
 
-  test.each(["", "soon", "-5", "1.5", "1e3", "Jan 2026", "99999999999"])("%j makes no sense and is ignored", (header) => {
-    expect(parseRetryAfter(header, NOW)).toBeUndefined();
-  });
+  test.each(["", "soon", "-5", "1.5", "1e3", "Jan 2026", "99999999999"])(
+    "%j makes no sense and is ignored",
+    (header) => {
+      expect(parseRetryAfter(header, NOW)).toBeUndefined();
+    },
+  );
 });

@@ -17,8 +17,13 @@ export function waitForShutdown(): Promise<string> {
       resolve("SIGINT");
     });
     process.on("SIGTERM", () => resolve("SIGTERM"));
-    process.once("disconnect", () => resolve("lost supervisor"));
+    const lose = () => {
+      // Whoever read our output is gone too, and a logger that flushes at exit tries a broken pipe again for ever.
+      process.prependListener("exit", () => process.kill(process.pid, "SIGKILL"));
+      resolve("lost supervisor");
+    };
     // It may have been lost before anybody listened. Undefined where there never was one.
-    if ((process.connected as boolean | undefined) === false) resolve("lost supervisor");
+    if ((process.connected as boolean | undefined) === false) lose();
+    else process.once("disconnect", lose);
   });
 }

@@ -1,0 +1,42 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { formatDuration, parseDuration } from "./duration.ts";
+import { DEFAULT_RETRY_SCHEDULE, nextRetryDelay, parseRetrySchedule } from "./retry-schedule.ts";
+
+test("jitter adds 0 to 10 % and never shortens", () => {
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 0.999, noNaN: true }), fc.integer({ min: 1, max: 5 }), (random, step) => {
+      const delay = nextRetryDelay(DEFAULT_RETRY_SCHEDULE, step, random)!;
+      const plain = DEFAULT_RETRY_SCHEDULE[step - 1]!;
+      expect(delay).toBeGreaterThanOrEqual(plain);
+      expect(delay).toBeLessThanOrEqual(plain * 1.1);
+    }),
+  );
+});
+
+test("Retry-After only lengthens, up to an hour", () => {
+  expect(nextRetryDelay([2_000], 1, 0, 1_000)).toBe(2_000);
+  expect(nextRetryDelay([2_000], 1, 0, 10_000)).toBe(10_000);
+  expect(nextRetryDelay([2_000], 1, 0, 86_400_000)).toBe(3_600_000);
+  expect(nextRetryDelay([7_200_000], 1, 0, 86_400_000)).toBe(7_200_000);
+});
+
+test("a schedule that is used up has no next delay", () => {
+  expect(nextRetryDelay(DEFAULT_RETRY_SCHEDULE, 6, 0)).toBeUndefined();
+  expect(nextRetryDelay([], 1, 0)).toBeUndefined();
+});
+
+test("schedules are read from durations or a preset, and what is wrong is named", () => {
+  expect(parseRetrySchedule(["250ms", "2s", "5m", "1h"])).toEqual([250, 2_000, 300_000, 3_600_000]);
+  expect(parseRetrySchedule([])).toEqual([]);
+  expect(parseRetrySchedule("standard")).toHaveLength(9);
+  expect(parseRetrySchedule("fast")).toHaveProperty("problem");
+  expect(parseRetrySchedule(["2s", "-1s"])).toEqual({ problem: expect.stringContaining('"-1s"') });
+  expect(parseRetrySchedule(["8d"])).toHaveProperty("problem");
+  expect(parseRetrySchedule(Array.from({ length: 51 }, () => "1s"))).toHaveProperty("problem");
+});
+
+test("a duration is written as it is read", () => {
+  fc.assert(fc.property(fc.integer({ min: 0, max: 1e9 }), (ms) => parseDuration(formatDuration(ms)) === ms));
+  for (const text of ["", "5", "s", "1.5s", "-1s", "1 s", "1w", "1e3s"]) expect(parseDuration(text)).toBeUndefined();
+});

@@ -1,0 +1,93 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+
+// Standard Webhooks, symmetric signatures: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
+const SECRET_PREFIX = "whsec_";
+const VERSION = "v1";
+const MIN_SECRET_BYTES = 24;
+const MAX_SECRET_BYTES = 64;
+
+/**
+ * Reads a signing secret, `whsec_` followed by the base64 of 24 to 64 bytes.
+ *
+ * @returns the key, or a sentence that says what is wrong and does not repeat the secret
+ */
+export function parseSecret(text: string): Buffer | { problem: string } {
+  const shape = {
+    problem: `must be ${SECRET_PREFIX} followed by the base64 of ${MIN_SECRET_BYTES} to ${MAX_SECRET_BYTES} bytes`,
+  };
+  if (!text.startsWith(SECRET_PREFIX)) return shape;
+  const encoded = text.slice(SECRET_PREFIX.length);
+  const key = Buffer.from(encoded, "base64");
+  // Buffer.from skips what is not base64, so only a text that comes out again is one.
+  if (key.toString("base64") !== encoded && key.toString("base64").replace(/=+$/, "") !== encoded) return shape;
+  return key.length >= MIN_SECRET_BYTES && key.length <= MAX_SECRET_BYTES ? key : shape;
+}
+
+export const formatSecret = (key: Buffer): string => `${SECRET_PREFIX}${key.toString("base64")}`;
+
+/**
+ * The value of `webhook-signature`: one `v1,<base64 HMAC-SHA256 of "id.timestamp.body">` per key, separated by spaces,
+ * so that a receiver that knows any of them can verify.
+ *
+ * @param timestamp Unix seconds, as `webhook-timestamp` carries it
+ */
+export function sign(keys: readonly Buffer[], id: string, timestamp: number, body: string | Buffer): string {
+  return keys.map((key) => `${VERSION},${mac(key, id, timestamp, body).toString("base64")}`).join(" ");
+}
+
+const mac = (key: Buffer, id: string, timestamp: number, body: string | Buffer): Buffer =>
+  createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest();
+
+/** What a receiver got; names in any case, as Node or another framework gives them. */
+export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/**
+ * For receivers: whether a webhook is from who knows the secret, and recent. Every signature is compared with every
+ * secret in constant time, whatever the ones before gave.
+ *
+ * @param secrets `whsec_…`; several while one is being rotated
+ * @param body the raw body, byte for byte
+ * @param now Unix milliseconds
+ * @param toleranceSeconds how old, or how far in the future, the webhook may be
+ * @throws TypeError where a secret is malformed, which is the receiver's mistake and not the sender's
+ */
+export function verify(
+  secrets: string | readonly string[],
+  headers: WebhookHeaders,
+  body: string | Buffer,
+  now: number,
+  toleranceSeconds = 300,
+): boolean {
+  const id = header(headers, "webhook-id");
+  const timestampText = header(headers, "webhook-timestamp");
+  const signatures = header(headers, "webhook-signature");
+  if (id === undefined || timestampText === undefined || signatures === undefined) return false;
+  if (!/^\d{1,12}$/.test(timestampText)) return false;
+  const timestamp = Number(timestampText);
+  if (Math.abs(now / 1000 - timestamp) > toleranceSeconds) return false;
+
+  const expected = [secrets].flat().map((secret) => mac(keyOf(secret), id, timestamp, body));
+  let isGenuine = false;
+  for (const signature of signatures.split(" ")) {
+    const [version, encoded] = signature.split(",");
+    if (version !== VERSION || encoded === undefined) continue;
+    const given = Buffer.from(encoded, "base64");
+    for (const candidate of expected) {
+      if (given.length === candidate.length && timingSafeEqual(given, candidate)) isGenuine = true;
+    }
+  }
+  return isGenuine;
+}
+
+function keyOf(secret: string): Buffer {
+  const key = parseSecret(secret);
+  if ("problem" in key) throw new TypeError(`the secret ${key.problem}`);
+  return key;
+}
+
+function header(headers: WebhookHeaders, name: string): string | undefined {
+  const key = Object.keys(headers).find((candidate) => candidate.toLowerCase() === name);
+  const value = key === undefined ? undefined : headers[key];
+  return typeof value === "string" ? value : value?.[0];
+}
