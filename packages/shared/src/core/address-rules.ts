@@ -29,6 +29,7 @@ export function parseNetworks(text: string): BlockList | { problem: string } {
 const ALSO_SPECIAL = parseNetworks(
   [
     "192.0.0.0/24, 192.31.196.0/24, 192.52.193.0/24, 192.88.99.0/24, 192.175.48.0/24", // protocol assignments, AS112, AMT, 6to4 relay
+    "::/96", // unspecified, loopback, IPv4-compatible (deprecated, embeds an IPv4 address)
     "64:ff9b::/96, 64:ff9b:1::/48", // NAT64 (embeds an IPv4 address)
     "100::/64, 100:0:0:1::/64", // discard, dummy prefix
     "2001::/23", // Teredo, ORCHID, benchmarking and the other protocol assignments
@@ -56,9 +57,11 @@ export function isAllowedAddress(address: string, allowed: BlockList): boolean {
   const version = isIP(address);
   if (version === 0 || address.includes("%")) return false;
   if (version === 4) return allowed.check(address, "ipv4") || isPublicV4(address);
-  const parsed = ipaddr.IPv6.parse(address);
+  // In one spelling, without dots: ipaddr.js would read ::8.8.8.8 as the v4-mapped ::ffff:8.8.8.8.
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  const parsed = ipaddr.IPv6.parse(canonical);
   if (parsed.isIPv4MappedAddress()) return isAllowedAddress(parsed.toIPv4Address().toString(), allowed);
-  return allowed.check(address, "ipv6") || isPublicV6(address, parsed);
+  return allowed.check(canonical, "ipv6") || isPublicV6(canonical, parsed);
 }
 
 const isPublicV4 = (address: string): boolean =>
@@ -66,8 +69,6 @@ const isPublicV4 = (address: string): boolean =>
 
 function isPublicV6(address: string, parsed: ipaddr.IPv6): boolean {
   if (parsed.range() !== "unicast" || ALSO_SPECIAL.check(address, "ipv6")) return false;
-  // IPv4-compatible (deprecated): Node's BlockList takes its dotted spelling for the IPv4 address, so the parts are looked at.
-  if (parsed.parts.slice(0, 6).every((part) => part === 0)) return false;
   // ISATAP (RFC 5214): an interface id of [02]00:5efe followed by an IPv4 address, under any prefix.
   const [, , , , high, low] = parsed.parts;
   const isIsatap = low === 0x5efe && (high === 0 || high === 0x0200);
