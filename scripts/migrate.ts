@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { migrate } from "../packages/shared/src/db/migrate.ts";
+import { readEnvironment } from "./services/environment.ts";
 
 const HELP = `Usage: npm run migrate
 
@@ -9,10 +10,11 @@ started for it. Running it twice is harmless.
 
 /** The local services are for people; a container has its DATABASE_URL, and not the programs to start any. */
 async function database(): Promise<{ url: string; stop: () => Promise<void> }> {
-  const url = process.env["DATABASE_URL"]?.trim();
+  const env = readEnvironment();
+  const url = env["DATABASE_URL"]?.trim();
   if (url) return { url, stop: async () => undefined };
-  const { ensureServices } = await import("./services/index.ts");
-  const services = await ensureServices({ tied: true });
+  const { ensureServices } = await import("./services/ensure-services.ts");
+  const services = await ensureServices({ env, tied: true });
   return { url: services.databaseUrl, stop: () => services.stop() };
 }
 

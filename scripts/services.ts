@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { DATA_DIR, ensureServices, stopServices } from "./services/index.ts";
+import { DATA_DIR, ensureServices, readEnvironment, stopServices } from "./services/index.ts";
 import { findLocal } from "./services/local.ts";
 
 const HELP = `Usage: npm run services -- up | down | status
@@ -14,7 +14,7 @@ PostgreSQL and Redis for this checkout, with their data in .data/.
 
 const commands: Record<string, () => Promise<number>> = {
   async up() {
-    const { databaseUrl, redisUrl, origin } = await ensureServices();
+    const { databaseUrl, redisUrl, origin } = await ensureServices({ env: readEnvironment() });
     console.log(`DATABASE_URL=${databaseUrl}\nREDIS_URL=${redisUrl}\n# from: ${origin}`);
     return 0;
   },

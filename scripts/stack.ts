@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { readSettings, type Settings } from "../packages/shared/src/config/settings.ts";
 import { migrate } from "../packages/shared/src/db/migrate.ts";
-import { DATA_DIR, ensureServices, ROOT } from "./services/index.ts";
+import { DATA_DIR, ensureServices, readEnvironment, ROOT } from "./services/index.ts";
 import { freePort, isFree } from "./services/ports.ts";
 import type { Say } from "./services/say.ts";
 import { adminPortSetting, chooseAdminPorts, type App } from "./stack/admin-ports.ts";
@@ -105,12 +104,6 @@ export async function startStack({ env: over = {}, say, print, signal }: StackOp
 }
 
 type Env = Record<string, string | undefined>;
-
-function readEnvironment(): Env {
-  const file = join(ROOT, ".env");
-  if (existsSync(file)) process.loadEnvFile(file);
-  return { ...process.env };
-}
 
 /** What a person who tries it out has not set. */
 function complete(env: Env, say: Say): Env {

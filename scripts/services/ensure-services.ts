@@ -1,13 +1,12 @@
-import { join, resolve } from "node:path";
+import { rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { composeDown, ensureComposeService, hasCompose } from "./compose.ts";
+import { DATA_DIR, ROOT } from "./environment.ts";
 import { leash } from "./leash.ts";
 import { ensureLocalPostgres, ensureLocalRedis, findLocal, type Up } from "./local.ts";
 import { withLock } from "./lock.ts";
 import { recall } from "./memory.ts";
 import { sayOnStderr, type Say } from "./say.ts";
-
-export const ROOT = resolve(import.meta.dirname, "../..");
-export const DATA_DIR = join(ROOT, ".data");
 
 /** PostgreSQL and Redis, both answering. */
 export interface Services {
@@ -84,6 +83,22 @@ export async function stopServices(dataDir = DATA_DIR): Promise<string[]> {
   });
 }
 
+/** Stops the services and removes all that they keep. */
+export async function destroyServices(dataDir = DATA_DIR): Promise<void> {
+  await stopServices(dataDir);
+  if (usesCompose(dataDir)) {
+    if (!(await hasCompose()))
+      throw new Error("the data is in Docker volumes, and Docker does not answer: start it, or remove .data by hand");
+    await composeDown(ROOT, true);
+  }
+  for (const name of ["postgres", "redis"] as const) {
+    const elsewhere = recall(dataDir, name)?.elsewhere;
+    // The folder that was made for it holds nothing else.
+    if (elsewhere) rmSync(dirname(elsewhere), { recursive: true, force: true });
+  }
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
 /** Whether Docker Compose has ever served this checkout. */
-export const usesCompose = (dataDir: string): boolean =>
+const usesCompose = (dataDir: string): boolean =>
   recall(dataDir, "compose-postgres") !== undefined || recall(dataDir, "compose-redis") !== undefined;

@@ -1,10 +1,4 @@
 // PostgreSQL and Redis for people who have them, who have Docker, and who have neither.
-export {
-  DATA_DIR,
-  ensureServices,
-  ROOT,
-  stopServices,
-  type Services,
-  type ServicesOptions,
-} from "./ensure-services.ts";
+export { destroyServices, ensureServices, stopServices } from "./ensure-services.ts";
+export { DATA_DIR, readEnvironment, ROOT } from "./environment.ts";
 export { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "./throwaway.ts";
