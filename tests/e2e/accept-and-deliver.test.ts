@@ -124,6 +124,28 @@ describe("the request to the subscriber", () => {
     expect(strictlyTyped((await e2e.api.event(event.id)).data)).toBe(strictlyTyped(data));
   });
 
+  test("carries numbers as they were written, those too that JavaScript cannot hold", async () => {
+    const tenant = newTenant();
+    const endpoint = e2e.receiver.endpoint();
+    await e2e.api.subscribe({ tenant, url: endpoint.url });
+    const data = '{"id":12345678901234567890,"price":0.1000000000000000055511151231257827}';
+    const raw = `{"type":"order.created","tenant":"${tenant}","data":${data}}`;
+    expect((await e2e.api.call("POST", "/v1/events", { raw })).status).toBe(202);
+    const [request] = await endpoint.untilRequests(1);
+    expect(request?.body.toString("utf8")).toContain(`"data":${data}}`);
+  });
+
+  test("goes out once for each of 300 events that arrive at the same moment", async () => {
+    const tenant = newTenant();
+    const endpoint = e2e.receiver.endpoint();
+    await e2e.api.subscribe({ tenant, url: endpoint.url });
+    const orders = Array.from({ length: 300 }, (_, order) => order);
+    const accepted = await Promise.all(orders.map((data) => e2e.api.send({ type: "order.created", data, tenant })));
+    await endpoint.untilEvents(accepted.map((event) => event.id));
+    const sent = endpoint.requests.map((one) => (JSON.parse(one.body.toString()) as { data: number }).data);
+    expect(sent.sort((a, b) => a - b)).toEqual(orders);
+  });
+
   test("carries real GitHub payloads unchanged", async () => {
     const tenant = newTenant();
     const endpoint = e2e.receiver.endpoint();

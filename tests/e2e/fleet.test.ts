@@ -1,30 +1,15 @@
-import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { answer } from "../support/receiver.ts";
 import { newTenant, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
 
 const slots = 4;
-const e2e = useStack({ workers: 0, env: { MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ env: { MAX_IN_FLIGHT: String(slots) } });
 
 async function send(count: number, tenant: string): Promise<string[]> {
   const events = Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));
   return (await e2e.api.sendBatch(events)).map((event) => event.id);
 }
-
-test("an event accepted while no worker runs is delivered when one starts, even if Redis was emptied meanwhile", async () => {
-  const tenant = newTenant();
-  const endpoint = e2e.receiver.endpoint();
-  await e2e.api.subscribe({ tenant, url: endpoint.url });
-  const sent = await send(50, tenant);
-  const redis = new Redis(e2e.stack.redisUrl);
-  await redis.flushdb();
-  await redis.quit();
-  expect(endpoint.requests).toHaveLength(0);
-  await e2e.stack.startWorker();
-  await endpoint.untilEvents(sent);
-  expect(endpoint.requests).toHaveLength(50);
-});
 
 test("a worker that starts late takes its part of the work", async () => {
   const tenant = newTenant();

@@ -72,6 +72,19 @@ describe("an idempotency key", () => {
     expect(await eventIds()).toHaveLength(1);
   });
 
+  test("in conflict fails none of the callers that are committed together with it", async () => {
+    const { tenant, eventIds } = await subscribed();
+    const headers = { "idempotency-key": randomUUID() };
+    const post = (data: unknown, own: Record<string, string> = {}) =>
+      e2e.api.call<Accepted>("POST", "/v1/events", { body: { type: "order.created", data, tenant }, headers: own });
+    await post("first", headers);
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => (n % 6 === 0 ? post(`other ${n}`, headers) : post(n))),
+    );
+    expect(answers.map((answer) => answer.status)).toEqual(answers.map((_, n) => (n % 6 === 0 ? 409 : 202)));
+    expect(await eventIds()).toHaveLength(51);
+  });
+
   test("of another tenant is another key", async () => {
     const [one, two] = [await subscribed(), await subscribed()];
     const idempotencyKey = randomUUID();

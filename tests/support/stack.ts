@@ -167,8 +167,8 @@ export async function startStack({ workers = 1, console = false, env = {} }: Sta
     output: () => processes.map((one) => `── ${one.name} (pid ${one.pid}) ──\n${one.output(60)}`).join("\n"),
     async stop() {
       const troubles = await endAll(processes);
-      await database.drop();
-      await redis.release();
+      const undone = await Promise.allSettled([database.drop(), redis.release()]);
+      for (const one of undone) if (one.status === "rejected") troubles.push(String(one.reason));
       if (troubles.length > 0) throw new Error(`${troubles.join("\n")}\n${stack.output()}`);
     },
   };
