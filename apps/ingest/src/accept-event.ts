@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
 import { patternsMatching } from "@postrider/shared/core/event-types.ts";
-import { isDataError, isMissingPartition } from "@postrider/shared/db/errors.ts";
+import { isDataError, isIdempotencyConflict, isMissingPartition } from "@postrider/shared/db/errors.ts";
 import { ensurePartitions } from "@postrider/shared/db/partitions.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
@@ -138,7 +138,11 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
       const { unique, placeOf } = foldRepeatedKeys(prepared);
       if (!unique) return prepared.map(() => ({ kind: "conflict" }) as const);
       const bytes = unique.reduce((sum, { body }) => sum + body.length + EVENT_ROW_BYTES, 0);
-      const results = await commits.add({ events: unique, bytes });
+      const results = await commits.add({ events: unique, bytes }).catch((error: unknown) => {
+        // One event of several conflicts, so none was stored.
+        if (isIdempotencyConflict(error)) return unique.map(() => ({ kind: "conflict" }) as const);
+        throw error;
+      });
       return placeOf.map(({ index, repeated }) => {
         const result = results[index]!;
         return repeated && result.kind === "accepted" ? { ...result, duplicate: true } : result;
