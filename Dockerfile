@@ -1,0 +1,23 @@
+# One image for every process: the command chooses which. Node runs the TypeScript as it is; there is no build step.
+FROM node:24-slim
+
+ENV NODE_ENV=production
+WORKDIR /app
+
+COPY package.json package-lock.json .npmrc ./
+COPY packages/shared/package.json packages/shared/
+COPY apps/ingest/package.json apps/ingest/
+COPY apps/worker/package.json apps/worker/
+COPY apps/console/package.json apps/console/
+# The npm package `node` pins Node for checkouts; it would download a second Node here, so its script is not run.
+RUN npm ci --omit=dev --ignore-scripts \
+  && rm -rf node_modules/node node_modules/.bin/node \
+  && npm cache clean --force
+
+COPY packages packages
+COPY apps apps
+COPY drizzle drizzle
+COPY scripts scripts
+
+USER node
+CMD ["node", "apps/ingest/src/main.ts"]
