@@ -1,0 +1,28 @@
+import type { CookieOptions, Request, Response } from "express";
+import { SESSION_MS } from "./sessions.ts";
+
+const NAME = "postrider_console";
+
+/** `strict`: no other site can make a browser send it along. `secure` wherever the page itself came over https. */
+const options = (request: Request): CookieOptions => ({
+  httpOnly: true,
+  sameSite: "strict",
+  secure: request.secure,
+  path: "/",
+});
+
+export function sessionOf(request: Request): string | undefined {
+  for (const pair of (request.headers.cookie ?? "").split(";")) {
+    const [name, value] = pair.trim().split("=");
+    if (name === NAME && value) return value;
+  }
+  return undefined;
+}
+
+export function setSession(request: Request, response: Response, token: string): void {
+  response.cookie(NAME, token, { ...options(request), maxAge: SESSION_MS });
+}
+
+export function clearSession(request: Request, response: Response): void {
+  response.clearCookie(NAME, options(request));
+}

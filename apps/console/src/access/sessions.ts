@@ -1,0 +1,50 @@
+import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+
+export const SESSION_MS = 12 * 3_600_000;
+
+/**
+ * Sessions without a store: the cookie's value is `<id>.<expiry>.<signature>`, so a restart keeps everybody logged in
+ * and several consoles share their logins.
+ */
+export interface Sessions {
+  issue(): string;
+  isValid(token: string): boolean;
+  /** Ends this session before its time. Known to this process only, and until it stops. */
+  revoke(token: string): void;
+}
+
+/** @param password part of the signing key, so that changing the password ends every session */
+export function createSessions(encryptionKey: Buffer, password: string, now: () => number): Sessions {
+  const key = Buffer.from(hkdfSync("sha256", encryptionKey, password, "postrider console session", 32));
+  /** Session ids and when they would have expired. */
+  const revoked = new Map<string, number>();
+
+  const sign = (payload: string): string => createHmac("sha256", key).update(payload).digest("base64url");
+
+  /** @returns id and expiry of a session that we issued and that has not expired */
+  function read(token: string): { id: string; expiresAt: number } | undefined {
+    const end = token.lastIndexOf(".");
+    const payload = token.slice(0, Math.max(end, 0));
+    const [given, expected] = [Buffer.from(token.slice(end + 1)), Buffer.from(sign(payload))];
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+    const [id, expiry] = payload.split(".");
+    const expiresAt = Number(expiry);
+    return id !== undefined && expiresAt > now() ? { id, expiresAt } : undefined;
+  }
+
+  return {
+    issue() {
+      const payload = `${randomBytes(16).toString("base64url")}.${now() + SESSION_MS}`;
+      return `${payload}.${sign(payload)}`;
+    },
+    isValid(token) {
+      const session = read(token);
+      return session !== undefined && !revoked.has(session.id);
+    },
+    revoke(token) {
+      const session = read(token);
+      for (const [id, expiresAt] of revoked) if (expiresAt <= now()) revoked.delete(id);
+      if (session) revoked.set(session.id, session.expiresAt);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { createBullBoard } from "@bull-board/api";
+import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
+import type { BoardHooks, HTTPStatus } from "@bull-board/api/typings/app";
+import { ExpressAdapter } from "@bull-board/express";
+import { Router } from "express";
+import type { Queues } from "@postrider/shared/queue/queues.ts";
+import type { Context } from "../context.ts";
+import { describeError } from "../errors.ts";
+import { boardPage } from "./board-page.ts";
+import { showBatch, showRelease, showRetry } from "./presentation.ts";
+import { refuseChanges } from "./permissions.ts";
+
+/** A page with more jobs than this is slow to read from Redis and slower to look at. */
+const MOST_JOBS_PER_PAGE = 100;
+
+/** Bull Board, for reading. What it would change itself is refused; retries are ours (retry-routes.ts). */
+export function boardRoutes({ queues, log }: Context): Router {
+  const adapter = new ExpressAdapter().setBasePath("/queues");
+  createBullBoard({
+    queues: queuesToShow(queues),
+    serverAdapter: adapter,
+    options: {
+      uiConfig: {
+        boardTitle: "Postrider",
+        hideDocsLink: true,
+        sortQueues: false,
+        miscLinks: [{ text: "Log out", url: "/logout" }],
+      },
+      handlerHooks: { before },
+    },
+  });
+  adapter.setErrorHandler((error) => {
+    log.error({ err: error }, "the board failed");
+    const { status, body } = describeError(error);
+    return { status: status as HTTPStatus, body };
+  });
+  const routes = Router();
+  routes.use(boardPage, adapter.getRouter());
+  return routes;
+}
+
+const before: NonNullable<BoardHooks["before"]> = (context) => {
+  const { query } = context.request;
+  if (Number(query["jobsPerPage"]) > MOST_JOBS_PER_PAGE) query["jobsPerPage"] = String(MOST_JOBS_PER_PAGE);
+  return refuseChanges(context);
+};
+
+function queuesToShow(queues: Queues): BullMQAdapter[] {
+  const dispatch = new BullMQAdapter(queues.dispatch, {
+    readOnlyMode: true,
+    description: "New deliveries, in batches that were committed together",
+  });
+  const retry = new BullMQAdapter(queues.retry, {
+    // Shows the Retry buttons. What else this mode would allow is refused by the hook.
+    readOnlyMode: false,
+    description: "Deliveries that wait for their next attempt (Delayed), and dead letters (Failed)",
+  });
+  const control = new BullMQAdapter(queues.control, {
+    readOnlyMode: true,
+    description: "One job per subscription whose deliveries are held",
+  });
+  showBatch(dispatch);
+  showRetry(retry);
+  showRelease(control);
+  return [dispatch, retry, control];
+}

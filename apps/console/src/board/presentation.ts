@@ -1,0 +1,44 @@
+import type { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
+import { toPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
+import type { DispatchJob, ReleaseJob, RetryJob } from "@postrider/shared/queue/queues.ts";
+
+/** A retry job is named already (`order.created → shop.example`); its data says where the API has the delivery. */
+export function showRetry(adapter: BullMQAdapter): void {
+  adapter.setFormatter("data", (data: Partial<RetryJob>) => ({
+    ...data,
+    ...pathOf("deliveries", "dlv", data.delivery),
+  }));
+}
+
+/** A batch's ids are a range of time as well: the API lists what lies in it. */
+export function showBatch(adapter: BullMQAdapter): void {
+  adapter.setFormatter("data", (data: Partial<DispatchJob>) => ({
+    ...data,
+    ...pathOf("deliveries", "dlv", data.from),
+  }));
+}
+
+export function showRelease(adapter: BullMQAdapter): void {
+  const idOf = (data: Partial<ReleaseJob>) => publicId("sub", data.subscription);
+  adapter.setFormatter("name", ({ name, data }: { name: string; data: Partial<ReleaseJob> }) =>
+    [name, idOf(data)].filter(Boolean).join(" of "),
+  );
+  adapter.setFormatter("data", (data: Partial<ReleaseJob>) => ({
+    ...data,
+    ...pathOf("subscriptions", "sub", data.subscription),
+  }));
+}
+
+function pathOf(list: string, prefix: IdPrefix, uuid: unknown): { api?: string } {
+  const id = publicId(prefix, uuid);
+  return id === undefined ? {} : { api: `/v1/${list}/${id}` };
+}
+
+/** A job may be of an older version, or somebody's own: what is no id is shown as it is. */
+function publicId(prefix: IdPrefix, uuid: unknown): string | undefined {
+  try {
+    return typeof uuid === "string" ? toPublicId(prefix, uuid) : undefined;
+  } catch {
+    return undefined;
+  }
+}

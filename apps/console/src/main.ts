@@ -1,0 +1,32 @@
+import { createServer } from "node:http";
+import { readSettings } from "@postrider/shared/config/settings.ts";
+import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
+import { closeServer, listen } from "@postrider/shared/http/listen.ts";
+import { runProcess } from "@postrider/shared/process/run.ts";
+import { createApp } from "./app.ts";
+import { createContext } from "./context.ts";
+
+await runProcess(async () => {
+  const settings = readSettings(process.env, ["CONSOLE_PASSWORD"]);
+  const context = createContext(settings);
+  const { log, registry, isReady } = context;
+  const server = createServer(createApp(context));
+  const port = await listen(server, settings.host, [settings.consolePort]);
+  const admin = await startAdminServer({
+    app: "console",
+    host: settings.host,
+    adminPort: settings.adminPort,
+    registry,
+    ready: isReady,
+  });
+  log.info({ port, adminPort: admin.port }, "console is listening");
+  return {
+    log,
+    stopDeadlineMs: settings.shutdownDeadlineMs,
+    async stop() {
+      await closeServer(server, settings.shutdownDeadlineMs / 2);
+      await closeServer(admin.server, 0);
+      await context.close();
+    },
+  };
+});
