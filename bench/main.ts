@@ -1,0 +1,83 @@
+import { parseArgs } from "node:util";
+import { describeMachine } from "./support/machine.ts";
+import { RESULTS_DIR, type Run, toMarkdown, writeResults } from "./support/report.ts";
+import { startServers } from "./support/servers.ts";
+import { SUITES } from "./suites/index.ts";
+
+const HELP = `npm run bench -- [suite…] [--rounds N] [--quick] [--profile]
+
+Measures Postrider against plain baselines, each in processes of its own, on a PostgreSQL
+and a Redis of the benchmark's own with durable settings. Without a suite, all of them:
+
+${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join("\n")}
+
+  --rounds N  how often each contender is measured (default 3)
+  --quick     one short round: whether it works, and a rough figure, in less than a minute
+  --profile   CPU profiles of Postrider's processes, in bench/results/ (they cost time: do not compare then)
+  --help
+
+Results are printed and written to bench/results/.
+`;
+
+const { values, positionals } = readArguments();
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const suites = positionals.length === 0 ? SUITES : SUITES.filter(({ name }) => positionals.includes(name));
+const unknown = positionals.filter((name) => !SUITES.some((suite) => suite.name === name));
+if (unknown.length > 0) refuse(`there is no suite ${unknown.join(", ")}`);
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100))
+  refuse("--rounds must be a whole number from 1 to 100");
+
+const startedAt = new Date();
+const elapsedS = () => (Date.now() - startedAt.getTime()) / 1000;
+const say = (line: string) => void process.stderr.write(`${elapsedS().toFixed(0).padStart(4)} s  ${line}\n`);
+const servers = await startServers();
+try {
+  const bench = {
+    servers,
+    rounds,
+    isQuick: values.quick,
+    profileDir: values.profile ? RESULTS_DIR : undefined,
+    say,
+  };
+  const machine = describeMachine(servers);
+  const results: Run["suites"][number][] = [];
+  for (const suite of suites) results.push({ suite: suite.name, comparisons: await suite.run(bench) });
+  const run: Run = {
+    command: ["npm run bench --", ...process.argv.slice(2)].join(" "),
+    startedAt: startedAt.toISOString(),
+    durationS: elapsedS(),
+    machine,
+    rounds,
+    suites: results,
+  };
+  const files = writeResults(run);
+  console.log(toMarkdown(run));
+  say(`written: ${files.join(", ")}`);
+} finally {
+  await servers.stop();
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: "string" },
+        quick: { type: "boolean", default: false },
+        profile: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+function refuse(problem: string): never {
+  process.stderr.write(`${problem}\n\n${HELP}`);
+  process.exit(2);
+}

@@ -1,0 +1,94 @@
+// Posts events over a fixed number of keep-alive connections, each sending its next request when the last is answered.
+import { setTimeout as sleep } from "node:timers/promises";
+import { Pool } from "undici";
+import { eventAt, eventCount } from "../support/payloads.ts";
+import { readTask, tell } from "./parent.ts";
+
+export interface LoadTask {
+  origin: string;
+  apiKey: string;
+  connections: number;
+  /** Events per request; 1 posts single events, more posts batches. */
+  eventsPerRequest: number;
+  warmUpMs: number;
+  measureMs: number;
+}
+
+/** Said when the measuring begins and when it ends: the moments to read the servers' CPU time. */
+export interface Turn {
+  kind: "begin" | "end";
+}
+
+export interface LoadReport {
+  kind: "load";
+  durationMs: number;
+  /** Answered 202 while measuring. */
+  events: number;
+  /** Answered otherwise while measuring. */
+  refused: number;
+  /** Answered 202 at all, warming up and the requests that ended after the measuring included. */
+  eventsInAll: number;
+  /** Of requests answered 202 while measuring, milliseconds, unsorted. */
+  latenciesMs: number[];
+}
+
+const DISTINCT_BATCHES = 16;
+const REFUSED_PAUSE_MS = 20;
+
+const task = readTask() as LoadTask;
+const pool = new Pool(task.origin, { connections: task.connections, pipelining: 1 });
+const headers = { "content-type": "application/json", authorization: `Bearer ${task.apiKey}` };
+const path = task.eventsPerRequest === 1 ? "/v1/events" : "/v1/events/batch";
+const bodies = task.eventsPerRequest === 1 ? singleBodies() : batchBodies(task.eventsPerRequest);
+
+const report: LoadReport = { kind: "load", durationMs: 0, events: 0, refused: 0, eventsInAll: 0, latenciesMs: [] };
+let phase: "warm-up" | "measuring" | "over" = "warm-up";
+let sent = 0;
+
+const posting = Promise.all(Array.from({ length: task.connections }, post));
+await sleep(task.warmUpMs);
+tell({ kind: "begin" } satisfies Turn);
+const startedAt = performance.now();
+phase = "measuring";
+await sleep(task.measureMs);
+report.durationMs = performance.now() - startedAt;
+phase = "over";
+tell({ kind: "end" } satisfies Turn);
+await posting;
+tell(report);
+
+async function post(): Promise<void> {
+  while (goesOn()) {
+    const body = bodies[sent % bodies.length]!;
+    sent += 1;
+    const askedAt = performance.now();
+    const { statusCode, body: answer } = await pool.request({ method: "POST", path, headers, body });
+    await answer.dump();
+    if (statusCode === 202) {
+      report.eventsInAll += task.eventsPerRequest;
+      if (phase === "measuring") {
+        report.events += task.eventsPerRequest;
+        report.latenciesMs.push(performance.now() - askedAt);
+      }
+    } else {
+      if (statusCode !== 503) throw new Error(`answered ${statusCode}`);
+      if (phase === "measuring") report.refused += task.eventsPerRequest;
+      await sleep(REFUSED_PAUSE_MS);
+    }
+  }
+}
+
+function goesOn(): boolean {
+  return phase !== "over";
+}
+
+function singleBodies(): Buffer[] {
+  return Array.from({ length: eventCount }, (_, index) => Buffer.from(JSON.stringify(eventAt(index))));
+}
+
+function batchBodies(size: number): Buffer[] {
+  return Array.from({ length: DISTINCT_BATCHES }, (_, batch) => {
+    const events = Array.from({ length: size }, (_, index) => eventAt(batch * size + index));
+    return Buffer.from(JSON.stringify({ events }));
+  });
+}

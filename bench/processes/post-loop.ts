@@ -1,0 +1,29 @@
+// The least that sending costs: the same bodies posted with undici, so many at a time, and nothing else.
+import { Pool } from "undici";
+import { deliveredBody, eventAt, eventCount } from "../support/payloads.ts";
+import { readTask } from "./parent.ts";
+
+export interface PostLoopTask {
+  origin: string;
+  deliveries: number;
+  concurrency: number;
+}
+
+const { origin, deliveries, concurrency } = readTask() as PostLoopTask;
+const pool = new Pool(origin, { connections: concurrency, pipelining: 1 });
+const bodies = Array.from({ length: eventCount }, (_, index) => deliveredBody(eventAt(index)));
+let sent = 0;
+
+await Promise.all(Array.from({ length: concurrency }, post));
+
+async function post(): Promise<void> {
+  while (sent < deliveries) {
+    const number = sent;
+    sent += 1;
+    const headers = { "content-type": "application/json", "webhook-id": `msg_${number}` };
+    const body = bodies[number % bodies.length]!;
+    const response = await pool.request({ method: "POST", path: "/hook", headers, body });
+    await response.body.text();
+    if (response.statusCode !== 200) throw new Error(`answered ${response.statusCode}`);
+  }
+}

@@ -1,0 +1,41 @@
+// Per event: INSERT the event, INSERT its delivery, add its job.
+import { Queue } from "bullmq";
+import pg from "pg";
+import { v7 } from "uuid";
+import { deliveredBody, eventAt } from "../support/payloads.ts";
+import { readTask, tell } from "./parent.ts";
+import { TEXTBOOK_JOB, TEXTBOOK_QUEUE, type Queued, type TextbookJob, type TextbookTask } from "./textbook.ts";
+
+/** Requests under way at once in an imagined API in front of it. */
+const CONCURRENCY = 32;
+
+const { databaseUrl, redisUrl, url, deliveries } = readTask() as TextbookTask;
+const pool = new pg.Pool({ connectionString: databaseUrl, max: 20 });
+const queue = new Queue<TextbookJob>(TEXTBOOK_QUEUE, { connection: { url: redisUrl } });
+const subscriptionId = v7();
+await pool.query("insert into subscriptions (id, url, secret) values ($1, $2, $3)", [subscriptionId, url, "secret"]);
+let made = 0;
+
+await Promise.all(Array.from({ length: CONCURRENCY }, produce));
+await queue.close();
+await pool.end();
+tell({ kind: "queued" } satisfies Queued);
+
+async function produce(): Promise<void> {
+  while (made < deliveries) {
+    const event = eventAt(made);
+    made += 1;
+    const [eventId, deliveryId] = [v7(), v7()];
+    await pool.query({
+      name: "insert-event",
+      text: "insert into events (id, type, body) values ($1, $2, $3)",
+      values: [eventId, event.type, deliveredBody(event)],
+    });
+    await pool.query({
+      name: "insert-delivery",
+      text: "insert into deliveries (id, event_id, subscription_id) values ($1, $2, $3)",
+      values: [deliveryId, eventId, subscriptionId],
+    });
+    await queue.add("deliver", { deliveryId, eventId, subscriptionId }, { ...TEXTBOOK_JOB, jobId: deliveryId });
+  }
+}

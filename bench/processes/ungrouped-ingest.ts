@@ -1,0 +1,22 @@
+// Ingest as it is, save one thing: every request runs the accept statement for itself, and nothing is committed together.
+import { createServer } from "node:http";
+import { createAcceptor, type Acceptor } from "../../apps/ingest/src/accept-event.ts";
+import { createApp } from "../../apps/ingest/src/app.ts";
+import { createContext } from "../../apps/ingest/src/context.ts";
+import { createDispatcher } from "../../apps/ingest/src/dispatch.ts";
+import { readSettings } from "../../packages/shared/src/config/settings.ts";
+import { listen } from "../../packages/shared/src/http/listen.ts";
+import { tell } from "./parent.ts";
+import type { Listening } from "./receiver.ts";
+
+const settings = readSettings(process.env, ["API_KEYS"]);
+const context = await createContext(settings);
+const dispatch = createDispatcher(context.queues, context.metrics, context.log);
+const acceptor: Acceptor = {
+  // An acceptor that lives for one request has nothing to group.
+  accept: (events) => createAcceptor(context.pool, dispatch).accept(events),
+  waitingRows: 0,
+  idle: async () => undefined,
+};
+const server = createServer(createApp({ ...context, acceptor }));
+tell({ kind: "listening", port: await listen(server, "127.0.0.1", [0]) } satisfies Listening);

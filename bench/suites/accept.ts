@@ -1,0 +1,150 @@
+import { API_KEY, flushRedis, post, postriderEnv, reset, startIngest, type Env } from "../support/postrider.ts";
+import { migrate } from "../../packages/shared/src/db/migrate.ts";
+import type { LoadReport, LoadTask, Turn } from "../processes/load-generator.ts";
+import type { Listening } from "../processes/receiver.ts";
+import { Child, withChildren } from "../support/child.ts";
+import { cpuPerEvent, readCpu } from "../support/cpu.ts";
+import { type Database, openDatabase } from "../support/database.ts";
+import { type Column, type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
+import { percentile } from "../support/statistics.ts";
+import type { Bench, Suite } from "./suite.ts";
+
+/** Posted at once. A batch is a megabyte, and 64 of them in flight would measure how long a queue takes to fill. */
+const SHAPES = [
+  { title: "accept, single events", eventsPerRequest: 1, connections: 64 },
+  { title: "accept, batches of 100", eventsPerRequest: 100, connections: 8 },
+] as const;
+type Shape = (typeof SHAPES)[number];
+
+const START_DEADLINE_MS = 30_000;
+
+const OURS = "Postrider";
+const BARE = "bare Express";
+const UNGROUPED = "one statement per request";
+
+export const accept: Suite = {
+  name: "accept",
+  about: "events taken per second, single and in batches, against bare Express and against one statement per request",
+  async run(bench) {
+    const url = await bench.servers.createDatabase("bench_accept");
+    await migrate(url);
+    const database = await openDatabase(url);
+    try {
+      const comparisons: Comparison[] = [];
+      for (const shape of SHAPES) comparisons.push(await compare(bench, database, shape));
+      return comparisons;
+    } finally {
+      await database.close();
+    }
+  },
+};
+
+async function compare(bench: Bench, database: Database, shape: Shape): Promise<Comparison> {
+  const { title } = shape;
+  const { servers, rounds, profileDir, say } = bench;
+  const env = postriderEnv(database.url, servers.redisUrl);
+  const against = (server: Contestant) => () => measure(bench, database, server, shape);
+  const contenders = [
+    { name: OURS, measure: against((adopt) => startIngest(env, adopt, profileDir)) },
+    { name: UNGROUPED, measure: against((adopt) => startUngrouped(env, adopt)) },
+    { name: BARE, measure: () => measure(bench, undefined, startExpress, shape) },
+  ];
+  const measured = await measureInRounds(contenders, rounds, (line) => say(`${title}: ${line}`));
+  const ratio = (label: string, metric: string, against: string) =>
+    withRatio(measured, { label, metric, of: OURS, against });
+  return {
+    title,
+    columns: columns(database),
+    measured,
+    ratios: [
+      ratio("accepted/s", "events/s", BARE),
+      ratio("accepted/s", "events/s", UNGROUPED),
+      ratio("p99", "p99", BARE),
+      ratio("p99", "p99", UNGROUPED),
+      ratio("server CPU per event", "cpu server", BARE),
+      ratio("server CPU per event", "cpu server", UNGROUPED),
+      ratio("Postgres CPU per event", "cpu postgres", UNGROUPED),
+      ratio(`SQL ${database.unit} per event`, "sql", UNGROUPED),
+    ],
+  };
+}
+
+const columns = ({ unit }: Database): Column[] => [
+  { metric: "events/s", label: "accepted/s", digits: 0 },
+  { metric: "p50", label: "p50 ms", digits: 1 },
+  { metric: "p99", label: "p99 ms", digits: 1 },
+  { metric: "refused", label: "answered 503", digits: 0 },
+  { metric: "cpu server", label: "server µs CPU/event", digits: 0 },
+  { metric: "cpu postgres", label: "Postgres µs CPU/event", digits: 0 },
+  { metric: "cpu redis", label: "Redis µs CPU/event", digits: 0 },
+  { metric: "cpu load", label: "load generator µs CPU/event", digits: 0 },
+  { metric: "sql", label: `SQL ${unit}/event`, digits: 3 },
+];
+
+type Contestant = (adopt: (child: Child) => Child) => Promise<{ child: Child; origin: string }>;
+
+async function startUngrouped(env: Env, adopt: (child: Child) => Child) {
+  const script = new URL("../processes/ungrouped-ingest.ts", import.meta.url);
+  return listening(adopt(new Child("ungrouped ingest", script, { env })));
+}
+
+async function startExpress(adopt: (child: Child) => Child) {
+  return listening(adopt(new Child("express server", new URL("../processes/express-server.ts", import.meta.url))));
+}
+
+async function listening(child: Child) {
+  const { port } = await child.next<Listening>("listening", START_DEADLINE_MS);
+  return { child, origin: `http://127.0.0.1:${port}` };
+}
+
+/** @param database where the events are stored; undefined for a contender that stores nothing */
+async function measure(
+  { servers, isQuick }: Bench,
+  database: Database | undefined,
+  start: Contestant,
+  { eventsPerRequest, connections }: Shape,
+): Promise<Figures> {
+  if (database) await reset(database, servers.redisUrl);
+  else await flushRedis(servers.redisUrl);
+  return withChildren(async (adopt) => {
+    const { child, origin } = await start(adopt);
+    // Nobody delivers in this suite, so it does not matter that nobody listens there.
+    if (database) await post(origin, "/v1/subscriptions", { url: "http://127.0.0.1:9/hook" });
+    const times = isQuick ? { warmUpMs: 500, measureMs: 1_500 } : { warmUpMs: 1_500, measureMs: 5_000 };
+    const task: LoadTask = { origin, apiKey: API_KEY, connections, eventsPerRequest, ...times };
+    const script = new URL("../processes/load-generator.ts", import.meta.url);
+    const load = adopt(new Child("load generator", script, { task }));
+    const pids = { server: child.pid, load: load.pid, postgres: servers.postgresPid, redis: servers.redisPid };
+
+    await load.next<Turn>("begin", START_DEADLINE_MS);
+    const cpuBefore = readCpu(pids);
+    const statementsBefore = await database?.countStatements();
+    await load.next<Turn>("end", START_DEADLINE_MS);
+    const cpuAfter = readCpu(pids);
+    const statementsAfter = await database?.countStatements();
+    const report = await load.next<LoadReport>("load", START_DEADLINE_MS);
+
+    if (database) await refuseLoss(database, report.eventsInAll);
+    const { events, refused, latenciesMs, durationMs } = report;
+    if (events === 0) throw load.failure("had nothing accepted");
+    return {
+      "events/s": (events / durationMs) * 1000,
+      p50: percentile(latenciesMs, 0.5),
+      p99: percentile(latenciesMs, 0.99),
+      refused,
+      ...cpuPerEvent(cpuBefore, cpuAfter, events),
+      ...(statementsBefore !== undefined && statementsAfter !== undefined
+        ? { sql: (statementsAfter - statementsBefore) / events }
+        : {}),
+    };
+  });
+}
+
+/** A figure of a server that loses events would be worth nothing. */
+async function refuseLoss(database: Database, accepted: number): Promise<void> {
+  const events = await database.count("select count(*)::int as count from events");
+  const deliveries = await database.count("select count(*)::int as count from deliveries");
+  if (events !== accepted || deliveries !== accepted) {
+    throw new Error(`${accepted} events were accepted; ${events} are stored, with ${deliveries} deliveries`);
+  }
+}

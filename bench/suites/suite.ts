@@ -1,0 +1,21 @@
+import type { Servers } from "../support/servers.ts";
+import type { Comparison } from "../support/rounds.ts";
+
+/** What a suite is given. */
+export interface Bench {
+  servers: Servers;
+  rounds: number;
+  /** Less of everything, so that all suites together take less than a minute. */
+  isQuick: boolean;
+  /** Where Postrider's processes leave their CPU profiles; undefined for none. */
+  profileDir: string | undefined;
+  say: (line: string) => void;
+}
+
+/** One question, and the comparisons that answer it. */
+export interface Suite {
+  name: string;
+  /** One line for --help. */
+  about: string;
+  run(bench: Bench): Promise<Comparison[]>;
+}

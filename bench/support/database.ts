@@ -1,0 +1,36 @@
+import pg from "pg";
+
+/** A contender's database, as the benchmark itself looks at it. */
+export interface Database {
+  readonly url: string;
+  /** What `countStatements` counts here. */
+  readonly unit: "statements" | "transactions";
+  /** Statements run in this database so far; committed transactions where pg_stat_statements is missing. */
+  countStatements(): Promise<number>;
+  count(text: string): Promise<number>;
+  run(text: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const STATEMENTS = `select coalesce(sum(calls), 0)::int as count from pg_stat_statements
+  where dbid = (select oid from pg_database where datname = current_database())`;
+const TRANSACTIONS = "select xact_commit::int as count from pg_stat_database where datname = current_database()";
+
+export async function openDatabase(url: string): Promise<Database> {
+  const pool = new pg.Pool({ connectionString: url, max: 2, application_name: "bench" });
+  const canCount = await pool.query("create extension if not exists pg_stat_statements").then(
+    () => pool.query(STATEMENTS).then(() => true),
+    () => false,
+  ).catch(() => false); // prettier-ignore
+  const count = async (text: string) => (await pool.query<{ count: number }>(text)).rows[0]!.count;
+  return {
+    url,
+    unit: canCount ? "statements" : "transactions",
+    countStatements: () => count(canCount ? STATEMENTS : TRANSACTIONS),
+    count,
+    async run(text) {
+      await pool.query(text);
+    },
+    close: () => pool.end(),
+  };
+}
