@@ -39,6 +39,7 @@ export async function runOnce(context: Context): Promise<WatchdogRun> {
     ]);
     if (!rows[0]!.leader) {
       await client.query("rollback");
+      client.release();
       return { leader: false, pending: NOTHING, retrying: NOTHING, held: NOTHING };
     }
     const graceMs = Math.min(GRACE_MS, context.settings.watchdogIntervalMs);

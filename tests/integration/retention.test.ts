@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { v7 } from "uuid";
+import { dropOldPartitions } from "../../apps/worker/src/retention.ts";
+import { ensurePartitions, listPartitions } from "../../packages/shared/src/db/partitions.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const DAY_MS = 86_400_000;
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ RETENTION_DAYS: "30" });
+});
+afterAll(() => world.close());
+
+test("of 100 days, those past the retention are dropped, and what was unfinished there is expired and counted", async () => {
+  const { pool } = world.context;
+  const now = Date.now();
+  const before = (await listPartitions(pool)).length;
+  await ensurePartitions(pool, now - 100 * DAY_MS, now - 2 * DAY_MS);
+  const subscription = await world.subscribe();
+  const insert = (daysAgo: number, state: string) =>
+    pool.query(
+      `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id, settled_at)
+       values ($1, $1, $2, 'default', 'x', $3, case when $3 = 'pending' then gen_random_uuid() end, case when $3 = 'delivered' then now() end)`,
+      [v7({ msecs: now - daysAgo * DAY_MS }), subscription, state],
+    );
+  await insert(99, "pending");
+  await insert(50, "pending");
+  await insert(50, "delivered");
+  await insert(29, "pending");
+
+  const run = await dropOldPartitions(world.context, now);
+  expect(run.expired).toBe(2);
+  // 100 to 31 days ago are past it; the day that is 30 days ago is so only in part.
+  expect(run.dropped).toHaveLength(3 * 70);
+  expect((await world.rows()).map(({ state }) => state)).toEqual(["pending"]);
+  expect(await listPartitions(pool)).toHaveLength(before + 3 * 29);
+  expect(await dropOldPartitions(world.context, now)).toEqual({ dropped: [], expired: 0 });
+});
+
+test("making partitions is harmless twice and at the same time", async () => {
+  const { pool } = world.context;
+  const from = Date.now() + 20 * DAY_MS;
+  const made = await Promise.all([1, 2, 3].map(() => ensurePartitions(pool, from, from + DAY_MS)));
+  expect(made.flat()).toHaveLength(6);
+  expect(new Set(made.flat()).size).toBe(6);
+});

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import pg from "pg";
+import { runOnce } from "../../apps/worker/src/watchdog.ts";
+import { dispatchJobOf, retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  // The grace for what was just committed is at most the interval.
+  world = await createWorld({ WATCHDOG_INTERVAL: "100ms" });
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
+  await world.context.redis.flushdb();
+  world.batches.length = 0;
+});
+
+/** Makes batches older than the grace: a batch id begins with its time. */
+const makeOld = () =>
+  world.context.pool.query(
+    "update deliveries set batch_id = overlay(batch_id::text placing '00' from 1 for 2)::uuid where state = 'pending'",
+  );
+const batchIds = async () => [...new Set((await world.rows()).map(({ batch_id }) => batch_id!))];
+const retrying = (dueSeconds: number) =>
+  world.context.pool.query(
+    "update deliveries set state = 'retrying', batch_id = null, next_attempt_at = now() + $1 * interval '1 second'",
+    [dueSeconds],
+  );
+
+describe("the watchdog", () => {
+  test("dispatches what was committed and never reached Redis", async () => {
+    await world.subscribe();
+    await world.accept(...Array.from({ length: 250 }, () => ({})));
+    await makeOld();
+    expect(await runOnce(world.context)).toMatchObject({ leader: true, pending: { examined: 3, repaired: 3 } });
+    for (const id of await batchIds()) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
+    expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 3, repaired: 0 } });
+  });
+
+  test("leaves alone what is merely queued", async () => {
+    await world.subscribe();
+    await world.accept({});
+    await makeOld();
+    const [id] = await batchIds();
+    await world.context.queues.dispatch.addBulk([dispatchJobOf(id!, world.batches[0]!, 1)]);
+    expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1, repaired: 0 } });
+    expect(await world.context.queues.dispatch.getWaitingCount()).toBe(1);
+  });
+
+  test("walks any backlog page by page: 1,200 batches, of which one is missing", async () => {
+    const { pool, queues } = world.context;
+    const subscription = await world.subscribe();
+    await pool.query(
+      `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
+       select delivery_id(e.id), e.id, $1, 'default', 'order.created', 'pending', batch_id('019d0000-0000-7000-8000-000000000000', n)
+       from generate_series(1, 1200) n,
+         lateral (select overlay(overlay(gen_random_uuid()::text placing $2 from 1 for 14) placing '7' from 15 for 1)::uuid as id where n > 0) e`,
+      [subscription, (await someTime()).slice(0, 14)],
+    );
+    const ids = await batchIds();
+    expect(ids).toHaveLength(1_200);
+    const range = { from: "00000000-0000-0000-0000-000000000000", to: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
+    await queues.dispatch.addBulk(ids.slice(1).map((id) => dispatchJobOf(id, range, 1)));
+    expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1_200, repaired: 1 } });
+    expect(await queues.dispatch.getWaitingCount()).toBe(1_200);
+  });
+
+  test("adds a retry that is past due and has no job, and none that is not due", async () => {
+    await world.subscribe();
+    await world.accept({});
+    await retrying(60);
+    expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 0, repaired: 0 } });
+    await retrying(-60);
+    expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 1 } });
+    const [row] = await world.rows();
+    expect(await world.context.queues.retry.getJobState(retryJobId(row!.id, 0))).toBe("waiting");
+    expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 0 } });
+  });
+
+  test("makes a release job for an active subscription that holds something, and none for a paused one", async () => {
+    const active = await world.subscribe();
+    const paused = await world.subscribe({ status: "paused" });
+    await world.accept({});
+    await world.context.pool.query(
+      "update deliveries set state = 'held', held_reason = 'paused', held_at = now(), batch_id = null",
+    );
+    expect(await runOnce(world.context)).toMatchObject({ held: { examined: 2, repaired: 1 } });
+    expect(await world.context.queues.control.getJobState(active)).toBe("waiting");
+    expect(await world.context.queues.control.getJobState(paused)).toBe("unknown");
+  });
+
+  test("is one in the fleet: another process's run is left to it", async () => {
+    const other = new pg.Client({ connectionString: world.settings.databaseUrl });
+    await other.connect();
+    await other.query("begin");
+    await other.query("select pg_advisory_xact_lock(7301003)");
+    expect(await runOnce(world.context)).toMatchObject({ leader: false });
+    await other.end();
+    expect(await runOnce(world.context)).toMatchObject({ leader: true });
+  });
+});
+
+async function someTime(): Promise<string> {
+  const { rows } = await world.context.pool.query<{ from: string }>(
+    `select (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''([^'']+)'))[1] as from
+     from pg_class c where c.relname = 'deliveries_' || to_char(now() at time zone 'utc', 'YYYY_MM_DD')`,
+  );
+  return rows[0]!.from;
+}

@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { createAcceptor, type Batch, type NewEvent } from "../../apps/ingest/src/accept-event.ts";
+import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
+import { loadByIds, type Delivery } from "../../apps/worker/src/load-deliveries.ts";
+import type { Settings } from "../../packages/shared/src/config/settings.ts";
+import { newId } from "../../packages/shared/src/ids.ts";
+import { createSecretBox } from "../../packages/shared/src/secret-box.ts";
+import { createTestDatabase } from "./database.ts";
+import { claimTestRedis } from "./redis.ts";
+import { testSettings } from "./settings.ts";
+
+/** The row of a delivery, as a test looks at it. */
+export interface DeliveryRow {
+  id: string;
+  state: string;
+  cycle: number;
+  attempt_count: number;
+  schedule_step: number;
+  batch_id: string | null;
+  held_reason: string | null;
+  dead_reason: string | null;
+  last_error: string | null;
+  next_attempt_at: Date | null;
+  settled_at: Date | null;
+}
+
+/** A worker's context and an acceptor on a database and a Redis of their own, in this process, with no lane running. */
+export async function createWorld(over: Record<string, string> = {}) {
+  const database = await createTestDatabase();
+  const redis = await claimTestRedis();
+  const settings: Settings = testSettings(database.url, redis.url, over);
+  const context = await createWorkerContext(settings);
+  const batches: Batch[] = [];
+  const acceptor = createAcceptor(context.pool, (made) => batches.push(...made));
+
+  return {
+    settings,
+    context,
+    acceptor,
+    /** What was committed and would be dispatched: a test decides whether it is. */
+    batches,
+    accept: (...events: Partial<NewEvent>[]) =>
+      acceptor.accept(
+        events.map((event) => ({
+          tenant: "default",
+          type: "order.created",
+          data: {},
+          idempotencyKey: undefined,
+          ...event,
+        })),
+      ),
+
+    async subscribe(
+      over: { url?: string; tenant?: string; eventTypes?: string[]; status?: string; retrySchedule?: string[] } = {},
+    ) {
+      const id = newId();
+      const tenant = over.tenant ?? "default";
+      const eventTypes = over.eventTypes ?? ["*"];
+      const secrets = [{ ...createSecretBox(settings.encryptionKey).seal(randomBytes(32), id), expiresAt: null }];
+      await context.pool.query(
+        `insert into subscriptions (id, tenant, url, event_types, secrets, headers, max_in_flight, metadata, status, retry_schedule)
+         values ($1, $2, $3, $4, $5, '{}', 32, '{}', $6, $7)`,
+        [id, tenant, over.url ?? "http://127.0.0.1:9/", eventTypes, JSON.stringify(secrets), over.status ?? "active", over.retrySchedule ?? null], // prettier-ignore
+      );
+      await context.pool.query(
+        "insert into subscription_patterns (tenant, pattern, subscription_id) select $1, unnest($2::text[]), $3",
+        [tenant, eventTypes, id],
+      );
+      return id;
+    },
+
+    async rows(): Promise<DeliveryRow[]> {
+      return (await context.pool.query<DeliveryRow>("select * from deliveries order by id")).rows;
+    },
+
+    async load(): Promise<Delivery[]> {
+      const ids = (await this.rows()).map(({ id }) => id);
+      return ids.length === 0 ? [] : loadByIds(context.pool, ids);
+    },
+
+    async close() {
+      await acceptor.idle();
+      await context.close();
+      await redis.release();
+      await database.drop();
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
