@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { chownSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { run } from "./processes.ts";
 
@@ -27,6 +27,13 @@ export async function unprivilegedAccount(...names: string[]): Promise<Account |
 export function ownerOf(folder: string): Account | undefined {
   const { uid, gid } = statSync(folder);
   return isRoot() && uid !== 0 ? { uid, gid } : undefined;
+}
+
+/** A file that root has written in somebody's checkout becomes theirs, so that they can go on without root. */
+export function giveToOwnerOfFolder(file: string): void {
+  if (!isRoot()) return;
+  const { uid, gid } = statSync(dirname(file));
+  chownSync(file, uid, gid);
 }
 
 /** Whether the account may pass through the folder and everything above it. */

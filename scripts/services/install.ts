@@ -16,12 +16,12 @@ import { run } from "./processes.ts";
 import type { Say } from "./say.ts";
 
 /** How to get what is missing. Replaced in tests. */
-export interface Machine {
+interface Machine {
   search: Search;
   canInstall: () => boolean;
 }
 
-export const THIS_MACHINE: Machine = {
+const THIS_MACHINE: Machine = {
   search: USUAL_PLACES,
   canInstall: () => isRoot() && existsSync("/usr/bin/apt-get"),
 };

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { giveToOwnerOfFolder } from "./account.ts";
 
 /** What is remembered of a server between two starts. */
 export interface Remembered {
@@ -23,6 +24,7 @@ export function remember(dataDir: string, name: ServiceName, what: Remembered): 
   mkdirSync(dirname(file), { recursive: true });
   const unfinished = `${file}.${process.pid}`;
   writeFileSync(unfinished, JSON.stringify({ ...readAll(dataDir), [name]: what }, null, 2), { mode: 0o600 });
+  giveToOwnerOfFolder(unfinished);
   renameSync(unfinished, file);
 }
 

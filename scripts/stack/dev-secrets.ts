@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { giveToOwnerOfFolder } from "../services/account.ts";
 
 const GENERATE = {
   API_KEYS: () => `pr_${randomBytes(24).toString("hex")}`,
@@ -24,6 +25,7 @@ export function devSecrets(dataDir: string, env: Readonly<Record<string, string 
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, `${JSON.stringify({ ...kept, ...secrets }, null, 2)}\n`, { mode: 0o600 });
     chmodSync(file, 0o600);
+    giveToOwnerOfFolder(file);
   }
   return secrets;
 }
