@@ -49,7 +49,7 @@ function summary({ apiUrl, consoleUrl, apiKey, consolePassword, metricsUrls, dat
 
     API       ${apiUrl}
     API key   ${apiKey}
-    Console   ${consoleUrl}/queues   user "admin", password "${consolePassword}"
+    Console   ${consoleUrl}/queues   user "operator", password "${consolePassword}"
     Metrics   ${metrics.join("\n              ")}
     Database  ${databaseUrl}
     Data      ${DATA_DIR}
