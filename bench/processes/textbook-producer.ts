@@ -1,7 +1,7 @@
 // Per event: INSERT the event, INSERT its delivery, add its job.
 import { Queue } from "bullmq";
 import pg from "pg";
-import { v7 } from "uuid";
+import { newId } from "../../packages/shared/src/ids.ts";
 import { deliveredBody, eventAt } from "../support/payloads.ts";
 import { readTask, tell } from "./parent.ts";
 import { TEXTBOOK_JOB, TEXTBOOK_QUEUE, type Queued, type TextbookJob, type TextbookTask } from "./textbook.ts";
@@ -12,7 +12,7 @@ const CONCURRENCY = 32;
 const { databaseUrl, redisUrl, url, deliveries } = readTask() as TextbookTask;
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 20 });
 const queue = new Queue<TextbookJob>(TEXTBOOK_QUEUE, { connection: { url: redisUrl } });
-const subscriptionId = v7();
+const subscriptionId = newId();
 await pool.query("insert into subscriptions (id, url, secret) values ($1, $2, $3)", [subscriptionId, url, "secret"]);
 let made = 0;
 
@@ -25,7 +25,7 @@ async function produce(): Promise<void> {
   while (made < deliveries) {
     const event = eventAt(made);
     made += 1;
-    const [eventId, deliveryId] = [v7(), v7()];
+    const [eventId, deliveryId] = [newId(), newId()];
     await pool.query({
       name: "insert-event",
       text: "insert into events (id, type, body) values ($1, $2, $3)",

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { Worker, type Job } from "bullmq";
 import pg from "pg";
 import { request } from "undici";
-import { v7 } from "uuid";
+import { newId } from "../../packages/shared/src/ids.ts";
 import { readTask } from "./parent.ts";
 import { TEXTBOOK_QUEUE, type TextbookJob, type TextbookTask } from "./textbook.ts";
 
@@ -46,7 +46,7 @@ async function deliver({ data }: Job<TextbookJob>): Promise<void> {
   await pool.query({
     name: "insert-attempt",
     text: "insert into attempts (id, delivery_id, status, response, duration_ms) values ($1, $2, $3, $4, $5)",
-    values: [v7(), deliveryId, response.statusCode, answer, Math.round(performance.now() - startedAt)],
+    values: [newId(), deliveryId, response.statusCode, answer, Math.round(performance.now() - startedAt)],
   });
   await pool.query({
     name: "update-delivery",
