@@ -28,6 +28,18 @@ export default defineConfig({
           ...servers,
         },
       },
+      {
+        test: {
+          name: "chaos",
+          include: ["tests/chaos/**/*.test.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          // After everything else: it fills the machine by itself.
+          sequence: { groupOrder: 1 },
+          ...servers,
+        },
+      },
     ],
   },
 });
