@@ -7,7 +7,7 @@ import type { Queues } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import { describeError } from "../errors.ts";
 import { boardPage } from "./board-page.ts";
-import { showBatch, showRelease, showRetry } from "./presentation.ts";
+import { showRelease, showRetry } from "./presentation.ts";
 import { refuseChanges } from "./permissions.ts";
 
 /** A page with more jobs than this is slow to read from Redis and slower to look at. */
@@ -22,6 +22,8 @@ export function boardRoutes({ queues, log }: Context): Router {
     options: {
       uiConfig: {
         boardTitle: "Postrider",
+        boardLogo: { path: "/assets/icon.svg", width: 24, height: 24 },
+        favIcon: { default: "/assets/icon.svg", alternative: "/assets/icon.svg" },
         hideDocsLink: true,
         sortQueues: false,
         miscLinks: [{ text: "Log out", url: "/logout" }],
@@ -59,7 +61,6 @@ function queuesToShow(queues: Queues): BullMQAdapter[] {
     readOnlyMode: true,
     description: "One job per subscription whose deliveries are held",
   });
-  showBatch(dispatch);
   showRetry(retry);
   showRelease(control);
   return [dispatch, retry, control];

@@ -1,20 +1,12 @@
 import type { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { toPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
-import type { DispatchJob, ReleaseJob, RetryJob } from "@postrider/shared/queue/queues.ts";
+import type { ReleaseJob, RetryJob } from "@postrider/shared/queue/queues.ts";
 
 /** A retry job is named already (`order.created → shop.example`); its data says where the API has the delivery. */
 export function showRetry(adapter: BullMQAdapter): void {
   adapter.setFormatter("data", (data: Partial<RetryJob>) => ({
     ...data,
     ...pathOf("deliveries", "dlv", data.delivery),
-  }));
-}
-
-/** A batch's ids are a range of time as well: the API lists what lies in it. */
-export function showBatch(adapter: BullMQAdapter): void {
-  adapter.setFormatter("data", (data: Partial<DispatchJob>) => ({
-    ...data,
-    ...pathOf("deliveries", "dlv", data.from),
   }));
 }
 

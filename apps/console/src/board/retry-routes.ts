@@ -31,7 +31,7 @@ export function retryRoutes(context: Context): Router {
     const leftInAll = inAll - retried;
     if (leftInAll <= 0) return void response.json({ retried, skipped: 0 });
     const reasons = Object.entries(left).map(([reason, count]) => `${count} ${reason}`);
-    const message = `Left as they are: ${reasons.join(", ")}.`;
+    const message = `Not retried: ${reasons.join(", ")}.`;
     response
       .status(409)
       .json({ ...boardError(`${retried} retried, ${leftInAll} not`, message), retried, skipped: leftInAll });
