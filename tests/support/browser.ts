@@ -37,12 +37,14 @@ function findBrowser(): string | undefined {
   return candidates.find(isExecutable);
 }
 
+const APT = "/usr/bin/apt-get";
+
 function installBrowser(): string {
-  const canInstall = process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
+  const canInstall = process.getuid?.() === 0 && existsSync(APT);
   if (canInstall) {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    execFileSync("apt-get", ["update", "-q"], { env, stdio: "ignore" });
-    execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", "chromium"], { env, stdio: "ignore" });
+    execFileSync(APT, ["update", "-q"], { env, stdio: "ignore" });
+    execFileSync(APT, ["install", "-y", "-q", "--no-install-recommends", "chromium"], { env, stdio: "ignore" });
   }
   const found = findBrowser();
   if (found === undefined) throw new Error("no Chromium or Chrome was found: install one, or set CHROMIUM_PATH");
