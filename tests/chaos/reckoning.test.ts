@@ -1,0 +1,144 @@
+import { expect, test } from "vitest";
+import { type DeliveryRow, type Evidence, isGood, reckon, wants } from "../../scripts/chaos/ledger.ts";
+import { FAULT_NAMES, makePlan } from "../../scripts/chaos/plan.ts";
+
+const row = (change: Partial<DeliveryRow> = {}): DeliveryRow => ({
+  id: "dlv_1",
+  event: "evt_1",
+  subscription: "sub_1",
+  state: "delivered",
+  deadReason: null,
+  heldReason: null,
+  cycle: 0,
+  attemptCount: 1,
+  lastError: null,
+  decidingSuccesses: 1,
+  failures: 0,
+  superseded: 0,
+  ...change,
+});
+
+const order = { ref: "e1", tenant: "acme", type: "order.created", keyed: false };
+const receipt = (at: number, event = "evt_1", subscription = "sub_1") => ({ event, subscription, at });
+
+/** One event, two subscribers of which one wants it, delivered as it should be. */
+function evidence(change: Partial<Evidence> = {}): Evidence {
+  return {
+    accepted: new Map([["evt_1", order]]),
+    unknown: [],
+    subscribers: [
+      { id: "sub_1", tenant: "acme", eventTypes: ["order.*"] },
+      { id: "sub_2", tenant: "globex", eventTypes: ["*"] },
+    ],
+    stored: [{ id: "evt_1", ref: "e1", tenant: "acme", type: "order.created" }],
+    rows: [row()],
+    receipts: [receipt(1_500)],
+    refusals: [],
+    faults: [
+      { name: "worker-kill", startedAt: 1_000, duplicateBound: 1 },
+      { name: "ingest-kill", startedAt: 2_000, duplicateBound: 0 },
+    ],
+    ...change,
+  };
+}
+
+test("what was accepted and received is green", () => {
+  const reckoning = reckon(evidence());
+  expect(reckoning).toMatchObject({ accepted: 1, expected: 1, delivered: 1, lost: [], wrongs: [], unfinished: [] });
+  expect(isGood(reckoning)).toBe(true);
+});
+
+test("a missing delivery turns it red, whatever its row says", () => {
+  const never = reckon(evidence({ receipts: [] }));
+  expect(never.lost).toMatchObject([
+    { event: "evt_1", subscription: "sub_1", why: "delivered by its row, never received" },
+  ]);
+  expect(isGood(never)).toBe(false);
+  const waiting = reckon(evidence({ receipts: [], rows: [row({ state: "held", decidingSuccesses: 0 })] }));
+  expect(waiting.lost).toMatchObject([{ why: "unfinished", row: { state: "held" } }]);
+  const rowless = reckon(evidence({ receipts: [], rows: [] }));
+  expect(rowless.lost).toMatchObject([{ why: "no row" }]);
+  expect([waiting, rowless].some(isGood)).toBe(false);
+});
+
+test("a dead letter is not lost, and is counted by its reason", () => {
+  const dead = row({ state: "dead", deadReason: "exhausted", decidingSuccesses: 0 });
+  const reckoning = reckon(evidence({ receipts: [], rows: [dead] }));
+  expect(reckoning.lost).toEqual([]);
+  expect([...reckoning.dead]).toEqual([["exhausted", 1]]);
+});
+
+test("what is received and still unfinished at the end is red", () => {
+  const reckoning = reckon(evidence({ rows: [row({ state: "retrying", decidingSuccesses: 0 })] }));
+  expect(reckoning.unfinished).toHaveLength(1);
+  expect(isGood(reckoning)).toBe(false);
+});
+
+test("a duplicate is counted in the window of the fault before it, and one above the fault's bound is red", () => {
+  const within = reckon(evidence({ receipts: [receipt(900), receipt(1_999)] }));
+  expect(within.duplicates.map(({ fault, count }) => [fault, count])).toEqual([
+    ["before any fault", 0],
+    ["worker-kill", 1],
+    ["ingest-kill", 0],
+  ]);
+  expect(isGood(within)).toBe(true);
+  expect(isGood(reckon(evidence({ receipts: [receipt(900), receipt(1_500), receipt(1_999)] })))).toBe(false);
+  expect(isGood(reckon(evidence({ receipts: [receipt(1_500), receipt(2_000)] })))).toBe(false);
+  expect(isGood(reckon(evidence({ receipts: [receipt(1), receipt(2)] })))).toBe(false);
+});
+
+test("a duplicate whose sender recorded a failure is put down to an answer that came too late; an answer that failed on purpose explains none", () => {
+  const receipts = [receipt(2_100), receipt(2_200)];
+  const late = reckon(evidence({ receipts, rows: [row({ failures: 1 })] }));
+  expect(late.duplicates.at(-1)).toMatchObject({ count: 1, lateAnswers: 1 });
+  expect(isGood(late)).toBe(true);
+  const refused = reckon(evidence({ receipts, refusals: [receipt(2_050)], rows: [row({ failures: 1 })] }));
+  expect(refused.duplicates.at(-1)).toMatchObject({ count: 1, lateAnswers: 0 });
+  expect(isGood(refused)).toBe(false);
+});
+
+test("an event whose answer never came may be stored or not; if it is, all of its deliveries count", () => {
+  const unknown = [order];
+  const absent = reckon(evidence({ accepted: new Map(), unknown, stored: [], rows: [], receipts: [] }));
+  expect(absent).toMatchObject({ unknown: 1, unknownStored: 0, expected: 0 });
+  expect(isGood(absent)).toBe(true);
+  expect(reckon(evidence({ accepted: new Map(), unknown }))).toMatchObject({ unknownStored: 1, delivered: 1 });
+  const half = reckon(evidence({ accepted: new Map(), unknown, rows: [], receipts: [] }));
+  expect(half.lost).toHaveLength(1);
+});
+
+test("an event that was answered with 202 and is not stored, stored twice under one key, or never posted is wrong", () => {
+  const stored = evidence().stored[0]!;
+  expect(reckon(evidence({ stored: [] })).wrongs).toEqual(["answered with 202 and not stored: evt_1"]);
+  expect(reckon(evidence({ stored: [stored, { ...stored, id: "evt_2" }] })).wrongs).toEqual([
+    "stored twice: e1 as evt_1 and evt_2",
+  ]);
+  expect(reckon(evidence({ stored: [stored, { ...stored, id: "evt_2", ref: "e2" }] })).wrongs).toEqual([
+    "stored and never posted: evt_2",
+  ]);
+});
+
+test("a delivery to somebody who did not ask for it is wrong", () => {
+  const reckoning = reckon(evidence({ receipts: [receipt(1_500), receipt(1_500, "evt_1", "sub_2")] }));
+  expect(reckoning.wrongs).toEqual(["received and not expected: evt_1 sub_2"]);
+});
+
+test("a recorded success that was overwritten is wrong", () => {
+  expect(reckon(evidence({ rows: [row({ decidingSuccesses: 2 })] })).wrongs).toHaveLength(1);
+  expect(reckon(evidence({ rows: [row({ state: "dead", deadReason: "exhausted" })] })).wrongs).toHaveLength(1);
+});
+
+test("the ledger reads patterns as the design says", () => {
+  expect(wants(["*"], "order")).toBe(true);
+  expect(wants(["order.*"], "order")).toBe(false);
+  expect(wants(["order.*"], "order.item.added")).toBe(true);
+  expect(wants(["order.*"], "orders.created")).toBe(false);
+  expect(wants(["order.created"], "order.created.twice")).toBe(false);
+});
+
+test("the plan is a function of the seed and has every fault", () => {
+  const options = { faults: FAULT_NAMES, rounds: 1, workers: 2, subscribers: 7 };
+  expect(makePlan(7, options)).toEqual(makePlan(7, options));
+  expect(makePlan(7, options)).not.toEqual(makePlan(8, options));
+  expect(new Set(makePlan(7, options).map(({ name }) => name))).toEqual(new Set(FAULT_NAMES));
+});
