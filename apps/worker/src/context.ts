@@ -14,6 +14,7 @@ import { createRetryLoader } from "./load-retry.ts";
 import { createSubscriptionLoader } from "./load-subscriptions.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record-attempts.ts";
+import { createTroubleLog } from "./redis-trouble.ts";
 import { Slots } from "./slots.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
@@ -50,6 +51,7 @@ export async function createContext(settings: Settings) {
     recorder,
     registry,
     metrics,
+    onRedisError: createTroubleLog(log, Date.now),
     loadSubscriptions,
     loadRetry: createRetryLoader(pool, loadSubscriptions),
     async close() {

@@ -10,8 +10,9 @@ import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
 import { every } from "./maintenance.ts";
 import { removeExpiredKeys } from "./remove-expired-keys.ts";
+import { takesWrites } from "./redis-trouble.ts";
 import { dropOldPartitions } from "./retention.ts";
-import { runOnce } from "./watchdog.ts";
+import { runOnce, WATCHDOG_GRACE_MS } from "./watchdog.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -21,15 +22,19 @@ await runProcess(async () => {
   const { log, pool, redis, registry } = context;
   const lanes = [startDispatchLane(context), startRetryLane(context), startControlLane(context)];
   const watchdog = every(settings.watchdogIntervalMs, "watchdog", log, () => runOnce(context));
-  // Redis may come back empty: what it lost is put back at once, not at the next turn.
-  redis.on("ready", watchdog.trigger);
+  // Redis may come back empty: what it lost is put back at once, and what was accepted just now a moment later.
+  const onRedisReady = () => {
+    watchdog.trigger();
+    setTimeout(watchdog.trigger, WATCHDOG_GRACE_MS + 500).unref();
+  };
+  redis.on("ready", onRedisReady);
   const upkeep = every(HOUR_MS, "upkeep", log, async () => {
     await ensureCurrentPartitions(pool, Date.now());
     await removeExpiredKeys(pool);
     await dropOldPartitions(context, Date.now());
   });
   upkeep.trigger();
-  const ready = async () => redis.status === "ready" && (await pool.query("select 1")).rowCount === 1;
+  const ready = async () => (await takesWrites(redis)) && (await pool.query("select 1")).rowCount === 1;
   const admin = await startAdminServer({
     app: "worker",
     host: settings.host,
@@ -42,7 +47,7 @@ await runProcess(async () => {
     log,
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
-      redis.off("ready", watchdog.trigger);
+      redis.off("ready", onRedisReady);
       const stopped = Promise.all([watchdog.stop(), upkeep.stop(), ...lanes.map((lane) => lane.stop())]);
       // Redis or Postgres may be away: what cannot be finished by then stays in Postgres and is taken up by others.
       await Promise.race([stopped, sleep(settings.shutdownDeadlineMs * 0.8)]);

@@ -19,7 +19,7 @@ const PAGE = 500;
 /** A leader that freezes in the middle of a run is cut off by Postgres after this, and with it goes the lock. */
 const FROZEN_LEADER_MS = 15_000;
 /** What was committed this recently is still being put on its lane by whoever committed it. */
-const GRACE_MS = 2_000;
+export const WATCHDOG_GRACE_MS = 2_000;
 const NOTHING = { examined: 0, repaired: 0 };
 
 type AddedJob = { name: string; data: unknown; opts: { jobId: string } };
@@ -42,7 +42,7 @@ export async function runOnce(context: Context): Promise<WatchdogRun> {
       client.release();
       return { leader: false, pending: NOTHING, retrying: NOTHING, held: NOTHING };
     }
-    const graceMs = Math.min(GRACE_MS, context.settings.watchdogIntervalMs);
+    const graceMs = Math.min(WATCHDOG_GRACE_MS, context.settings.watchdogIntervalMs);
     const run: WatchdogRun = {
       leader: true,
       pending: await sweepPending(context, client, graceMs),

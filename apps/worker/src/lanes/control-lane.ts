@@ -8,7 +8,7 @@ const CONCURRENCY = 8;
 
 /** Runs the release jobs: one per subscription with held deliveries. */
 export function startControlLane(context: Context): Lane {
-  const { settings, log } = context;
+  const { settings } = context;
   const stopping = new AbortController();
   const worker = new Worker<ReleaseJob>(
     QUEUE_NAMES.control,
@@ -23,7 +23,7 @@ export function startControlLane(context: Context): Lane {
       drainDelay: 1,
     },
   );
-  worker.on("error", (error) => log.debug({ err: error }, "control lane"));
+  worker.on("error", context.onRedisError);
   return {
     async stop() {
       stopping.abort();

@@ -46,7 +46,7 @@ export function startDispatchLane(context: Context): Lane {
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     drainDelay: DRAIN_DELAY_S,
   });
-  worker.on("error", (error) => log.debug({ err: error }, "dispatch lane"));
+  worker.on("error", context.onRedisError);
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
   void worker.startStalledCheckTimer();
 
@@ -69,7 +69,7 @@ export function startDispatchLane(context: Context): Lane {
     try {
       return await worker.getNextJob(token, { block: true });
     } catch (error) {
-      log.debug({ err: error }, "could not fetch from the dispatch lane");
+      context.onRedisError(error as Error);
       await sleep(REDIS_RETRY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
       return undefined;
     }

@@ -16,6 +16,8 @@ class RetryLater extends Error {
   }
 }
 
+/** A job that takes longer hangs in our own code; it is let go of, so that its lock is not renewed for ever. */
+const JOB_DEADLINE_MS = 6 * 60_000;
 /** Wait before a job is tried again that failed for a reason of ours and not the subscriber's. */
 const OWN_TROUBLE_MS = 1_000;
 
@@ -24,7 +26,7 @@ const OWN_TROUBLE_MS = 1_000;
  * is, and when it is over for good, Postgres has decided by the time the job throws.
  */
 export function startRetryLane(context: Context): Lane {
-  const { settings, log } = context;
+  const { settings } = context;
   const stopping = new AbortController();
   const renewedAt = new Map<string, number>();
 
@@ -41,7 +43,7 @@ export function startRetryLane(context: Context): Lane {
       backoffStrategy: (_attemptsMade, _type, error) => (error instanceof RetryLater ? error.delayMs : OWN_TROUBLE_MS),
     },
   });
-  worker.on("error", (error) => log.debug({ err: error }, "retry lane"));
+  worker.on("error", context.onRedisError);
   worker.on("locksRenewed", ({ jobIds }) => {
     for (const id of jobIds) if (renewedAt.has(id)) renewedAt.set(id, performance.now());
   });
@@ -64,10 +66,11 @@ export function startRetryLane(context: Context): Lane {
       const { state, deadReason, lastError } = work.delivery;
       if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
       if (state !== "retrying") return;
-      const ending =
+      const ending = await withDeadline(
         job.stalledCounter >= POISON_STALLS
-          ? await failAsPoison(context, work.delivery)
-          : await deliverOrSetApart(context, work.delivery, work.subscription, lease);
+          ? failAsPoison(context, work.delivery)
+          : deliverOrSetApart(context, work.delivery, work.subscription, lease),
+      );
       await conclude(job, token, ending);
     } finally {
       renewedAt.delete(id);
@@ -95,4 +98,16 @@ export function startRetryLane(context: Context): Lane {
       await worker.close();
     },
   };
+}
+
+/** Recording may still come later (Postgres was away): then the compare-and-set decides. */
+async function withDeadline(ending: Promise<Ending>): Promise<Ending> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Ending>((resolve) => {
+    timer = setTimeout(
+      () => resolve({ kind: "retrying", delayMs: OWN_TROUBLE_MS, error: "internal: took too long" }),
+      JOB_DEADLINE_MS,
+    );
+  });
+  return Promise.race([ending, late]).finally(() => clearTimeout(timer));
 }

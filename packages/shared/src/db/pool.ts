@@ -23,6 +23,9 @@ export function createPool(databaseUrl: string, app: string, size: number, log: 
     query_timeout: 20_000,
     keepAlive: true,
   });
+  // Postgres may end a connection while it is checked out and between two statements (the watchdog's transaction). Its next
+  // statement fails and is handled there; without a listener the event itself would end the process.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   // An idle connection that breaks (Postgres restarts) is replaced by the pool; without a listener it would end the process.
   pool.on("error", (error) => log.warn({ err: error }, "an idle Postgres connection broke"));
   return pool;

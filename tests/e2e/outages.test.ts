@@ -1,0 +1,138 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { migrate } from "../../packages/shared/src/db/migrate.ts";
+import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../scripts/services/index.ts";
+import { answer, failing, startReceiver, type Receiver } from "../support/receiver.ts";
+import { newTenant, startStack, type Stack } from "../support/stack.ts";
+import { waitFor } from "../support/wait.ts";
+
+// Servers of its own: here they go away.
+let postgres: Throwaway;
+let redis: Throwaway;
+let stack: Stack;
+let receiver: Receiver;
+
+beforeAll(async () => {
+  const dir = join(tmpdir(), "postrider-tests");
+  [postgres, redis] = await Promise.all([startThrowawayPostgres(dir), startThrowawayRedis(dir)]);
+  await migrate(postgres.url);
+  receiver = await startReceiver();
+  stack = await startStack({
+    workers: 2,
+    env: { DATABASE_URL: postgres.url, REDIS_URL: redis.url, RETRY_SCHEDULE: "1s,1s,1s,1s,1s,1s,1s,1s" },
+  });
+});
+afterAll(async () => {
+  await stack?.stop();
+  await receiver?.close();
+  await Promise.all([postgres?.stop(), redis?.stop()]);
+});
+
+async function subscribed(behaviour = answer(200)) {
+  const tenant = newTenant();
+  const endpoint = receiver.endpoint(behaviour);
+  const { id } = await stack.api.subscribe({ tenant, url: endpoint.url });
+  const send = async (count: number) => {
+    const events = Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));
+    return (await stack.api.sendBatch(events)).map((event) => event.id);
+  };
+  return { id, tenant, endpoint, send };
+}
+
+const readiness = async () => {
+  const { status, body } = await stack.api.call<{ status: string; checks: Record<string, string> }>("GET", "/readyz");
+  return { httpStatus: status, ...body };
+};
+
+describe("while Redis is away", () => {
+  test("events are accepted, readyz says degraded, and all of them are delivered when it is back, though it is empty", async () => {
+    const { endpoint, send } = await subscribed();
+    await redis.kill("SIGKILL");
+    await waitFor(
+      "readyz is degraded",
+      async () => (await readiness()).status === "degraded" || (await readiness()).checks["redis"] !== "ok",
+    );
+    expect(await readiness()).toMatchObject({ checks: { postgres: "ok", redis: "unavailable" } });
+    const sent = [...(await send(20)), ...(await send(1))];
+    expect(endpoint.requests).toHaveLength(0);
+    await redis.restart();
+    await endpoint.untilEvents(sent, { within: 20_000 });
+    await waitFor("readyz is ok", async () => (await readiness()).checks["redis"] === "ok");
+  });
+
+  test("what waits for its retry is rebuilt from Postgres, with no restart of any process", async () => {
+    const { endpoint, send } = await subscribed(failing(5, answer(500)));
+    const sent = await send(5);
+    for (const event of sent) await stack.api.untilDelivery(event, "retrying");
+    await redis.kill("SIGKILL");
+    await redis.restart();
+    for (const event of sent) await stack.api.untilDelivery(event, "delivered", { within: 20_000 });
+    expect(endpoint.eventIds().size).toBe(5);
+  });
+
+  test("a worker that is told to stop does so in its deadline", async () => {
+    const worker = await stack.startWorker();
+    await redis.kill("SIGKILL");
+    try {
+      expect(await worker.kill("SIGTERM")).toMatchObject({ signal: null });
+    } finally {
+      await redis.restart();
+    }
+  });
+});
+
+describe("while Postgres is away", () => {
+  test("ingest answers 503 with Retry-After and never 202, workers keep their jobs, and all recover by themselves", async () => {
+    const { endpoint, send, tenant } = await subscribed();
+    const before = await send(20);
+    await endpoint.untilEvents(before);
+    await postgres.kill("SIGQUIT");
+    const refused = await stack.api.call<{ code: string }>("POST", "/v1/events", {
+      body: { type: "order.created", data: 1, tenant },
+    });
+    expect(refused.status).toBe(503);
+    expect(refused.body.code).toBe("database_unavailable");
+    expect(refused.headers.get("retry-after")).toMatch(/^\d+$/);
+    expect((await stack.api.call("GET", "/readyz")).status).toBe(503);
+    await postgres.restart();
+    await waitFor("ingest is ready", async () => (await stack.api.call("GET", "/readyz")).status === 200, {
+      within: 20_000,
+    });
+    const after = await send(20);
+    await endpoint.untilEvents(after, { within: 20_000 });
+  });
+
+  test("an attempt whose answer came meanwhile is recorded once it is back, and not sent again", async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const { endpoint, send } = await subscribed((_request, response) => void held.then(() => response.end("ok")));
+    const [event] = await send(1);
+    await endpoint.untilRequests(1);
+    await postgres.kill("SIGQUIT");
+    release();
+    await postgres.restart();
+    expect(await stack.api.untilDelivery(event!, "delivered", { within: 20_000 })).toMatchObject({ attemptCount: 1 });
+    expect(endpoint.requests).toHaveLength(1);
+  });
+});
+
+describe("while Redis is out of memory", () => {
+  test("workers are unready and say why once, and what was accepted is delivered when there is room", async () => {
+    const { endpoint, send } = await subscribed();
+    const client = new Redis(redis.url);
+    const worker = stack.workers[0]!;
+    const isReady = async () => (await fetch(`${worker.adminUrl}/readyz`)).status === 200;
+    await waitFor("the worker is ready", isReady);
+    await client.config("SET", "maxmemory", "1");
+    await client.config("SET", "maxmemory-policy", "noeviction");
+    const sent = await send(10);
+    await waitFor("the worker is unready", async () => !(await isReady()));
+    await waitFor("the log says why", () => worker.output(200).includes("out of memory"));
+    await client.config("SET", "maxmemory", "0");
+    await client.quit();
+    await endpoint.untilEvents(sent, { within: 20_000 });
+    await waitFor("the worker is ready again", isReady);
+  });
+});
