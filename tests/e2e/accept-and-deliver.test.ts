@@ -1,9 +1,9 @@
 import examples from "@octokit/webhooks-examples/api.github.com/index.json" with { type: "json" };
 import { describe, expect, test } from "vitest";
 import { isSignedWith } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant, patient, useStack } from "../support/stack.ts";
 
-const e2e = useStack();
+const e2e = useStack({ env: patient });
 const isoUtc = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const typeId = (prefix: string) => new RegExp(`^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`);
 const strictlyTyped = (data: unknown) => JSON.stringify(data) ?? "";

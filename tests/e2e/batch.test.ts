@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { NewEvent, Problem } from "../support/client.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant, patient, useStack } from "../support/stack.ts";
 
-const e2e = useStack();
+const e2e = useStack({ env: patient });
 
 const orders = (count: number, tenant: string): NewEvent[] =>
   Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));

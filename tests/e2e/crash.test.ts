@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { type Delivery, everyPage } from "../support/client.ts";
 import { answer, type Endpoint, gate } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant, patient, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
 
 const slots = 32;
-const e2e = useStack({ workers: 2, env: { MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ workers: 2, env: { ...patient, MAX_IN_FLIGHT: String(slots) } });
 
 async function subscribed(endpoint: Endpoint): Promise<string> {
   const tenant = newTenant();

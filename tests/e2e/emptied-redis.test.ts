@@ -1,9 +1,9 @@
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { answer, failing, gate } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant, patient, useStack } from "../support/stack.ts";
 
-const e2e = useStack({ workers: 0 });
+const e2e = useStack({ workers: 0, env: patient });
 
 async function emptyRedis(): Promise<void> {
   const redis = new Redis(e2e.stack.redisUrl);

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { answer } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant, patient, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
 
 const slots = 4;
-const e2e = useStack({ env: { MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ env: { ...patient, MAX_IN_FLIGHT: String(slots) } });
 
 async function send(count: number, tenant: string): Promise<string[]> {
   const events = Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));

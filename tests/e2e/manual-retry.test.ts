@@ -73,26 +73,6 @@ test("a delivery whose first request is on the wire is a conflict, delivery_pend
   expect(endpoint.requests).toHaveLength(1);
 });
 
-test("a delivery that an open breaker holds is sent now", async () => {
-  const {
-    endpoint,
-    event: first,
-    subscription,
-  } = await sendTo(answer(503, { headers: { "retry-after": "3000" } }), ["1h"]);
-  const { tenant } = await e2e.api.untilDelivery(first, "retrying");
-  for (let failed = 2; failed <= 5; failed += 1) {
-    const event = await e2e.api.send({ type: "order.created", data: failed, tenant });
-    await e2e.api.untilDelivery(event.id, "retrying");
-  }
-  const event = await e2e.api.send({ type: "order.created", data: 6, tenant });
-  const held = await e2e.api.untilDelivery(event.id, "held");
-  expect(held).toMatchObject({ heldReason: "breaker", attemptCount: 0 });
-  expect((await e2e.api.subscription(subscription)).breaker.state).toBe("open");
-  endpoint.behave(answer(200));
-  await e2e.api.retry(held.id);
-  expect(await e2e.api.untilDelivery(event.id, "delivered")).toMatchObject({ attemptCount: 1 });
-});
-
 test("a delivery whose subscription is deleted is a conflict, subscription_deleted", async () => {
   const { event, subscription } = await sendTo(answer(200));
   const { id } = await e2e.api.untilDelivery(event, "delivered");
