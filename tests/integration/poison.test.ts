@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { setApart } from "../../apps/worker/src/poison.ts";
+import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
+import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
+import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
+import { dispatchJobOf } from "../../packages/shared/src/queue/queues.ts";
+import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
+import { waitFor } from "../support/wait.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+let receiver: Receiver;
+beforeAll(async () => {
+  world = await createWorld();
+  receiver = await startReceiver();
+});
+afterAll(async () => {
+  await world.close();
+  await receiver.close();
+});
+beforeEach(async () => {
+  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
+  await world.context.redis.flushdb();
+  world.batches.length = 0;
+});
+
+const dispatch = () =>
+  world.context.queues.dispatch.addBulk(world.batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size)));
+
+async function whileLanesRun(work: () => Promise<void>): Promise<void> {
+  const lanes = [startDispatchLane(world.context), startRetryLane(world.context)];
+  try {
+    await work();
+  } finally {
+    await Promise.all(lanes.map((lane) => lane.stop()));
+  }
+}
+
+const settled = () =>
+  waitFor("every delivery is settled", async () => (await world.rows()).every(({ settled_at }) => settled_at !== null));
+
+describe("what cannot be delivered by a fault of ours", () => {
+  test("a subscription whose secret was damaged fails its own delivery as internal, and its batch goes on", async () => {
+    const endpoint = receiver.endpoint(answer(200));
+    await world.subscribe({ url: endpoint.url });
+    const broken = await world.subscribe({ url: endpoint.url });
+    await world.context.pool.query(
+      `update subscriptions set secrets = '[{"keyId":"x","sealed":"x","expiresAt":null}]' where id = $1`,
+      [broken],
+    );
+    await world.accept(...Array.from({ length: 10 }, () => ({})));
+    await dispatch();
+    await whileLanesRun(async () => void (await settled()));
+    const rows = await world.rows();
+    expect(rows.filter(({ state }) => state === "delivered")).toHaveLength(10);
+    const dead = rows.filter(({ state }) => state === "dead");
+    expect(dead).toHaveLength(10);
+    expect(dead[0]).toMatchObject({
+      dead_reason: "internal",
+      attempt_count: 0,
+      last_error: expect.stringContaining("internal:"),
+    });
+    expect(endpoint.requests).toHaveLength(10);
+  });
+
+  test("a delivery whose event is gone is dead as internal, and its neighbours are delivered", async () => {
+    const endpoint = receiver.endpoint(answer(200));
+    await world.subscribe({ url: endpoint.url });
+    await world.accept({}, {}, {});
+    await world.context.pool.query("delete from events where id = (select id from events order by id limit 1)");
+    await dispatch();
+    await whileLanesRun(async () => void (await settled()));
+    expect((await world.rows()).map(({ state }) => state).sort()).toEqual(["dead", "delivered", "delivered"]);
+  });
+
+  test("it is retryable after the fix", async () => {
+    const endpoint = receiver.endpoint(answer(200));
+    const subscription = await world.subscribe({ url: endpoint.url });
+    const { pool, queues } = world.context;
+    const { rows } = await pool.query<{ secrets: unknown }>("select secrets from subscriptions where id = $1", [
+      subscription,
+    ]);
+    await pool.query("update subscriptions set secrets = '[]' where id = $1", [subscription]);
+    await world.accept({});
+    await dispatch();
+    await whileLanesRun(async () => {
+      await settled();
+      await pool.query("update subscriptions set secrets = $2 where id = $1", [
+        subscription,
+        JSON.stringify(rows[0]!.secrets),
+      ]);
+      const [dead] = await world.rows();
+      expect(dead).toMatchObject({ state: "dead", dead_reason: "internal" });
+      await retryDelivery(pool, queues, dead!.id);
+      await waitFor("it is delivered", async () => (await world.rows())[0]!.state === "delivered");
+    });
+  });
+});
+
+describe("what workers die of", () => {
+  test("a batch is split into single deliveries, each with a job of its own", async () => {
+    await world.subscribe();
+    await world.accept({}, {}, {});
+    const [batch] = world.batches;
+    await setApart(world.context, batch!);
+    const ids = (await world.rows()).map(({ batch_id }) => batch_id!);
+    expect(new Set(ids).size).toBe(3);
+    expect(ids).not.toContain(batch!.id);
+    for (const id of ids) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
+  });
+
+  test("a single delivery is dead as internal, spending no attempt", async () => {
+    await world.subscribe();
+    await world.accept({});
+    await setApart(world.context, world.batches[0]!);
+    expect(await world.rows()).toMatchObject([{ state: "dead", dead_reason: "internal", attempt_count: 0 }]);
+  });
+});
