@@ -16,13 +16,14 @@ const REFUSED = [
   "64:ff9b::7f00:1", "64:ff9b::8.8.8.8", "64:ff9b:1::1", "100::1", "100:0:0:1::1", "2001::1", "2001:0:7f00:1::", "2001:10::1", "2001:20::1",
   "2001:2::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::1", "2620:4f:8000::1", "3fff::1", "3fff:fff::1", "5f00::1",
   "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1", "feff::1", "ff02::1", "ff0e::1",
-  "2606:4700::5efe:7f00:1", "2606:4700::200:5efe:a00:1", "4000::1", "8000::1", "1::1",
+  "2606:4700::5efe:7f00:1", "2606:4700::100:5efe:a00:1", "2606:4700::200:5efe:a00:1", "2606:4700::300:5efe:a00:1",
+  "2606:4700::5efe:8.8.8.8", "2001:1ff::1", "4000::1", "8000::1", "1::1",
 ]; // prettier-ignore
 
 const PUBLIC = [
   "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1", "172.15.255.255",
   "172.32.0.0", "192.0.1.1", "192.167.255.255", "198.17.255.255", "198.20.0.0", "223.255.255.255",
-  "2606:4700:4700::1111", "2001:4860:4860::8888", "2a00:1450:4001::1", "2003::1", "::ffff:8.8.8.8", "::ffff:808:808",
+  "2606:4700:4700::1111", "2001:4860:4860::8888", "2a00:1450:4001::1", "2001:200::1", "2003::1", "2606:4700::400:5efe:a00:1", "::ffff:8.8.8.8", "::ffff:808:808",
 ]; // prettier-ignore
 
 const NOT_ADDRESSES = ["", "localhost", "127.1", "0x7f.1", "2130706433", "017700000001", "1.2.3", "1.2.3.4.5", "[::1]", "::1/128", " 8.8.8.8", "8.8.8.8 ", "１.1.1.1"]; // prettier-ignore
@@ -50,6 +51,28 @@ describe("which addresses deliveries may reach", () => {
     ]) {
       expect(isAllowedAddress(address, allowed), address).toBe(false);
     }
+  });
+
+  test("a form that embeds an IPv4 address is reached only where it is allowed itself", () => {
+    const allowed = parseNetworks("64:ff9b::/96, 2002:a00::/24") as BlockList;
+    for (const address of ["64:ff9b::a00:1", "2002:a00:1::"]) expect(isAllowedAddress(address, allowed)).toBe(true);
+    for (const address of ["10.0.0.1", "::ffff:10.0.0.1"]) expect(isAllowedAddress(address, allowed)).toBe(false);
+  });
+
+  test("a network of v4-mapped addresses is the IPv4 network: both spellings are reached, and nothing beside it", () => {
+    const allowed = parseNetworks("::ffff:10.0.0.0/104") as BlockList;
+    for (const address of ["10.9.9.9", "::ffff:10.9.9.9"]) expect(isAllowedAddress(address, allowed)).toBe(true);
+    for (const address of ["127.0.0.1", "::ffff:127.0.0.1", "::10.9.9.9"]) {
+      expect(isAllowedAddress(address, allowed), address).toBe(false);
+    }
+  });
+
+  test("all of IPv4 being allowed opens no IPv6 address, and a zone id is refused though its network is allowed", () => {
+    const allowed = parseNetworks("0.0.0.0/0, fe80::/10") as BlockList;
+    for (const address of ["::1", "fd00::1", "::7f00:1", "64:ff9b::a00:1", "fe80::1%eth0"]) {
+      expect(isAllowedAddress(address, allowed), address).toBe(false);
+    }
+    expect(isAllowedAddress("fe80::1", allowed)).toBe(true);
   });
 
   test("v4-mapped and plain form of any IPv4 address are judged alike", () => {

@@ -69,8 +69,9 @@ const isPublicV4 = (address: string): boolean =>
 
 function isPublicV6(address: string, parsed: ipaddr.IPv6): boolean {
   if (parsed.range() !== "unicast" || ALSO_SPECIAL.check(address, "ipv6")) return false;
-  // ISATAP (RFC 5214): an interface id of [02]00:5efe followed by an IPv4 address, under any prefix.
+  // ISATAP (RFC 5214, section 6.1): an interface id of 000000ug00000000:5efe (bits u and g are either) followed by an
+  // IPv4 address, under any prefix.
   const [, , , , high, low] = parsed.parts;
-  const isIsatap = low === 0x5efe && (high === 0 || high === 0x0200);
+  const isIsatap = low === 0x5efe && high !== undefined && (high & ~0x0300) === 0;
   return GLOBAL_UNICAST_V6.check(address, "ipv6") && !isIsatap;
 }
