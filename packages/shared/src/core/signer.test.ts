@@ -56,6 +56,9 @@ describe("a receiver refuses", () => {
     ["another body", good, `${body} `],
     ["another id", { ...good, "webhook-id": "evt_other" }, body],
     ["another timestamp", { ...good, "webhook-timestamp": String(timestamp + 1) }, body],
+    ["a second id beside the genuine one", { ...good, "webhook-id": [id, "evt_other"] }, body],
+    ["a signature with something added", { ...good, "webhook-signature": signature.replace("v1,", "v1,!!") }, body],
+    ["the timestamp in another spelling", { ...good, "webhook-timestamp": `0${timestamp}` }, body],
     ["a timestamp that is no number", { ...good, "webhook-timestamp": "now" }, body],
     ["no signature", { ...good, "webhook-signature": undefined }, body],
     ["an empty signature", { ...good, "webhook-signature": "" }, body],
@@ -69,6 +72,23 @@ describe("a receiver refuses", () => {
     for (const at of [timestamp - 301, timestamp + 302]) {
       expect(verify(secret, headersOf(sign([key], id, at, body), at), body, now)).toBe(false);
       expect(verify(secret, headersOf(sign([key], id, at, body), at), body, now, 400)).toBe(true);
+    }
+  });
+
+  test("everything, where the clock or the tolerance is no number", () => {
+    expect(verify(secret, good, body, Number.NaN)).toBe(false);
+    expect(verify(secret, good, body, now, Number.NaN)).toBe(false);
+  });
+
+  test("no genuine signature for the ones beside it, in one header or several", () => {
+    const other = sign([randomBytes(32)], id, timestamp, body);
+    for (const signatures of [
+      `${other} v1a,AAAA v1 ${signature}`,
+      `${signature} ${other}`,
+      [other, signature],
+      `${other}, ${signature}`,
+    ]) {
+      expect(verify(secret, { ...good, "webhook-signature": signatures }, body, now)).toBe(true);
     }
   });
 
@@ -94,6 +114,9 @@ describe("a secret", () => {
     `whsec_${randomBytes(65).toString("base64")}`,
     randomBytes(32).toString("base64"),
     `whsec_${"!".repeat(44)}`,
+    `whsec_${"A".repeat(43)}`,
+    `whsec_${"A".repeat(42)}B=`,
+    `whsec_${"-_".repeat(22)}`,
     `whsec_ ${randomBytes(32).toString("base64")}`,
   ])("is refused as %j without being repeated", (text) => {
     const refused = parseSecret(text) as { problem: string };
