@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isEventType, isEventTypePattern, patternsMatching } from "./event-types.ts";
+import { isEventType, isEventTypePattern, matchesPattern, patternsMatching } from "./event-types.ts";
 
 test.each(["order", "order.created", "a.b.c.d", "A-1_b.C", "x".repeat(128)])("%s is an event type", (text) => {
   expect(isEventType(text)).toBe(true);
@@ -49,5 +49,36 @@ test("whatever matches a type is a pattern, and is its prefix", () => {
         expect(type === pattern || type.startsWith(pattern.slice(0, -1))).toBe(true);
       }
     }),
+  );
+});
+
+test.each([
+  ["*", "order", true],
+  ["order", "order", true],
+  ["order.*", "order.created", true],
+  ["order.*", "order.item.added", true],
+  ["order.*", "order", false],
+  ["order.*", "orders.created", false],
+  ["order", "order.created", false],
+  ["order.created", "order", false],
+])("%s and %s: a match is %s", (pattern, type, expected) => expect(matchesPattern(pattern, type)).toBe(expected));
+
+test("one pattern is judged as the list of all matching patterns says", () => {
+  // Few words, so that types and patterns often share a prefix.
+  const type = fc
+    .array(fc.constantFrom("a", "ab", "b"), { minLength: 1, maxLength: 4 })
+    .map((words) => words.join("."));
+  const pattern = fc.oneof(
+    fc.constant("*"),
+    type,
+    type.map((prefix) => `${prefix}.*`),
+  );
+  fc.assert(
+    fc.property(
+      pattern,
+      type,
+      (pattern, type) => matchesPattern(pattern, type) === patternsMatching(type).includes(pattern),
+    ),
+    { numRuns: 1000 },
   );
 });

@@ -8,6 +8,10 @@ export const isEventType = (text: string): boolean => text.length <= MAX_TYPE_CH
 export const isEventTypePattern = (text: string): boolean =>
   text === "*" || isEventType(text.endsWith(".*") ? text.slice(0, -2) : text);
 
+/** Whether a pattern matches a type; the same answer as `patternsMatching(type)` gives, for a single pattern. */
+export const matchesPattern = (pattern: string, type: string): boolean =>
+  pattern === "*" || pattern === type || (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1)));
+
 /** Every pattern that matches a type: `*`, the type itself, and `prefix.*` for each of its prefixes. */
 export function patternsMatching(type: string): string[] {
   const patterns = ["*", type];
