@@ -53,6 +53,44 @@ test("every problem is reported at once, and no secret is repeated", () => {
   expect(problems.join()).not.toMatch(/hunter2|c2VjcmV0|tooshort/);
 });
 
+test("no secret is repeated by the error itself, whichever setting holds it and whatever else is wrong", () => {
+  const secrets = {
+    DATABASE_URL: "postgres:/hunter2:nothing",
+    REDIS_URL: "http://:hunter3@host:6379",
+    ENCRYPTION_KEY: Buffer.from("hunter4".repeat(4)).toString("base64"),
+    API_KEYS: "0123456789abcdef,hunter5",
+    CONSOLE_PASSWORD: "hunter6",
+  };
+  const valid = { ...good, API_KEYS: "hunter7-hunter7-hunter7", CONSOLE_PASSWORD: "hunter8", SHUTDOWN_DEADLINE: "1s" };
+  for (const env of [secrets, valid]) {
+    let told = "";
+    try {
+      readSettings(env);
+    } catch (error) {
+      told = `${String(error)} ${JSON.stringify(error)} ${String((error as Error).cause)}`;
+    }
+    expect(told).toMatch(/settings refused/);
+    for (const secret of Object.values(env).filter((value) => value !== "1s")) expect(told).not.toContain(secret);
+    expect(told).not.toMatch(/hunter/);
+  }
+});
+
+test("all contradictions are reported at once, each naming both of its settings", () => {
+  const problems = problemsOf({
+    ...good,
+    SHUTDOWN_DEADLINE: "10s",
+    STALLED_INTERVAL: "1m",
+    BREAKER_COOLDOWN: "24h",
+    HOLD_LIMIT: "24h",
+    RETENTION_DAYS: "1",
+  });
+  expect(problems).toEqual([
+    expect.stringMatching(/^SHUTDOWN_DEADLINE \(10s\).*DELIVERY_TIMEOUT \(10s\)/),
+    expect.stringMatching(/^STALLED_INTERVAL \(1m\).*LOCK_DURATION \(10s\)/),
+    expect.stringMatching(/^HOLD_LIMIT \(1d\).*BREAKER_COOLDOWN \(1d\)/),
+  ]);
+});
+
 test("an empty variable counts as unset", () => {
   expect(readSettings({ ...good, PORT: "", RETRY_SCHEDULE: " " })).toMatchObject({ port: 3000 });
   expect(problemsOf({ ...good, REDIS_URL: "" })).toEqual(["REDIS_URL is required"]);
