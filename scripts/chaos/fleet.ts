@@ -11,13 +11,13 @@ import { until } from "./until.ts";
 /** As a supervisor does (scripts/stack/supervised-process.ts), but for ever: here ending is what processes are for. */
 const RESTART_AFTER_MS = 500;
 
-export interface Exit {
+interface Exit {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
 
 /** One of our processes, started again whenever it ends. Its output goes to a file. */
-export class ChaosProcess {
+class ChaosProcess {
   readonly name: string;
   readonly #spec: { script: string; env: NodeJS.ProcessEnv; logFile: string; healthUrl: string };
   #child!: ChildProcess;

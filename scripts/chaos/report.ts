@@ -32,7 +32,7 @@ export function describeResult({ reckoning, faults, posted, loadMs, good }: Chao
       fault.recoveryMs === undefined ? "never" : seconds(fault.recoveryMs),
       String(count),
       String(lateAnswers),
-      `${bound}${isBounded(duplicates[index + 1]!) ? "" : " EXCEEDED"}`,
+      `${bound}${isBounded(duplicates[index + 1]!) ? "" : " ABOVE"}`,
     ];
   });
   const before = duplicates[0]!;

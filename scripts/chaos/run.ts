@@ -31,7 +31,7 @@ export interface ChaosOptions {
   signal: AbortSignal;
 }
 
-export interface FaultRecord extends FaultWindow {
+interface FaultRecord extends FaultWindow {
   lastedMs: number;
   /** From its end; undefined where the fleet did not recover before the deadline. */
   recoveryMs: number | undefined;

@@ -66,6 +66,12 @@ test("a dead letter is not lost, and is counted by its reason", () => {
   const reckoning = reckon(evidence({ receipts: [], rows: [dead] }));
   expect(reckoning.lost).toEqual([]);
   expect([...reckoning.dead]).toEqual([["exhausted", 1]]);
+  expect(isGood(reckoning)).toBe(true);
+});
+
+test("a dead letter that nothing in the load explains is wrong", () => {
+  const dead = row({ state: "dead", deadReason: "internal", decidingSuccesses: 0 });
+  expect(isGood(reckon(evidence({ receipts: [], rows: [dead] })))).toBe(false);
 });
 
 test("what is received and still unfinished at the end is red", () => {
@@ -74,7 +80,7 @@ test("what is received and still unfinished at the end is red", () => {
   expect(isGood(reckoning)).toBe(false);
 });
 
-test("a duplicate is counted in the window of the fault before it, and one above the fault's bound is red", () => {
+test("a duplicate is counted in the window of the fault before it, and one more than the faults explain is red", () => {
   const within = reckon(evidence({ receipts: [receipt(900), receipt(1_999)] }));
   expect(within.duplicates.map(({ fault, count }) => [fault, count])).toEqual([
     ["before any fault", 0],
@@ -83,16 +89,18 @@ test("a duplicate is counted in the window of the fault before it, and one above
   ]);
   expect(isGood(within)).toBe(true);
   expect(isGood(reckon(evidence({ receipts: [receipt(900), receipt(1_500), receipt(1_999)] })))).toBe(false);
-  expect(isGood(reckon(evidence({ receipts: [receipt(1_500), receipt(2_000)] })))).toBe(false);
-  expect(isGood(reckon(evidence({ receipts: [receipt(1), receipt(2)] })))).toBe(false);
+  const unexplained = [{ name: "ingest-kill" as const, startedAt: 1_000, duplicateBound: 0 }];
+  for (const at of [999, 1_000])
+    expect(isGood(reckon(evidence({ receipts: [receipt(1), receipt(at)], faults: unexplained })))).toBe(false);
 });
 
 test("a duplicate whose sender recorded a failure is put down to an answer that came too late; an answer that failed on purpose explains none", () => {
   const receipts = [receipt(2_100), receipt(2_200)];
-  const late = reckon(evidence({ receipts, rows: [row({ failures: 1 })] }));
+  const faults = [{ name: "ingest-kill" as const, startedAt: 1_000, duplicateBound: 0 }];
+  const late = reckon(evidence({ receipts, faults, rows: [row({ failures: 1 })] }));
   expect(late.duplicates.at(-1)).toMatchObject({ count: 1, lateAnswers: 1 });
   expect(isGood(late)).toBe(true);
-  const refused = reckon(evidence({ receipts, refusals: [receipt(2_050)], rows: [row({ failures: 1 })] }));
+  const refused = reckon(evidence({ receipts, faults, refusals: [receipt(2_050)], rows: [row({ failures: 1 })] }));
   expect(refused.duplicates.at(-1)).toMatchObject({ count: 1, lateAnswers: 0 });
   expect(isGood(refused)).toBe(false);
 });
