@@ -44,7 +44,7 @@ export async function createWorld(over: Record<string, string> = {}) {
         events.map((event) => ({
           tenant: "default",
           type: "order.created",
-          data: {},
+          data: "{}",
           idempotencyKey: undefined,
           ...event,
         })),

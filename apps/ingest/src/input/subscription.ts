@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseRetrySchedule } from "@postrider/shared/core/retry-schedule.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { parseSecret } from "@postrider/shared/core/signer.ts";
+import { jsonOf } from "./json.ts";
 import { eventTypePatterns, integer, tenant, text } from "./fields.ts";
 
 const MAX_METADATA_CHARS = 16 * 1024;
@@ -46,13 +47,13 @@ const headers = z
   )
   .refine((all) => Object.keys(all).length <= MAX_HEADERS, `must have at most ${MAX_HEADERS} entries`);
 
-const metadata = z
-  .record(z.string(), z.unknown(), { error: "must be an object" })
-  .refine(
-    (value) => JSON.stringify(value).length <= MAX_METADATA_CHARS,
-    `must be at most ${MAX_METADATA_CHARS} characters of JSON`,
-  )
-  .refine((value) => !JSON.stringify(value).includes("\\u0000"), "must not contain a NUL character");
+const metadata = z.record(z.string(), z.unknown(), { error: "must be an object" }).superRefine((value, issues) => {
+  const json = jsonOf(value);
+  if (json === undefined) issues.addIssue("is nested too deeply");
+  else if (json.length > MAX_METADATA_CHARS)
+    issues.addIssue(`must be at most ${MAX_METADATA_CHARS} characters of JSON`);
+  else if (json.includes("\\u0000")) issues.addIssue("must not contain a NUL character");
+});
 
 const retrySchedule = z
   .union([z.string(), z.array(z.string())], { error: 'must be "standard" or a list of durations such as ["2s", "5m"]' })

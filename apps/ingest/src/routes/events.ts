@@ -8,6 +8,7 @@ import { MAX_PAYLOAD_BYTES, type Accepted, type NewEvent } from "../accept-event
 import { callerOf, type Caller } from "../auth.ts";
 import type { Context } from "../context.ts";
 import { eventType, page, tenant, text, time } from "../input/fields.ts";
+import { jsonOf } from "../input/json.ts";
 import { toPage } from "../input/page.ts";
 import { body, pathId, query, rawBody } from "../input/parse.ts";
 import { invalid, Problem } from "../problem.ts";
@@ -134,13 +135,15 @@ function toNewEvent(
   if (caller.tenant !== undefined && input.tenant !== undefined && input.tenant !== caller.tenant) {
     throw new Problem("forbidden", `${prefix}tenant: this API key is for the tenant "${caller.tenant}"`);
   }
-  if (Buffer.byteLength(JSON.stringify(input.data)) > MAX_PAYLOAD_BYTES) {
+  const data = jsonOf(input.data);
+  if (data === undefined) throw invalid({ field: `${prefix}data`, message: "is nested too deeply" });
+  if (Buffer.byteLength(data) > MAX_PAYLOAD_BYTES) {
     throw new Problem("payload_too_large", `${prefix}data is larger than ${MAX_PAYLOAD_BYTES / 1024} KiB`);
   }
   return {
     tenant: caller.tenant ?? input.tenant ?? "default",
     type: input.type,
-    data: input.data,
+    data,
     idempotencyKey: key,
   };
 }
