@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { v7 } from "uuid";
+import { randomUUID } from "node:crypto";
 import { dropOldPartitions } from "../../apps/worker/src/retention.ts";
+import { firstIdAt } from "../../packages/shared/src/core/id-range.ts";
 import { ensurePartitions, listPartitions } from "../../packages/shared/src/db/partitions.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -21,7 +22,7 @@ test("of 100 days, those past the retention are dropped, and what was unfinished
     pool.query(
       `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id, settled_at)
        values ($1, $1, $2, 'default', 'x', $3, case when $3 = 'pending' then gen_random_uuid() end, case when $3 = 'delivered' then now() end)`,
-      [v7({ msecs: now - daysAgo * DAY_MS }), subscription, state],
+      [`${firstIdAt(now - daysAgo * DAY_MS).slice(0, 24)}${randomUUID().slice(24)}`, subscription, state],
     );
   await insert(99, "pending");
   await insert(50, "pending");

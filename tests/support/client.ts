@@ -76,7 +76,7 @@ export interface Delivery {
   settledAt: string | null;
 }
 
-export interface Attempt {
+interface Attempt {
   id: string;
   number: number;
   trigger: "auto" | "manual" | "probe";

@@ -1,8 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Slots } from "./slots.ts";
 
-export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
-
 export function createWorkerMetrics(registry: Registry, slots: Slots, recordsWaiting: () => number) {
   const registers = [registry];
   const gauge = (name: string, help: string, read: () => number) =>

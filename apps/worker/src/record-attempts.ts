@@ -16,7 +16,7 @@ export type Move =
   | { state: "dead"; reason: DeadReason }
   | { state: "cancelled" };
 
-export interface Attempt {
+interface Attempt {
   /** Made before sending, so that recording twice is harmless. */
   id: string;
   trigger: Trigger;
@@ -28,7 +28,7 @@ export interface Attempt {
 }
 
 /** What became of a delivery: the row as it was loaded, where it goes, and the attempt that decided it, if one was made. */
-export interface Outcome {
+interface Outcome {
   delivery: Delivery;
   move: Move;
   attempt: Attempt | undefined;
