@@ -1,16 +1,21 @@
 // The subscribers, in a process of their own: they outlive every fault and write down what they take.
+import { createHash } from "node:crypto";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Behaviour, FromReceiver, RawReceipt, ToReceiver } from "./receivers.ts";
 
-/** As long as a quick subscriber takes, so that a killed worker always has something on the wire. */
-const WORK_MS = 15;
+/** How long each subscriber works on an event, in turn: a worker that is hit always has something on the wire. */
+const WORK_MS = [15, 60, 200, 400];
+/** This share of the events is refused so many times before it is taken, so that an emptied Redis always held retries. */
+const FLAKY = { share: 0.15, refusals: 2 };
 const DRIP_MS = 50;
 
 const behaviours = new Map<string, Behaviour>();
 const receipts: RawReceipt[] = [];
 const refusals: RawReceipt[] = [];
+/** Subscriber and event → how often it was refused for being flaky. */
+const flaky = new Map<string, number>();
 
 const server = createServer((request, response) => {
   const subscriber = (request.url ?? "/").slice(1);
@@ -18,17 +23,27 @@ const server = createServer((request, response) => {
   request.resume();
   response.on("error", () => undefined);
   request.on("end", () => {
-    const behaviour = behaviours.get(subscriber) ?? "work";
+    const told = behaviours.get(subscriber) ?? "work";
+    const behaviour = told === "work" && isRefused(subscriber, event) ? "fail" : told;
     // From here on the subscriber has the event, whether or not its answer finds anybody.
     (behaviour === "work" ? receipts : refusals).push([subscriber, event, Date.now()]);
-    void answer(response, behaviour);
+    void answer(response, behaviour, subscriber);
   });
 });
 
-async function answer(response: ServerResponse, behaviour: Behaviour): Promise<void> {
+function isRefused(subscriber: string, event: string): boolean {
+  const chance = createHash("sha256").update(event).digest()[0]! / 256;
+  if (chance >= FLAKY.share) return false;
+  const pair = `${subscriber} ${event}`;
+  const times = flaky.get(pair) ?? 0;
+  flaky.set(pair, times + 1);
+  return times < FLAKY.refusals;
+}
+
+async function answer(response: ServerResponse, behaviour: Behaviour, subscriber: string): Promise<void> {
   switch (behaviour) {
     case "work":
-      await pause(WORK_MS);
+      await pause(WORK_MS[Number(subscriber.split("-")[1]) % WORK_MS.length]);
       response.writeHead(200).end("ok");
       return;
     case "fail":
