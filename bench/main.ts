@@ -12,7 +12,7 @@ and a Redis of the benchmark's own with durable settings. Without a suite, all o
 ${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join("\n")}
 
   --rounds N  how often each contender is measured (default 3)
-  --quick     one short round: whether it works, and a rough figure, in less than a minute
+  --quick     one short round: whether it works, and a rough figure, in about a minute
   --profile   CPU profiles of Postrider's processes, in bench/results/ (they cost time: do not compare then)
   --help
 
