@@ -13,6 +13,8 @@ const LOADING = 4;
 /** A blocking read of an empty queue returns this often, in seconds, so that stopping never waits longer. */
 const DRAIN_DELAY_S = 1;
 const REDIS_RETRY_MS = 1_000;
+/** A batch that cannot be worked on just now comes again after this. */
+const POSTPONE_MS = 1_000;
 /** A batch older than this stops taking slots and is given back; what it has on the wire is finished. */
 const BATCH_DEADLINE_MS = 5 * 60_000;
 /** After its deadline a batch has this long to finish; then its lock is no longer renewed, and the stalled check takes it. */
@@ -36,7 +38,10 @@ export function startDispatchLane(context: Context): Lane {
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
   const loading = new Slots(LOADING);
+  /** Jobs whose locks are renewed. */
   const active = new Map<string, ActiveJob>();
+  /** Jobs that this process still works on, their locks lost or not. */
+  const underWay = new Set<string>();
   const running = new Set<Promise<void>>();
   const worker = new Worker<DispatchJob>(QUEUE_NAMES.dispatch, null, {
     connection: context.workerRedis,
@@ -81,44 +86,55 @@ export function startDispatchLane(context: Context): Lane {
   }
 
   async function work(job: Job<DispatchJob>, token: string): Promise<void> {
+    const id = job.id!;
+    let isLoading = true;
+    const onQueued = () => {
+      if (isLoading) loading.release();
+      isLoading = false;
+    };
+    if (underWay.has(id)) {
+      // Our lock lapsed and the job came back to us while we still have its requests on the wire: wait for those.
+      onQueued();
+      await postpone(job, token);
+      return;
+    }
+    underWay.add(id);
     const now = performance.now();
     const entry: ActiveJob = { token, stop: new AbortController(), startedAt: now, renewedAt: now };
-    active.set(job.id!, entry);
+    active.set(id, entry);
     const signal = AbortSignal.any([entry.stop.signal, stopping.signal]);
     const lease: Lease = {
       signal,
       held: () => !signal.aborted && performance.now() - entry.renewedAt < lockDurationMs,
     };
     const deadline = setTimeout(() => entry.stop.abort(), BATCH_DEADLINE_MS);
-    let queued = false;
-    const onQueued = () => {
-      if (!queued) loading.release();
-      queued = true;
-    };
+    let finish = () => postpone(job, token);
     try {
-      const batch = { id: job.id!, from: job.data.from, to: job.data.to };
+      const batch = { id, from: job.data.from, to: job.data.to };
       if (job.stalledCounter >= POISON_STALLS) await setApart(context, batch);
-      const finished = await deliverBatch(context, batch, lease, onQueued);
-      // From here on the lock is let go of, so its loss is no news.
-      active.delete(job.id!);
-      if (finished) await job.moveToCompleted("", token, false);
-      else await giveBack(job, token);
+      const isFinished = await deliverBatch(context, batch, lease, onQueued);
+      finish = isFinished ? () => complete(job, token) : () => giveBack(job, token);
     } catch (error) {
-      log.error({ err: error, batch: job.id }, "a batch failed in our own code; it will run again");
-      await giveBack(job, token);
-    } finally {
-      clearTimeout(deadline);
-      onQueued();
-      active.delete(job.id!);
+      log.error({ err: error, batch: id }, "a batch failed in our own code; it will run again");
     }
+    clearTimeout(deadline);
+    onQueued();
+    // Before the lock is let go of: another lane, or this one, may take the job the moment it is.
+    active.delete(id);
+    underWay.delete(id);
+    await finish();
   }
 
-  /** Back to the queue, where the lock is still ours; else it is there already, or the stalled check brings it. */
-  async function giveBack(job: Job<DispatchJob>, token: string): Promise<void> {
+  // Each of these fails where the lock is no longer ours; then the job is elsewhere already, or the stalled check brings it.
+  const complete = (job: Job, token: string) => settle(job, () => job.moveToCompleted("", token, false));
+  const giveBack = (job: Job, token: string) => settle(job, () => job.moveToWait(token));
+  const postpone = (job: Job, token: string) => settle(job, () => job.moveToDelayed(Date.now() + POSTPONE_MS, token));
+
+  async function settle(job: Job, move: () => Promise<unknown>): Promise<void> {
     try {
-      await job.moveToWait(token);
+      await move();
     } catch (error) {
-      log.debug({ err: error, batch: job.id }, "a batch could not be given back; the stalled check will");
+      log.debug({ err: error, batch: job.id }, "a batch could not be moved; the stalled check will");
     }
   }
 

@@ -1,4 +1,4 @@
-import { UnrecoverableError, WaitingError, Worker, type Job } from "bullmq";
+import { UnrecoverableError, Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, QUEUE_PREFIX, type RetryJob } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "../deliver.ts";
@@ -20,6 +20,7 @@ class RetryLater extends Error {
 const JOB_DEADLINE_MS = 6 * 60_000;
 /** Wait before a job is tried again that failed for a reason of ours and not the subscriber's. */
 const OWN_TROUBLE_MS = 1_000;
+const GIVEN_BACK_MS = 100;
 
 /**
  * The retry lane: one BullMQ job per delivery that waits for its next attempt. The wait is BullMQ's delay; how long it
@@ -30,7 +31,7 @@ export function startRetryLane(context: Context): Lane {
   const stopping = new AbortController();
   const renewedAt = new Map<string, number>();
 
-  const worker = new Worker<RetryJob>(QUEUE_NAMES.retry, (job, token, signal) => attemptAgain(job, token!, signal!), {
+  const worker = new Worker<RetryJob>(QUEUE_NAMES.retry, (job, _token, signal) => attemptAgain(job, signal!), {
     connection: context.workerRedis,
     prefix: QUEUE_PREFIX,
     concurrency: settings.maxInFlight,
@@ -51,13 +52,15 @@ export function startRetryLane(context: Context): Lane {
     for (const id of jobIds) worker.cancelJob(id, "lock lost");
   });
 
-  async function attemptAgain(job: Job<RetryJob>, token: string, cancelled: AbortSignal): Promise<void> {
+  async function attemptAgain(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
     const id = job.id!;
+    // Our lock lapsed and the job came back to us while the first run of it is still under way: wait for that.
+    if (renewedAt.has(id)) throw new RetryLater("still under way", OWN_TROUBLE_MS);
     renewedAt.set(id, performance.now());
     const signal = AbortSignal.any([cancelled, stopping.signal]);
     const lease: Lease = {
       signal,
-      held: () => !signal.aborted && performance.now() - (renewedAt.get(id) ?? 0) < settings.lockDurationMs,
+      held: () => !signal.aborted && performance.now() - renewedAt.get(id)! < settings.lockDurationMs,
     };
     try {
       const work = await context.loadRetry(job.data.delivery);
@@ -66,19 +69,24 @@ export function startRetryLane(context: Context): Lane {
       const { state, deadReason, lastError } = work.delivery;
       if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
       if (state !== "retrying") return;
+      const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
       const ending = await withDeadline(
-        job.stalledCounter >= POISON_STALLS
+        stalls >= POISON_STALLS
           ? failAsPoison(context, work.delivery)
           : deliverOrSetApart(context, work.delivery, work.subscription, lease),
       );
-      await conclude(job, token, ending);
+      // An attempt was made and recorded, so whatever stalled the job before it was not this delivery.
+      if (ending.kind === "retrying" && stalls > 0) {
+        await job.updateData({ ...job.data, stallsBefore: job.stalledCounter });
+      }
+      conclude(ending);
     } finally {
       renewedAt.delete(id);
     }
   }
 
   /** Tells BullMQ what Postgres knows already. */
-  async function conclude(job: Job<RetryJob>, token: string, ending: Ending): Promise<void> {
+  function conclude(ending: Ending): void {
     switch (ending.kind) {
       case "settled":
         return;
@@ -87,8 +95,8 @@ export function startRetryLane(context: Context): Lane {
       case "dead":
         throw new UnrecoverableError(`${ending.reason}: ${ending.error}`);
       case "given_back":
-        await job.moveToWait(token);
-        throw new WaitingError();
+        // Thrown, and not moved by hand: BullMQ stops renewing by job id, and must have done so before the job can be taken again.
+        throw new RetryLater("given back", GIVEN_BACK_MS);
     }
   }
 

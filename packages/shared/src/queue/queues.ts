@@ -16,6 +16,8 @@ export interface DispatchJob {
 export interface RetryJob {
   delivery: string;
   cycle: number;
+  /** How often the job had stalled when its last attempt was recorded: only later stalls speak against the delivery. */
+  stallsBefore?: number;
 }
 
 /** The release of a subscription's held deliveries; its jobId is the subscription's id. */
