@@ -12,7 +12,8 @@ interface FaultKind {
 export const FAULTS = {
   "worker-kill": { lasts: [0, 0], workersHit: "one", about: "kill -9 a worker" },
   "worker-freeze": {
-    lasts: [1.5 * LOCK_MS, 2.5 * LOCK_MS],
+    // The lock runs out, and the second stalled check after that gives the work to others; then the zombie wakes up.
+    lasts: [2.25 * LOCK_MS, 3.5 * LOCK_MS],
     workersHit: "one",
     about: "SIGSTOP a worker for longer than the lock, then SIGCONT",
   },

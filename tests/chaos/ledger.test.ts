@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 const root = join(import.meta.dirname, "../..");
 
 /** One of each kind that a minute has room for; `npm run chaos` has them all. */
-const FAULTS = "worker-kill,redis-flush,ingest-kill,postgres-restart,receivers-fail";
+const FAULTS = "worker-freeze,worker-kill,redis-flush,ingest-kill,postgres-restart,receivers-fail";
 
 /** Runs `npm run chaos` and answers how it ended. */
 function chaos(...args: string[]): Promise<{ code: number; output: string }> {
@@ -20,7 +20,7 @@ function chaos(...args: string[]): Promise<{ code: number; output: string }> {
   });
 }
 
-test("nothing accepted is lost though workers and ingest are killed, Redis is emptied, Postgres restarts and subscribers fail", async () => {
+test("nothing accepted is lost though workers are frozen and killed, ingest is killed, Redis is emptied, Postgres restarts and subscribers fail", async () => {
   const { code, output } = await chaos("--seed", "1", "--events", "1500", "--rate", "80", "--faults", FAULTS);
   expect(output).toMatch(/^LOST +0$/m);
   expect(output).toContain("GREEN");
