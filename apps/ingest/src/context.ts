@@ -29,7 +29,7 @@ export async function createContext(settings: Settings) {
   const registry = createRegistry("ingest");
   let acceptor: Acceptor | undefined;
   const metrics = createIngestMetrics(registry, () => acceptor?.waitingRows ?? 0);
-  acceptor = createAcceptor(pool, createDispatcher(queues, metrics, log));
+  acceptor = createAcceptor(pool, createDispatcher(queues, redis, metrics, log));
   return {
     settings,
     log,
