@@ -1,13 +1,12 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { request } from "undici";
 import { freePort } from "../../scripts/services/ports.ts";
 import { migrate } from "../../packages/shared/src/db/migrate.ts";
 import { withChildren } from "../support/child.ts";
 import { type Database, openDatabase } from "../support/database.ts";
 import { eventAt } from "../support/payloads.ts";
-import { post, postriderEnv, reset, startIngest, startWorker } from "../support/postrider.ts";
+import { answers, post, postriderEnv, reset, startIngest, startWorker } from "../support/postrider.ts";
 import { type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
 import type { Bench, Suite } from "./suite.ts";
 
@@ -80,7 +79,7 @@ function recover(bench: Bench, database: Database, settings: Record<string, stri
       const adminPort = await freePort();
       // A worker's admin port is the one after ADMIN_PORT.
       adopt(startWorker({ ...env, ADMIN_PORT: String(adminPort - 1) }, undefined));
-      await until("the other worker is ready", () => isReady(`http://127.0.0.1:${adminPort}/readyz`));
+      await until("the other worker is ready", () => answers(`http://127.0.0.1:${adminPort}/readyz`));
 
       process.kill(doomed.pid, "SIGKILL");
       const killedAt = performance.now();
@@ -125,16 +124,6 @@ async function startSubscriber() {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   subscriber.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   return subscriber;
-}
-
-async function isReady(url: string): Promise<boolean> {
-  try {
-    const { statusCode, body } = await request(url);
-    await body.dump();
-    return statusCode === 200;
-  } catch {
-    return false;
-  }
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {

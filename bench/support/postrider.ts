@@ -55,7 +55,8 @@ async function untilReady(child: Child, url: string): Promise<void> {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Whether a GET of it is answered with 200. */
+export async function answers(url: string): Promise<boolean> {
   try {
     const { statusCode, body } = await request(url);
     await body.dump();
