@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { createAcceptor, type Batch, type NewEvent } from "../../apps/ingest/src/accept-event.ts";
+import { createAcceptor, type Batch } from "../../apps/ingest/src/accept-event.ts";
+import type { NewEvent } from "../../apps/ingest/src/insert-events.ts";
 import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
 import { loadByIds, type Delivery } from "../../apps/worker/src/load-deliveries.ts";
 import type { Settings } from "../../packages/shared/src/config/settings.ts";

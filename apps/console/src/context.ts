@@ -1,9 +1,5 @@
 import type { Settings } from "@postrider/shared/config/settings.ts";
-import { createPool } from "@postrider/shared/db/pool.ts";
-import { createQueues } from "@postrider/shared/queue/queues.ts";
-import { createProducerConnection } from "@postrider/shared/redis/connection.ts";
-import { createLogger } from "@postrider/shared/telemetry/logger.ts";
-import { createRegistry } from "@postrider/shared/telemetry/metrics.ts";
+import { openFoundations } from "@postrider/shared/process/foundations.ts";
 import { LoginThrottle } from "./access/throttle.ts";
 import { createPasswordCheck } from "./access/password.ts";
 import { createSessions } from "./access/sessions.ts";
@@ -18,26 +14,13 @@ const POOL_SIZE = 5;
  * while they are away, and says so on its pages.
  */
 export function createContext(settings: Settings) {
-  const log = createLogger("console", settings.logLevel);
-  const pool = createPool(settings.databaseUrl, "console", POOL_SIZE, log);
-  const redis = createProducerConnection(settings.redisUrl, log);
-  const queues = createQueues(redis);
+  const foundations = openFoundations("console", settings, POOL_SIZE);
   return {
-    settings,
-    log,
-    pool,
-    redis,
-    queues,
-    registry: createRegistry("console"),
+    ...foundations,
     isPassword: createPasswordCheck(settings.consolePassword),
     sessions: createSessions(settings.encryptionKey, settings.consolePassword, Date.now),
     throttle: new LoginThrottle(Date.now),
     /** The board is a view of Redis; without it there is nothing to show. */
-    isReady: async () => redis.status === "ready",
-    async close() {
-      await queues.close();
-      redis.disconnect();
-      await pool.end();
-    },
+    isReady: async () => foundations.redis.status === "ready",
   };
 }

@@ -1,21 +1,10 @@
 import { createHash } from "node:crypto";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
-import { patternsMatching } from "@postrider/shared/core/event-types.ts";
-import { isDataError, isIdempotencyConflict, isMissingPartition } from "@postrider/shared/db/errors.ts";
-import { ensurePartitions } from "@postrider/shared/db/partitions.ts";
+import { isDataError, isIdempotencyConflict } from "@postrider/shared/db/errors.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
-import { textArray } from "@postrider/shared/db/text-array.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
 import { newId } from "@postrider/shared/ids.ts";
-
-/** An event as the API took it, validated. */
-export interface NewEvent {
-  tenant: string;
-  type: string;
-  /** The JSON text of `data`. */
-  data: string;
-  idempotencyKey: string | undefined;
-}
+import { deliveryCounts, insertEvents, type AcceptRow, type NewEvent, type PreparedEvent } from "./insert-events.ts";
 
 /** What accept answers for one event. */
 export type Accepted = { kind: "accepted"; id: string; deliveries: number; duplicate: boolean } | { kind: "conflict" };
@@ -28,80 +17,12 @@ export interface Batch {
   to: string;
 }
 
-interface PreparedEvent extends NewEvent {
-  id: string;
-  body: string;
-  hash: Buffer | null;
-}
-
 /** A delivered body larger than this is not taken (design: 256 KiB of payload). */
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 
 const EVENT_ROW_BYTES = 200;
 const MAX_FLUSH = { rows: 1_000, bytes: 16 * 1024 * 1024 };
 const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };
-
-/**
- * One flush: idempotency keys, events, and one delivery per matching subscription, in one statement and so in one
- * commit. Per row of input it answers `event` with the id that counts and how many deliveries; per 100 deliveries a `batch`.
- *
- * Keys are written in order, so that two flushes that share keys wait for each other instead of deadlocking. An
- * expired key is overwritten. A conflict inside a batch request takes the statement back (refuse_idempotency_conflict),
- * because a batch is all or nothing.
- */
-const ACCEPT = `
-  with input as materialized (
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::boolean[])
-      with ordinality as t (id, tenant, type, patterns, body, key, hash, alone, n)
-  ), claimed as (
-    insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
-    select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
-    on conflict (tenant, key) do update set
-      body_hash = case when k.expires_at <= now() then excluded.body_hash else k.body_hash end,
-      event_id = case when k.expires_at <= now() then excluded.event_id else k.event_id end,
-      expires_at = case when k.expires_at <= now() then excluded.expires_at else k.expires_at end
-    returning k.tenant, k.key, k.body_hash, k.event_id
-  ), judged as materialized (
-    select i.*, coalesce(c.event_id, i.id) as event_id,
-      case
-        when c.event_id is null or c.event_id = i.id then 'new'
-        when c.body_hash = i.hash then 'duplicate'
-        when i.alone then 'conflict'
-        else refuse_idempotency_conflict(i.n)::text
-      end as verdict
-    from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
-  ), matched as (
-    select j.id as event_id, j.tenant, j.type, wanting.subscription_id, row_number() over (order by j.n) - 1 as number
-    from judged j cross join lateral (
-      select distinct p.subscription_id from subscription_patterns p
-      where p.tenant = j.tenant and p.pattern = any (string_to_array(j.patterns, ','))
-    ) wanting
-    where j.verdict = 'new'
-  ), delivery as (
-    insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
-    select delivery_id(event_id), event_id, subscription_id, tenant, type, 'pending', batch_id($9, number / 100) from matched
-    returning event_id, batch_id
-  ), counted as materialized (
-    select event_id, count(*)::int as deliveries from delivery group by event_id
-  ), event as (
-    insert into events (id, tenant, type, body, delivery_count)
-    select j.id, j.tenant, j.type, j.body, coalesce(c.deliveries, 0)
-    from judged j left join counted c on c.event_id = j.id where j.verdict = 'new'
-  )
-  select j.n::int, j.verdict as kind, j.event_id as id, coalesce(c.deliveries, 0) as size, null as "from", null as "to"
-  from judged j left join counted c on c.event_id = j.id
-  union all
-  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id
-  order by 1`;
-
-interface AcceptRow {
-  n: number | null;
-  kind: "new" | "duplicate" | "conflict" | "batch";
-  id: string;
-  size: number;
-  from: string | null;
-  to: string | null;
-}
 
 /** A request of one event, or of several that are accepted all or nothing. */
 interface AcceptRequest {
@@ -195,7 +116,8 @@ async function flush(
   onBatches: (batches: Batch[]) => void,
 ): Promise<Accepted[][]> {
   const events = requests.flatMap((request) => request.events);
-  const rows = await insert(pool, requests, events);
+  const isAlone = requests.flatMap((request) => request.events.map(() => request.events.length === 1));
+  const rows = await insertEvents(pool, events, isAlone);
   const batches = rows.filter((row) => row.kind === "batch");
   if (batches.length > 0) {
     onBatches(batches.map(({ id, size, from, to }) => ({ id, size, ...familyRange([from!, to!]) })));
@@ -211,46 +133,4 @@ function toAccepted(row: AcceptRow, counts: ReadonlyMap<string, number>): Accept
   if (row.kind === "conflict") return { kind: "conflict" };
   const duplicate = row.kind === "duplicate";
   return { kind: "accepted", id: row.id, deliveries: duplicate ? (counts.get(row.id) ?? 0) : row.size, duplicate };
-}
-
-async function insert(
-  pool: Pool,
-  requests: readonly AcceptRequest[],
-  events: readonly PreparedEvent[],
-): Promise<AcceptRow[]> {
-  const statement = {
-    name: "accept",
-    text: ACCEPT,
-    values: [
-      events.map(({ id }) => id),
-      events.map(({ tenant }) => tenant),
-      events.map(({ type }) => type),
-      events.map(({ type }) => patternsMatching(type).join(",")),
-      textArray(events.map(({ body }) => body)),
-      events.map(({ idempotencyKey }) => idempotencyKey ?? null),
-      events.map(({ hash }) => hash),
-      requests.flatMap(({ events }) => events.map(() => events.length === 1)),
-      newId(),
-    ],
-  };
-  try {
-    return (await pool.query<AcceptRow>(statement)).rows;
-  } catch (error) {
-    if (!isMissingPartition(error)) throw error;
-    const times = events.map(({ id }) => timeOfId(id));
-    await ensurePartitions(pool, Math.min(...times), Math.max(...times));
-    return (await pool.query<AcceptRow>(statement)).rows;
-  }
-}
-
-/** How many deliveries the first use of a key made. A statement of its own: the first use may have committed after ours began. */
-async function deliveryCounts(pool: Pool, eventIds: readonly string[]): Promise<Map<string, number>> {
-  if (eventIds.length === 0) return new Map();
-  const { from, to } = familyRange(eventIds);
-  const { rows } = await pool.query<{ id: string; count: number }>({
-    name: "delivery-counts",
-    text: "select id, delivery_count as count from events where id = any($1::uuid[]) and id between $2 and $3",
-    values: [eventIds, from, to],
-  });
-  return new Map(rows.map(({ id, count }) => [id, count]));
 }

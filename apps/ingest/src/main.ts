@@ -1,16 +1,20 @@
 import { createServer } from "node:http";
 import { readSettings } from "@postrider/shared/config/settings.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
 import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
 import { closeServer, listen } from "@postrider/shared/http/listen.ts";
+import { every } from "@postrider/shared/process/every.ts";
 import { runProcess } from "@postrider/shared/process/run.ts";
 import { createApp } from "./app.ts";
 import { createContext } from "./context.ts";
 import { checkHealth } from "./routes/health.ts";
 
+const HOUR_MS = 3_600_000;
+
 await runProcess(async () => {
   const settings = readSettings(process.env, ["API_KEYS"]);
   const context = await createContext(settings);
-  const { log, registry } = context;
+  const { log, pool, registry } = context;
   const server = createServer(createApp(context));
   const port = await listen(server, settings.host, [settings.port]);
   const ready = async () => (await checkHealth(context)).postgres === "ok";
@@ -21,12 +25,14 @@ await runProcess(async () => {
     registry,
     ready,
   });
+  const upkeep = every(HOUR_MS, "upkeep", log, () => ensureCurrentPartitions(pool, Date.now()));
   log.info({ port, adminPort: admin.port }, "ingest is listening");
   return {
     log,
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
       await closeServer(server, settings.shutdownDeadlineMs / 2);
+      await upkeep.stop();
       await closeServer(admin.server, 0);
       await context.close();
     },

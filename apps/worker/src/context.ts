@@ -1,13 +1,6 @@
 import type { Settings } from "@postrider/shared/config/settings.ts";
-import { refuseWrongClock } from "@postrider/shared/db/clock.ts";
-import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
-import { createPool } from "@postrider/shared/db/pool.ts";
-import { refuseWrongKey } from "@postrider/shared/db/encryption-key.ts";
-import { createQueues } from "@postrider/shared/queue/queues.ts";
-import { createProducerConnection, createWorkerConnection } from "@postrider/shared/redis/connection.ts";
-import { createSecretBox } from "@postrider/shared/secret-box.ts";
-import { createLogger } from "@postrider/shared/telemetry/logger.ts";
-import { createRegistry } from "@postrider/shared/telemetry/metrics.ts";
+import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
+import { createWorkerConnection } from "@postrider/shared/redis/connection.ts";
 import { registerBacklogMetrics } from "./backlog-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { createRetryLoader } from "./load-retry.ts";
@@ -23,43 +16,30 @@ const POOL_SIZE = 10;
 
 /** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
 export async function createContext(settings: Settings) {
-  const log = createLogger("worker", settings.logLevel);
-  const pool = createPool(settings.databaseUrl, "worker", POOL_SIZE, log);
-  await refuseWrongClock(pool, Date.now);
-  await ensureCurrentPartitions(pool, Date.now());
-  const secretBox = createSecretBox(settings.encryptionKey);
-  await refuseWrongKey(pool, secretBox);
-  const redis = createProducerConnection(settings.redisUrl, log);
+  const foundations = openFoundations("worker", settings, POOL_SIZE);
+  const { log, pool, queues, registry } = foundations;
+  const secretBox = await checkDatabase(foundations, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
-  const queues = createQueues(redis);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs);
   const slots = new Slots(settings.maxInFlight);
   const recorder: Recorder = createRecorder(pool, log);
-  const registry = createRegistry("worker");
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
   registerBacklogMetrics(registry, pool, queues);
   const loadSubscriptions = createSubscriptionLoader(pool, secretBox, settings);
   return {
-    settings,
-    log,
-    pool,
-    redis,
+    ...foundations,
     workerRedis,
-    queues,
     agent,
     slots,
     recorder,
-    registry,
     metrics,
     onRedisError: createTroubleLog(log, Date.now),
     loadSubscriptions,
     loadRetry: createRetryLoader(pool, loadSubscriptions),
     async close() {
-      await queues.close();
-      redis.disconnect();
       workerRedis.disconnect();
       await agent.destroy();
-      await pool.end();
+      await foundations.close();
     },
   };
 }

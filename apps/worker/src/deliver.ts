@@ -1,5 +1,4 @@
-import { decide, triggerOf, type Decision } from "@postrider/shared/core/decision.ts";
-import { timeOfId } from "@postrider/shared/core/id-range.ts";
+import { decide, triggerOf } from "@postrider/shared/core/decision.ts";
 import { classify } from "@postrider/shared/core/outcome.ts";
 import { sign } from "@postrider/shared/core/signer.ts";
 import type { DeadReason } from "@postrider/shared/core/states.ts";
@@ -12,6 +11,7 @@ import type { Lease } from "./lease.ts";
 import type { Delivery } from "./load-deliveries.ts";
 import type { BrokenSubscription, Subscription } from "./load-subscriptions.ts";
 import type { Move } from "./record-attempts.ts";
+import { observeAttempt } from "./observe-attempt.ts";
 import { USER_AGENT } from "./user-agent.ts";
 
 /** What a lane has to do once it is recorded. */
@@ -93,7 +93,17 @@ async function attempt(
   const trigger = triggerOf(delivery.cycle, delivery.scheduleStep);
   const id = newId();
   const error = decision.state === "delivered" ? null : (result.error ?? `HTTP ${result.responseStatus}`);
-  observe(context, { delivery, subscription, id, trigger, startedAt, outcome: outcome.kind, decision, result, error });
+  observeAttempt(context, {
+    delivery,
+    subscription,
+    id,
+    trigger,
+    startedAt,
+    outcome: outcome.kind,
+    decision,
+    result,
+    error,
+  });
   const applied = await context.recorder.record({
     delivery,
     move: decision,
@@ -166,47 +176,4 @@ function requestFor(delivery: Delivery, subscription: Subscription, now: Date) {
     body,
     timeoutMs: subscription.timeoutMs,
   };
-}
-
-/** One wide line and the metrics of one attempt. */
-function observe(
-  { log, metrics }: Context,
-  seen: {
-    delivery: Delivery;
-    subscription: Subscription;
-    id: string;
-    trigger: ReturnType<typeof triggerOf>;
-    startedAt: Date;
-    outcome: string;
-    decision: Decision;
-    result: SendResult;
-    error: string | null;
-  },
-): void {
-  const { delivery, result, outcome, trigger } = seen;
-  metrics.attempts.inc({ outcome, trigger });
-  metrics.attemptDuration.observe({ outcome }, result.durationMs / 1000);
-  if (delivery.attemptCount === 0) {
-    metrics.firstAttemptDelay.observe(Math.max(0, seen.startedAt.getTime() - timeOfId(delivery.id)) / 1000);
-  }
-  log.info(
-    {
-      event: toPublicId("evt", delivery.eventId),
-      delivery: toPublicId("dlv", delivery.id),
-      attempt: toPublicId("att", seen.id),
-      subscription: toPublicId("sub", delivery.subscriptionId),
-      tenant: delivery.tenant,
-      type: delivery.eventType,
-      host: seen.subscription.url.host,
-      number: delivery.attemptCount + 1,
-      cycle: delivery.cycle,
-      trigger,
-      outcome,
-      next: seen.decision.state,
-      status: result.responseStatus,
-      durationMs: result.durationMs,
-      ...(seen.error === null ? {} : { error: seen.error }),
-    },
-    "attempt",
-  );
 }

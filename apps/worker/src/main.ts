@@ -3,12 +3,13 @@ import { readSettings } from "@postrider/shared/config/settings.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
 import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
 import { closeServer } from "@postrider/shared/http/listen.ts";
+import { every } from "@postrider/shared/process/every.ts";
 import { runProcess } from "@postrider/shared/process/run.ts";
 import { createContext } from "./context.ts";
 import { startControlLane } from "./lanes/control-lane.ts";
 import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
-import { every } from "./maintenance.ts";
+import { expireHeld } from "./expire-held.ts";
 import { removeExpiredKeys } from "./remove-expired-keys.ts";
 import { takesWrites } from "./redis-trouble.ts";
 import { dropOldPartitions } from "./retention.ts";
@@ -21,7 +22,10 @@ await runProcess(async () => {
   const context = await createContext(settings);
   const { log, pool, redis, registry } = context;
   const lanes = [startDispatchLane(context), startRetryLane(context), startControlLane(context)];
-  const watchdog = every(settings.watchdogIntervalMs, "watchdog", log, () => runOnce(context));
+  const watchdog = every(settings.watchdogIntervalMs, "watchdog", log, async () => {
+    await runOnce(context);
+    await expireHeld(context);
+  });
   // Redis may come back empty: what it lost is put back at once, and what was accepted just now a moment later.
   const onRedisReady = () => {
     watchdog.trigger();

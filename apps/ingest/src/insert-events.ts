@@ -1,0 +1,132 @@
+import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
+import { patternsMatching } from "@postrider/shared/core/event-types.ts";
+import { isMissingPartition } from "@postrider/shared/db/errors.ts";
+import { ensurePartitions } from "@postrider/shared/db/partitions.ts";
+import type { Pool } from "@postrider/shared/db/pool.ts";
+import { textArray } from "@postrider/shared/db/text-array.ts";
+import { newId } from "@postrider/shared/ids.ts";
+
+/** An event as the API took it, validated. */
+export interface NewEvent {
+  tenant: string;
+  type: string;
+  /** The JSON text of `data`. */
+  data: string;
+  idempotencyKey: string | undefined;
+}
+
+/** An event with its id, what every attempt will send, and what its idempotency key stands for. */
+export interface PreparedEvent extends NewEvent {
+  id: string;
+  body: string;
+  hash: Buffer | null;
+}
+
+/**
+ * One flush: idempotency keys, events, and one delivery per matching subscription, in one statement and so in one
+ * commit. Per row of input it answers `event` with the id that counts and how many deliveries; per 100 deliveries a `batch`.
+ *
+ * Keys are written in order, so that two flushes that share keys wait for each other instead of deadlocking. An
+ * expired key is overwritten. A conflict inside a batch request takes the statement back (refuse_idempotency_conflict),
+ * because a batch is all or nothing.
+ */
+const ACCEPT = `
+  with input as materialized (
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::boolean[])
+      with ordinality as t (id, tenant, type, patterns, body, key, hash, alone, n)
+  ), claimed as (
+    insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
+    select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
+    on conflict (tenant, key) do update set
+      body_hash = case when k.expires_at <= now() then excluded.body_hash else k.body_hash end,
+      event_id = case when k.expires_at <= now() then excluded.event_id else k.event_id end,
+      expires_at = case when k.expires_at <= now() then excluded.expires_at else k.expires_at end
+    returning k.tenant, k.key, k.body_hash, k.event_id
+  ), judged as materialized (
+    select i.*, coalesce(c.event_id, i.id) as event_id,
+      case
+        when c.event_id is null or c.event_id = i.id then 'new'
+        when c.body_hash = i.hash then 'duplicate'
+        when i.alone then 'conflict'
+        else refuse_idempotency_conflict(i.n)::text
+      end as verdict
+    from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
+  ), matched as (
+    select j.id as event_id, j.tenant, j.type, wanting.subscription_id, row_number() over (order by j.n) - 1 as number
+    from judged j cross join lateral (
+      select distinct p.subscription_id from subscription_patterns p
+      where p.tenant = j.tenant and p.pattern = any (string_to_array(j.patterns, ','))
+    ) wanting
+    where j.verdict = 'new'
+  ), delivery as (
+    insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
+    select delivery_id(event_id), event_id, subscription_id, tenant, type, 'pending', batch_id($9, number / 100) from matched
+    returning event_id, batch_id
+  ), counted as materialized (
+    select event_id, count(*)::int as deliveries from delivery group by event_id
+  ), event as (
+    insert into events (id, tenant, type, body, delivery_count)
+    select j.id, j.tenant, j.type, j.body, coalesce(c.deliveries, 0)
+    from judged j left join counted c on c.event_id = j.id where j.verdict = 'new'
+  )
+  select j.n::int, j.verdict as kind, j.event_id as id, coalesce(c.deliveries, 0) as size, null as "from", null as "to"
+  from judged j left join counted c on c.event_id = j.id
+  union all
+  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id
+  order by 1`;
+
+export interface AcceptRow {
+  n: number | null;
+  kind: "new" | "duplicate" | "conflict" | "batch";
+  id: string;
+  size: number;
+  from: string | null;
+  to: string | null;
+}
+
+/**
+ * Stores events and their deliveries in one commit, and makes the partition that is missing.
+ *
+ * @param isAlone per event, whether it is the only one of its request
+ */
+export async function insertEvents(
+  pool: Pool,
+  events: readonly PreparedEvent[],
+  isAlone: readonly boolean[],
+): Promise<AcceptRow[]> {
+  const statement = {
+    name: "accept",
+    text: ACCEPT,
+    values: [
+      events.map(({ id }) => id),
+      events.map(({ tenant }) => tenant),
+      events.map(({ type }) => type),
+      events.map(({ type }) => patternsMatching(type).join(",")),
+      textArray(events.map(({ body }) => body)),
+      events.map(({ idempotencyKey }) => idempotencyKey ?? null),
+      events.map(({ hash }) => hash),
+      isAlone,
+      newId(),
+    ],
+  };
+  try {
+    return (await pool.query<AcceptRow>(statement)).rows;
+  } catch (error) {
+    if (!isMissingPartition(error)) throw error;
+    const times = events.map(({ id }) => timeOfId(id));
+    await ensurePartitions(pool, Math.min(...times), Math.max(...times));
+    return (await pool.query<AcceptRow>(statement)).rows;
+  }
+}
+
+/** How many deliveries the first use of a key made. A statement of its own: the first use may have committed after ours began. */
+export async function deliveryCounts(pool: Pool, eventIds: readonly string[]): Promise<Map<string, number>> {
+  if (eventIds.length === 0) return new Map();
+  const { from, to } = familyRange(eventIds);
+  const { rows } = await pool.query<{ id: string; count: number }>({
+    name: "delivery-counts",
+    text: "select id, delivery_count as count from events where id = any($1::uuid[]) and id between $2 and $3",
+    values: [eventIds, from, to],
+  });
+  return new Map(rows.map(({ id, count }) => [id, count]));
+}

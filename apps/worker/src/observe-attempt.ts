@@ -1,0 +1,51 @@
+import type { Decision } from "@postrider/shared/core/decision.ts";
+import { timeOfId } from "@postrider/shared/core/id-range.ts";
+import type { Trigger } from "@postrider/shared/core/states.ts";
+import { toPublicId } from "@postrider/shared/ids.ts";
+import type { Context } from "./context.ts";
+import type { SendResult } from "./http/send.ts";
+import type { Delivery } from "./load-deliveries.ts";
+import type { Subscription } from "./load-subscriptions.ts";
+
+/** One wide line and the metrics of one attempt. */
+export function observeAttempt(
+  { log, metrics }: Context,
+  seen: {
+    delivery: Delivery;
+    subscription: Subscription;
+    id: string;
+    trigger: Trigger;
+    startedAt: Date;
+    outcome: string;
+    decision: Decision;
+    result: SendResult;
+    error: string | null;
+  },
+): void {
+  const { delivery, result, outcome, trigger } = seen;
+  metrics.attempts.inc({ outcome, trigger });
+  metrics.attemptDuration.observe({ outcome }, result.durationMs / 1000);
+  if (delivery.attemptCount === 0) {
+    metrics.firstAttemptDelay.observe(Math.max(0, seen.startedAt.getTime() - timeOfId(delivery.id)) / 1000);
+  }
+  log.info(
+    {
+      event: toPublicId("evt", delivery.eventId),
+      delivery: toPublicId("dlv", delivery.id),
+      attempt: toPublicId("att", seen.id),
+      subscription: toPublicId("sub", delivery.subscriptionId),
+      tenant: delivery.tenant,
+      type: delivery.eventType,
+      host: seen.subscription.url.host,
+      number: delivery.attemptCount + 1,
+      cycle: delivery.cycle,
+      trigger,
+      outcome,
+      next: seen.decision.state,
+      status: result.responseStatus,
+      durationMs: result.durationMs,
+      ...(seen.error === null ? {} : { error: seen.error }),
+    },
+    "attempt",
+  );
+}

@@ -1,0 +1,51 @@
+import type { Settings } from "../config/settings.ts";
+import { refuseWrongClock } from "../db/clock.ts";
+import { refuseWrongKey } from "../db/encryption-key.ts";
+import { ensureCurrentPartitions } from "../db/partitions.ts";
+import { createPool } from "../db/pool.ts";
+import { createQueues } from "../queue/queues.ts";
+import { createProducerConnection } from "../redis/connection.ts";
+import { createSecretBox, type SecretBox } from "../secret-box.ts";
+import { createLogger } from "../telemetry/logger.ts";
+import { createRegistry } from "../telemetry/metrics.ts";
+
+export type Foundations = ReturnType<typeof openFoundations>;
+
+/**
+ * What every process stands on. Neither Postgres nor Redis is asked for anything yet.
+ *
+ * @param poolSize connections to Postgres at most
+ */
+export function openFoundations(app: "ingest" | "worker" | "console", settings: Settings, poolSize: number) {
+  const log = createLogger(app, settings.logLevel);
+  const pool = createPool(settings.databaseUrl, app, poolSize, log);
+  const redis = createProducerConnection(settings.redisUrl, log);
+  const queues = createQueues(redis);
+  return {
+    settings,
+    log,
+    pool,
+    redis,
+    queues,
+    registry: createRegistry(app),
+    async close() {
+      await queues.close();
+      redis.disconnect();
+      await pool.end();
+    },
+  };
+}
+
+/**
+ * What a process that writes asks of the database before it starts: clocks that agree, today's partitions, and secrets
+ * that open.
+ *
+ * @throws Error in one line where it may not start
+ */
+export async function checkDatabase({ pool, settings }: Foundations, now: () => number): Promise<SecretBox> {
+  await refuseWrongClock(pool, now);
+  await ensureCurrentPartitions(pool, now());
+  const secretBox = createSecretBox(settings.encryptionKey);
+  await refuseWrongKey(pool, secretBox);
+  return secretBox;
+}

@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { expireHeld } from "../../apps/worker/src/expire-held.ts";
+import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
+import { retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ HOLD_LIMIT: "72h" });
+});
+afterAll(() => world.close());
+
+test("what is held for longer than HOLD_LIMIT is a dead letter that says so, on the board too, and can be retried", async () => {
+  const { pool, queues } = world.context;
+  await world.subscribe({ status: "paused" });
+  await world.accept({}, {});
+  await pool.query(
+    "update deliveries set state = 'held', held_reason = 'paused', held_at = now() - interval '71 hours', batch_id = null",
+  );
+  expect(await expireHeld(world.context)).toBe(0);
+  const [first] = await world.rows();
+  await pool.query("update deliveries set held_at = now() - interval '73 hours' where id = $1", [first!.id]);
+  expect(await expireHeld(world.context)).toBe(1);
+  expect((await world.rows()).map(({ state }) => state).sort((a, b) => a.localeCompare(b))).toEqual(["dead", "held"]);
+  expect((await world.rows())[0]).toMatchObject({
+    dead_reason: "expired",
+    last_error: "held for longer than HOLD_LIMIT",
+  });
+  expect(await queues.retry.getJobState(retryJobId(first!.id, 0))).toBe("waiting");
+  expect(await retryDelivery(pool, queues, first!.id)).toEqual({ kind: "retrying", cycle: 1 });
+});
