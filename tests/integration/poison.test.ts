@@ -11,7 +11,7 @@ import { createWorld, type World } from "../support/world.ts";
 let world: World;
 let receiver: Receiver;
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createWorld({ LOCK_DURATION: "1s", STALLED_INTERVAL: "200ms" });
   receiver = await startReceiver();
 });
 afterAll(async () => {
@@ -94,6 +94,28 @@ describe("what cannot be delivered by a fault of ours", () => {
       await retryDelivery(pool, queues, dead!.id);
       await waitFor("it is delivered", async () => (await world.rows())[0]!.state === "delivered");
     });
+  });
+});
+
+describe("what hangs in our own code", () => {
+  test("a batch that never ends loses its lock, and another worker delivers it", async () => {
+    const endpoint = receiver.endpoint(answer(200));
+    await world.subscribe({ url: endpoint.url });
+    await world.accept({}, {});
+    await dispatch();
+    let unhang = (): void => undefined;
+    const hung = new Promise<boolean>((resolve) => (unhang = () => resolve(false)));
+    const recorder = { ...world.context.recorder, record: () => hung };
+    const hanging = startDispatchLane({ ...world.context, recorder }, { deadlineMs: 100, graceMs: 100 });
+    await endpoint.untilRequests(2);
+    const healthy = startDispatchLane(world.context);
+    try {
+      await settled();
+      expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered", "delivered"]);
+    } finally {
+      unhang();
+      await Promise.all([hanging.stop(), healthy.stop()]);
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import pg from "pg";
 import { runOnce } from "../../apps/worker/src/watchdog.ts";
 import { dispatchJobOf, retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { waitFor } from "../support/wait.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -99,6 +100,24 @@ describe("the watchdog", () => {
     expect(await runOnce(world.context)).toMatchObject({ leader: false });
     await other.end();
     expect(await runOnce(world.context)).toMatchObject({ leader: true });
+  });
+
+  test("a leader that freezes in the middle of its run is cut off, and another one leads", async () => {
+    await world.subscribe();
+    await world.accept({});
+    await makeOld();
+    let thaw = (): void => undefined;
+    const frozen = new Promise<never>((_resolve, reject) => (thaw = () => reject(new Error("thawed"))));
+    const { queues } = world.context;
+    const dispatch = Object.create(queues.dispatch, { getJobState: { value: () => frozen } }) as typeof queues.dispatch;
+    const leader = runOnce({ ...world.context, queues: { ...queues, dispatch } }, 200).catch(
+      (error: Error) => error.message,
+    );
+    await waitFor("the other leads", async () => (await runOnce(world.context)).leader, { within: 5_000 });
+    const [id] = await batchIds();
+    expect(await queues.dispatch.getJobState(id!)).toBe("waiting");
+    thaw();
+    expect(await leader).toBe("thawed");
   });
 });
 

@@ -28,12 +28,14 @@ type AddedJob = { name: string; data: unknown; opts: { jobId: string } };
  * Puts back what Postgres says is unfinished and no live job holds: batches of `pending` deliveries, `retrying` ones
  * past due, and release jobs. It pages by index, so that any number of unfinished deliveries is walked without being
  * loaded, and leaves alone what is merely queued.
+ *
+ * @param frozenLeaderMs how long a leader may do nothing in the middle of a run before Postgres ends its transaction
  */
-export async function runOnce(context: Context): Promise<WatchdogRun> {
+export async function runOnce(context: Context, frozenLeaderMs = FROZEN_LEADER_MS): Promise<WatchdogRun> {
   const client = await context.pool.connect();
   try {
     await client.query("begin");
-    await client.query(`set local idle_in_transaction_session_timeout = ${FROZEN_LEADER_MS}`);
+    await client.query(`set local idle_in_transaction_session_timeout = ${frozenLeaderMs}`);
     const { rows } = await client.query<{ leader: boolean }>("select pg_try_advisory_xact_lock($1) as leader", [
       WATCHDOG_LOCK,
     ]);

@@ -15,10 +15,15 @@ const DRAIN_DELAY_S = 1;
 const REDIS_RETRY_MS = 1_000;
 /** A batch that cannot be worked on just now comes again after this. */
 const POSTPONE_MS = 1_000;
-/** A batch older than this stops taking slots and is given back; what it has on the wire is finished. */
-const BATCH_DEADLINE_MS = 5 * 60_000;
-/** After its deadline a batch has this long to finish; then its lock is no longer renewed, and the stalled check takes it. */
-const BATCH_GRACE_MS = 90_000;
+/** How long a batch may take. */
+interface BatchLimits {
+  /** A batch older than this stops taking slots and is given back; what it has on the wire is finished. */
+  deadlineMs: number;
+  /** After its deadline a batch has this long to finish; then its lock is no longer renewed, and the stalled check takes it. */
+  graceMs: number;
+}
+
+const BATCH_LIMITS: BatchLimits = { deadlineMs: 5 * 60_000, graceMs: 90_000 };
 
 interface ActiveJob {
   token: string;
@@ -33,7 +38,7 @@ interface ActiveJob {
  * loaded deliveries wait for a slot, however many jobs are unfinished.
  * https://docs.bullmq.io/patterns/manually-fetching-jobs
  */
-export function startDispatchLane(context: Context): Lane {
+export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane {
   const { settings, slots, log } = context;
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
@@ -107,7 +112,7 @@ export function startDispatchLane(context: Context): Lane {
       signal,
       held: () => !signal.aborted && performance.now() - entry.renewedAt < lockDurationMs,
     };
-    const deadline = setTimeout(() => entry.stop.abort(), BATCH_DEADLINE_MS);
+    const deadline = setTimeout(() => entry.stop.abort(), limits.deadlineMs);
     let finish = () => postpone(job, token);
     try {
       const batch = { id, from: job.data.from, to: job.data.to };
@@ -142,7 +147,7 @@ export function startDispatchLane(context: Context): Lane {
     const now = performance.now();
     for (const [id, entry] of active) {
       if (now - entry.renewedAt > lockDurationMs) entry.stop.abort();
-      if (now - entry.startedAt > BATCH_DEADLINE_MS + BATCH_GRACE_MS) active.delete(id);
+      if (now - entry.startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
     const ids = [...active.keys()];
     if (ids.length === 0) return;
