@@ -44,6 +44,11 @@ export async function inject(stage: Stage, { name, lastsMs, worker, hits }: Plan
       await fleet.ingest.end("SIGKILL");
       await fleet.ingest.untilHealthy();
       return undefined;
+    case "ingest-freeze":
+      fleet.ingest.signal("SIGSTOP");
+      await pause(lastsMs);
+      fleet.ingest.signal("SIGCONT");
+      return undefined;
     case "redis-flush":
       await redis.flush();
       return undefined;

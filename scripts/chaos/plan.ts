@@ -19,6 +19,7 @@ export const FAULTS = {
   },
   "worker-term": { lasts: [0, 0], workersHit: "none", about: "SIGTERM a worker under load" },
   "ingest-kill": { lasts: [0, 0], workersHit: "none", about: "kill -9 ingest" },
+  "ingest-freeze": { lasts: [1_500, 4_000], workersHit: "none", about: "SIGSTOP ingest, then SIGCONT" },
   "redis-flush": { lasts: [0, 0], workersHit: "all", about: "FLUSHALL" },
   "redis-wipe": { lasts: [200, 1_500], workersHit: "all", about: "kill -9 Redis, start it without its data" },
   "redis-away": { lasts: [2_500, 5_000], workersHit: "all", about: "kill -9 Redis, start it with its data later" },
