@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP, type BlockList } from "node:net";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
+import { within } from "@postrider/shared/process/within.ts";
 import { Problem } from "./problem.ts";
 
 const LOOKUP_TIMEOUT_MS = 2_000;
@@ -23,16 +24,10 @@ export async function checkAddress(url: string, allowed: BlockList): Promise<voi
   );
 }
 
-async function resolve(host: string): Promise<string[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string[]>((resolved) => {
-    timer = setTimeout(() => resolved([]), LOOKUP_TIMEOUT_MS);
-  });
+function resolve(host: string): Promise<string[]> {
   const found = lookup(host, { all: true }).then(
     (answers) => answers.map(({ address }) => address),
     () => [],
   );
-  const addresses = await Promise.race([found, late]);
-  clearTimeout(timer);
-  return addresses;
+  return within(LOOKUP_TIMEOUT_MS, found, () => []);
 }

@@ -54,8 +54,8 @@ export const invalid = (...errors: FieldError[]): Problem =>
   new Problem("invalid_request", errors.map(({ field, message }) => `${field}: ${message}`).join("; "), { errors });
 
 /** What zod found, as one entry per field; an unknown field is named itself and not its parent. */
-export function fieldErrors(error: ZodError, prefix = ""): FieldError[] {
-  const name = (path: readonly PropertyKey[]) => `${prefix}${path.map(String).join(".")}` || "body";
+export function fieldErrors(error: ZodError): FieldError[] {
+  const name = (path: readonly PropertyKey[]) => path.map(String).join(".") || "body";
   return error.issues.flatMap((issue) =>
     issue.code === "unrecognized_keys"
       ? issue.keys.map((key) => ({ field: name([...issue.path, key]), message: "is not a known field" }))
@@ -89,18 +89,10 @@ function toProblem(error: unknown): Problem {
   if (error instanceof URIError) return new Problem("not_found", "the path is not a valid URL");
   const parsing = fromBodyParser(error);
   if (parsing) return parsing;
-  if (isUnavailable(error) && isDatabaseTrouble(error)) {
+  if (isUnavailable(error)) {
     return new Problem("database_unavailable", "nothing was written: try again", retryLater);
   }
   return new Problem("internal", "the error is in our log under this request id", { cause: error });
-}
-
-/** isUnavailable() takes every plain Error for a broken connection; a bug of ours must stay a 500. */
-function isDatabaseTrouble(error: unknown): boolean {
-  const found = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(found instanceof Error)) return false;
-  if ("code" in found) return true;
-  return /connection|timeout|terminated|Connection/i.test(found.message);
 }
 
 export const notFound: RequestHandler = (request) => {

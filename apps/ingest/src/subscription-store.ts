@@ -60,13 +60,13 @@ export async function changeSubscription(
   change: (row: SubscriptionRow) => SubscriptionChange,
 ): Promise<SubscriptionRow> {
   return db.transaction(async (tx) => {
-    const before = await findSubscription(tx, caller, id, true);
+    const changes = change(await findSubscription(tx, caller, id, true));
     const [row] = await tx
       .update(subscriptions)
-      .set({ ...change(before), updatedAt: sql`now()` })
+      .set({ ...changes, updatedAt: sql`now()` })
       .where(eq(subscriptions.id, id))
       .returning();
-    await replacePatterns(tx, row!);
+    if ("eventTypes" in changes || "deletedAt" in changes) await replacePatterns(tx, row!);
     return row!;
   });
 }

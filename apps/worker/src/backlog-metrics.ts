@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from "prom-client";
+import { timeOfId } from "@postrider/shared/core/id-range.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import type { Queues } from "@postrider/shared/queue/queues.ts";
 
@@ -61,7 +62,6 @@ async function readOldestDue(pool: Pool): Promise<number> {
        where state = 'retrying' order by next_attempt_at limit 1) as retrying`);
   const row = rows[0]!;
   // A batch id begins with the time at which its deliveries became pending.
-  const pending =
-    row.pending === null ? 0 : (Date.now() - Number.parseInt(row.pending.replaceAll("-", "").slice(0, 12), 16)) / 1000;
+  const pending = row.pending === null ? 0 : (Date.now() - timeOfId(row.pending)) / 1000;
   return Math.max(0, pending, row.retrying ?? 0);
 }

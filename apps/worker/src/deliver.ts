@@ -79,6 +79,8 @@ async function attempt(
   const hasSlot = await context.slots.acquire(lease.signal);
   onStarted();
   if (!hasSlot) return { kind: "given_back" };
+  // Made before sending, so that recording what was sent twice is harmless.
+  const id = newId();
   const startedAt = new Date();
   let result: SendResult;
   try {
@@ -91,7 +93,6 @@ async function attempt(
   const outcome = classify(result.exchange, Date.now());
   const decision = decide(outcome, delivery.scheduleStep, subscription.schedule, Math.random());
   const trigger = triggerOf(delivery.cycle, delivery.scheduleStep);
-  const id = newId();
   const error = decision.state === "delivered" ? null : (result.error ?? `HTTP ${result.responseStatus}`);
   observeAttempt(context, {
     delivery,

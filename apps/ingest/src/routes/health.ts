@@ -1,4 +1,5 @@
 import { Router } from "express";
+import { within } from "@postrider/shared/process/within.ts";
 import type { Context } from "../context.ts";
 
 const CHECK_TIMEOUT_MS = 2_000;
@@ -25,16 +26,10 @@ export async function checkHealth({ pool, redis }: Context): Promise<{ postgres:
   return { postgres, redis: redisAnswer };
 }
 
-async function answers(call: Promise<unknown>): Promise<"ok" | "unavailable"> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<"unavailable">((resolve) => {
-    timer = setTimeout(() => resolve("unavailable"), CHECK_TIMEOUT_MS);
-  });
+function answers(call: Promise<unknown>): Promise<"ok" | "unavailable"> {
   const called = call.then(
     () => "ok" as const,
     () => "unavailable" as const,
   );
-  const answer = await Promise.race([called, timeout]);
-  clearTimeout(timer);
-  return answer;
+  return within<"ok" | "unavailable">(CHECK_TIMEOUT_MS, called, () => "unavailable");
 }

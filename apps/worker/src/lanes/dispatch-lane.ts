@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type Job } from "bullmq";
-import { QUEUE_NAMES, QUEUE_PREFIX, type DispatchJob } from "@postrider/shared/queue/queues.ts";
+import { QUEUE_NAMES, type DispatchJob } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import type { Lease } from "../lease.ts";
 import { Slots } from "../slots.ts";
 import { deliverBatch } from "./deliver-batch.ts";
 import { POISON_STALLS, setApart } from "../poison.ts";
-import type { Lane } from "./lane.ts";
+import { laneOptions, type Lane } from "./lane.ts";
 
 /** How many batches may be on their way from Redis to the slots at once. */
 const LOADING = 4;
-/** A blocking read of an empty queue returns this often, in seconds, so that stopping never waits longer. */
-const DRAIN_DELAY_S = 1;
 const REDIS_RETRY_MS = 1_000;
 /** A batch that cannot be worked on just now comes again after this. */
 const POSTPONE_MS = 1_000;
@@ -48,14 +46,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   /** Jobs that this process still works on, their locks lost or not. */
   const underWay = new Set<string>();
   const running = new Set<Promise<void>>();
-  const worker = new Worker<DispatchJob>(QUEUE_NAMES.dispatch, null, {
-    connection: context.workerRedis,
-    prefix: QUEUE_PREFIX,
-    lockDuration: lockDurationMs,
-    stalledInterval: settings.stalledIntervalMs,
-    maxStalledCount: Number.MAX_SAFE_INTEGER,
-    drainDelay: DRAIN_DELAY_S,
-  });
+  const worker = new Worker<DispatchJob>(QUEUE_NAMES.dispatch, null, laneOptions(context));
   worker.on("error", context.onRedisError);
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
   void worker.startStalledCheckTimer();

@@ -1,10 +1,11 @@
 import { UnrecoverableError, Worker, type Job } from "bullmq";
-import { QUEUE_NAMES, QUEUE_PREFIX, type RetryJob } from "@postrider/shared/queue/queues.ts";
+import { QUEUE_NAMES, type RetryJob } from "@postrider/shared/queue/queues.ts";
+import { within } from "@postrider/shared/process/within.ts";
 import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "../deliver.ts";
 import type { Lease } from "../lease.ts";
 import { failAsPoison, POISON_STALLS } from "../poison.ts";
-import type { Lane } from "./lane.ts";
+import { laneOptions, type Lane } from "./lane.ts";
 
 /** Carries the delay that Postgres decided to BullMQ's backoff, which is given the thrown error. */
 class RetryLater extends Error {
@@ -32,13 +33,8 @@ export function startRetryLane(context: Context): Lane {
   const renewedAt = new Map<string, number>();
 
   const worker = new Worker<RetryJob>(QUEUE_NAMES.retry, (job, _token, signal) => attemptAgain(job, signal!), {
-    connection: context.workerRedis,
-    prefix: QUEUE_PREFIX,
+    ...laneOptions(context),
     concurrency: settings.maxInFlight,
-    lockDuration: settings.lockDurationMs,
-    stalledInterval: settings.stalledIntervalMs,
-    maxStalledCount: Number.MAX_SAFE_INTEGER,
-    drainDelay: 1,
     settings: {
       // A strategy that throws would leave the job active until the stalled check, so this one cannot.
       backoffStrategy: (_attemptsMade, _type, error) => (error instanceof RetryLater ? error.delayMs : OWN_TROUBLE_MS),
@@ -109,13 +105,9 @@ export function startRetryLane(context: Context): Lane {
 }
 
 /** Recording may still come later (Postgres was away): then the compare-and-set decides. */
-async function withDeadline(ending: Promise<Ending>): Promise<Ending> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Ending>((resolve) => {
-    timer = setTimeout(
-      () => resolve({ kind: "retrying", delayMs: OWN_TROUBLE_MS, error: "internal: took too long" }),
-      JOB_DEADLINE_MS,
-    );
-  });
-  return Promise.race([ending, late]).finally(() => clearTimeout(timer));
-}
+const withDeadline = (ending: Promise<Ending>): Promise<Ending> =>
+  within(JOB_DEADLINE_MS, ending, () => ({
+    kind: "retrying",
+    delayMs: OWN_TROUBLE_MS,
+    error: "internal: took too long",
+  }));

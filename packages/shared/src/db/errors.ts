@@ -24,12 +24,19 @@ export function isDataError(error: unknown): boolean {
   return state !== undefined && (/^(22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
 }
 
+/** What pg says of a connection that broke, never was, or was given up; these errors carry no code. */
+const CONNECTION_TROUBLE = /connection|timeout|terminated|not queryable|pool after calling end/i;
+
 /**
- * True where Postgres is away or cannot serve just now, so that the same statement may pass later: no SQLSTATE at all
- * (a connection that broke or never was), and classes 08 (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator).
+ * True where Postgres is away or cannot serve just now, so that the same statement may pass later: classes 08
+ * (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator) and 58 (system), or a connection that failed
+ * before Postgres could say anything. Anything else, a bug of ours too, would fail the same way again.
  */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlState(error);
   if (state !== undefined) return /^(08|40|53|55|57|58)/.test(state);
-  return error instanceof Error && !(error instanceof TypeError) && !(error instanceof RangeError);
+  if (!(error instanceof Error)) return false;
+  // A system error: ECONNREFUSED, ECONNRESET, EPIPE, ENOTFOUND …, and not ERR_INVALID_ARG_TYPE.
+  const isSystemError = "code" in error && typeof error.code === "string" && /^E[A-Z]+$/.test(error.code);
+  return isSystemError || CONNECTION_TROUBLE.test(error.message) || isUnavailable(error.cause);
 }

@@ -51,9 +51,9 @@ export function createQueues(connection: Redis): Queues {
   const retry = open<RetryJob>(QUEUE_NAMES.retry);
   const control = open<ReleaseJob>(QUEUE_NAMES.control);
   return {
-    dispatch: dispatch,
-    retry: retry,
-    control: control,
+    dispatch,
+    retry,
+    control,
     async close() {
       await Promise.allSettled([dispatch.close(), retry.close(), control.close()]);
     },
