@@ -108,13 +108,44 @@ describe("what hangs in our own code", () => {
     const recorder = { ...world.context.recorder, record: () => hung };
     const hanging = startDispatchLane({ ...world.context, recorder }, { deadlineMs: 100, graceMs: 100 });
     await endpoint.untilRequests(2);
+    // It fetches nothing more, so that the other lane is the one that takes the batch over; what hangs goes on hanging.
+    const stopped = hanging.stop();
     const healthy = startDispatchLane(world.context);
     try {
       await settled();
       expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered", "delivered"]);
     } finally {
       unhang();
-      await Promise.all([hanging.stop(), healthy.stop()]);
+      await Promise.all([stopped, healthy.stop()]);
+    }
+  });
+});
+
+describe("what hangs once", () => {
+  test("does not keep the only worker from running its batch again", async () => {
+    const endpoint = receiver.endpoint(answer(200));
+    await world.subscribe({ url: endpoint.url });
+    await world.accept({});
+    await dispatch();
+    let unhang = (): void => undefined;
+    const hung = new Promise<boolean>((resolve) => (unhang = () => resolve(false)));
+    let hangs = true;
+    const { recorder } = world.context;
+    const record: typeof recorder.record = (outcome) => {
+      if (!hangs) return recorder.record(outcome);
+      hangs = false;
+      return hung;
+    };
+    const lane = startDispatchLane(
+      { ...world.context, recorder: { ...recorder, record } },
+      { deadlineMs: 100, graceMs: 100 },
+    );
+    try {
+      await settled();
+      expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered"]);
+    } finally {
+      unhang();
+      await lane.stop();
     }
   });
 });

@@ -28,6 +28,8 @@ interface ActiveJob {
   stop: AbortController;
   startedAt: number;
   renewedAt: number;
+  /** False once the lock is lost: it is no longer renewed, while the requests on the wire are finished. */
+  isLocked: boolean;
 }
 
 /**
@@ -41,10 +43,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
   const loading = new Slots(LOADING);
-  /** Jobs whose locks are renewed. */
+  /** Jobs that this process works on, their locks lost or not; one that hangs for too long is no longer counted. */
   const active = new Map<string, ActiveJob>();
-  /** Jobs that this process still works on, their locks lost or not. */
-  const underWay = new Set<string>();
   const running = new Set<Promise<void>>();
   const worker = new Worker<DispatchJob>(QUEUE_NAMES.dispatch, null, laneOptions(context));
   worker.on("error", context.onRedisError);
@@ -88,15 +88,14 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       if (isLoading) loading.release();
       isLoading = false;
     };
-    if (underWay.has(id)) {
+    if (active.has(id)) {
       // Our lock lapsed and the job came back to us while we still have its requests on the wire: wait for those.
       onQueued();
       await postpone(job, token);
       return;
     }
-    underWay.add(id);
     const now = performance.now();
-    const entry: ActiveJob = { token, stop: new AbortController(), startedAt: now, renewedAt: now };
+    const entry: ActiveJob = { token, stop: new AbortController(), startedAt: now, renewedAt: now, isLocked: true };
     active.set(id, entry);
     const signal = AbortSignal.any([entry.stop.signal, stopping.signal]);
     const lease: Lease = {
@@ -116,8 +115,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     clearTimeout(deadline);
     onQueued();
     // Before the lock is let go of: another lane, or this one, may take the job the moment it is.
-    active.delete(id);
-    underWay.delete(id);
+    if (active.get(id) === entry) active.delete(id);
     await finish();
   }
 
@@ -138,17 +136,20 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     const now = performance.now();
     for (const [id, entry] of active) {
       if (now - entry.renewedAt > lockDurationMs) entry.stop.abort();
+      // It hangs: the stalled check gives the job to whoever is next, this process included.
       if (now - entry.startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
-    const ids = [...active.keys()];
-    if (ids.length === 0) return;
-    const entries = ids.map((id) => active.get(id)!);
+    const locked = [...active].filter(([, { isLocked }]) => isLocked);
+    if (locked.length === 0) return;
+    const ids = locked.map(([id]) => id);
+    const tokens = locked.map(([, { token }]) => token);
     try {
-      const lost = new Set(await worker.extendJobLocks(ids, entries.map(({ token }) => token), lockDurationMs)); // prettier-ignore
-      for (const [index, entry] of entries.entries()) {
-        if (!lost.has(ids[index]!)) entry.renewedAt = now;
-        else if (active.get(ids[index]!) === entry) {
-          log.warn({ batch: ids[index] }, "lost the lock of a batch: nothing more of it is started here");
+      const lost = new Set(await worker.extendJobLocks(ids, tokens, lockDurationMs));
+      for (const [id, entry] of locked) {
+        if (!lost.has(id)) entry.renewedAt = now;
+        else if (active.get(id) === entry) {
+          log.warn({ batch: id }, "lost the lock of a batch: nothing more of it is started here");
+          entry.isLocked = false;
           entry.stop.abort();
         }
       }
