@@ -1,0 +1,112 @@
+--[[
+  Circuit breakers of subscriptions: reads them, or applies events to them, all in one step for the whole fleet.
+  The specification is core/breaker.ts (reduceBreaker); a model test drives both with the same events.
+
+  A breaker is a hash { state, failures, generation, until }. No hash is a closed breaker that never failed: a healthy
+  subscription has no key, and Redis losing one leaves the breaker closed.
+
+  Input:
+    KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
+    KEYS[2]      the same for the half-open ones
+    KEYS[3 ...]  the breaker of each event, in order; one may occur several times
+
+    ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
+    ARGV[2]      threshold: failures in a row that open it
+    ARGV[3]      cooldown in milliseconds
+    ARGV[4 ...]  five per event: the subscription, and
+                   'read',    '', '', ''
+                   'success', generation, '', ''
+                   'failure', generation, '1' if it is the probe's else '0', Retry-After in milliseconds or '0'
+                   'probe',   lease in milliseconds, '', ''
+                   'reset',   '', '', ''
+
+  Output:
+    { now, then per event: state, failures, generation, until, 1 if the state changed else 0 }
+]]
+local DAYS_7 = 604800000
+
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local threshold = tonumber(ARGV[2])
+local cooldown = tonumber(ARGV[3])
+
+local function read(key)
+  local stored = redis.call('HMGET', key, 'state', 'failures', 'generation', 'until')
+  return {
+    state = stored[1] or 'closed',
+    failures = tonumber(stored[2] or 0),
+    generation = tonumber(stored[3] or 0),
+    till = tonumber(stored[4] or 0),
+  }
+end
+
+local function write(key, breaker)
+  redis.call('HSET', key, 'state', breaker.state, 'failures', breaker.failures,
+    'generation', breaker.generation, 'until', string.format('%.0f', breaker.till))
+  redis.call('PEXPIRE', key, DAYS_7)
+end
+
+local function transition(key, id, breaker, state, failures, till)
+  breaker.state, breaker.failures, breaker.till = state, failures, till
+  breaker.generation = breaker.generation + 1
+  write(key, breaker)
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+  if state ~= 'closed' then
+    redis.call('ZADD', state == 'open' and KEYS[1] or KEYS[2], string.format('%.0f', now + DAYS_7), id)
+  end
+  return 1
+end
+
+local function succeed(key, id, breaker)
+  if breaker.state ~= 'closed' then return transition(key, id, breaker, 'closed', 0, 0) end
+  if breaker.failures > 0 then
+    breaker.failures = 0
+    write(key, breaker)
+  end
+  return 0
+end
+
+local function fail(key, id, breaker, isProbe, retryAfter)
+  local failures = breaker.failures + 1
+  local till = now + math.max(cooldown, retryAfter)
+  if breaker.state == 'closed' then
+    if failures >= threshold then return transition(key, id, breaker, 'open', failures, till) end
+    breaker.failures = failures
+    write(key, breaker)
+  elseif isProbe and breaker.state == 'half_open' then
+    return transition(key, id, breaker, 'open', failures, till)
+  end
+  return 0
+end
+
+local result = { string.format('%.0f', now) }
+for index = 1, #KEYS - 2 do
+  local key = KEYS[index + 2]
+  local at = 4 + (index - 1) * 5
+  local id, kind = ARGV[at], ARGV[at + 1]
+  local breaker = read(key)
+  local changed = 0
+  if kind == 'success' then
+    if tonumber(ARGV[at + 2]) == breaker.generation then changed = succeed(key, id, breaker) end
+  elseif kind == 'failure' then
+    if tonumber(ARGV[at + 2]) == breaker.generation then
+      changed = fail(key, id, breaker, ARGV[at + 3] == '1', tonumber(ARGV[at + 4]))
+    end
+  elseif kind == 'probe' then
+    if breaker.state ~= 'closed' and now >= breaker.till then
+      changed = transition(key, id, breaker, 'half_open', breaker.failures, now + tonumber(ARGV[at + 2]))
+    end
+  elseif kind == 'reset' then
+    if breaker.state ~= 'closed' or breaker.failures > 0 then changed = transition(key, id, breaker, 'closed', 0, 0) end
+  end
+  result[#result + 1] = breaker.state
+  result[#result + 1] = breaker.failures
+  result[#result + 1] = breaker.generation
+  result[#result + 1] = string.format('%.0f', breaker.till)
+  result[#result + 1] = changed
+end
+return result

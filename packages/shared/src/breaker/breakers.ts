@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+import type { Breaker, BreakerEvent, BreakerPolicy, BreakerState } from "../core/breaker.ts";
+import { GroupCommit } from "../group-commit.ts";
+import { QUEUE_PREFIX } from "../queue/queues.ts";
+
+const SCRIPT = readFileSync(new URL("breaker.lua", import.meta.url), "utf8");
+const COMMAND = "postriderBreaker";
+const key = (subscriptionId: string) => `${QUEUE_PREFIX}:breaker:${subscriptionId}`;
+const OPEN_KEY = `${QUEUE_PREFIX}:breakers:open`;
+const HALF_OPEN_KEY = `${QUEUE_PREFIX}:breakers:half-open`;
+/** Events per script call: below a millisecond of Redis, which serves nobody else meanwhile. */
+const MAX_CALL = { rows: 500, bytes: Number.POSITIVE_INFINITY };
+
+/** A breaker as the fleet sees it. */
+export interface SharedBreaker extends Breaker {
+  /** Redis's clock when it was read, to compare `until` with. Unix milliseconds. */
+  now: number;
+  /** Whether the event made it change its state. */
+  changed: boolean;
+}
+
+type Call = { id: string } & (BreakerEvent | { kind: "read" });
+
+/** The breakers of all subscriptions. Every call fails at once where Redis is away: then nothing is known. */
+export interface Breakers {
+  /** @returns one per id, in order */
+  read(subscriptionIds: readonly string[]): Promise<SharedBreaker[]>;
+  apply(subscriptionId: string, event: BreakerEvent): Promise<SharedBreaker>;
+  /** How many are not closed, over all subscriptions. */
+  count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
+}
+
+/**
+ * The breakers in Redis. What is asked while a call is under way goes into the next one, so that the number of calls
+ * does not grow with the load.
+ *
+ * @param clock Unix milliseconds; Redis's own clock where it is left out, so that skewed workers agree
+ */
+export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () => number): Breakers {
+  if (!(COMMAND in redis)) redis.defineCommand(COMMAND, { lua: SCRIPT });
+  const run = (redis as unknown as Record<string, (...args: (string | number)[]) => Promise<(string | number)[]>>)[
+    COMMAND
+  ]!.bind(redis);
+
+  const calls = new GroupCommit<readonly Call[], SharedBreaker[]>({
+    async flush(groups) {
+      const all = groups.flat();
+      const answer = await run(
+        all.length + 2,
+        OPEN_KEY,
+        HALF_OPEN_KEY,
+        ...all.map(({ id }) => key(id)),
+        clock?.() ?? "",
+        policy.threshold,
+        policy.cooldownMs,
+        ...all.flatMap(argumentsOf),
+      );
+      const now = Number(answer[0]);
+      let taken = 0;
+      return groups.map((group) => group.map(() => parse(answer, 1 + 5 * taken++, now)));
+    },
+    isDataError: () => false,
+    weigh: (group) => ({ rows: group.length, bytes: 0 }),
+    maxFlush: MAX_CALL,
+    maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
+  });
+
+  return {
+    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, kind: "read" })))),
+    apply: async (id, event) => (await calls.add([{ id, ...event }]))[0]!,
+    async count(now) {
+      // Breakers that nobody has asked for in a week are forgotten by Redis, and so are they here.
+      await Promise.all([OPEN_KEY, HALF_OPEN_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));
+      const [open, half_open] = await Promise.all([redis.zcard(OPEN_KEY), redis.zcard(HALF_OPEN_KEY)]);
+      return { open, half_open };
+    },
+  };
+}
+
+function argumentsOf(call: Call): (string | number)[] {
+  switch (call.kind) {
+    case "read":
+    case "reset":
+      return [call.id, call.kind, "", "", ""];
+    case "success":
+      return [call.id, call.kind, call.generation, "", ""];
+    case "failure":
+      return [call.id, call.kind, call.generation, call.isProbe ? 1 : 0, Math.ceil(call.retryAfterMs)];
+    case "probe":
+      return [call.id, call.kind, call.leaseMs, "", ""];
+  }
+}
+
+const parse = (answer: readonly (string | number)[], at: number, now: number): SharedBreaker => ({
+  state: answer[at] as BreakerState,
+  failures: Number(answer[at + 1]),
+  generation: Number(answer[at + 2]),
+  until: Number(answer[at + 3]),
+  changed: answer[at + 4] === 1,
+  now,
+});

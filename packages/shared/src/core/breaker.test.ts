@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "./breaker.ts";
+
+const policy = { threshold: 5, cooldownMs: 60_000 };
+const NOW = 1_000_000;
+
+const success = ({ generation }: Breaker): BreakerEvent => ({ kind: "success", generation });
+const failure = ({ generation }: Breaker, isProbe = false, retryAfterMs = 0): BreakerEvent => ({
+  kind: "failure",
+  generation,
+  isProbe,
+  retryAfterMs,
+});
+const probe: BreakerEvent = { kind: "probe", leaseMs: 15_000 };
+
+const after = (breaker: Breaker, event: BreakerEvent, now = NOW) => reduceBreaker(breaker, event, now, policy);
+const failing = (times: number, from = CLOSED_BREAKER): Breaker =>
+  times === 0 ? from : failing(times - 1, after(from, failure(from)));
+
+const OPEN = failing(5);
+const HALF_OPEN = after(OPEN, probe, OPEN.until);
+
+test("the fifth failure in a row opens it for a cooldown, and the fourth does not", () => {
+  expect(failing(4)).toMatchObject({ state: "closed", failures: 4, generation: 0 });
+  expect(OPEN).toEqual({ state: "open", failures: 5, generation: 1, until: NOW + 60_000 });
+});
+
+test("a success in between begins the count anew", () => {
+  const interrupted = after(failing(4), success(CLOSED_BREAKER));
+  expect(failing(4, interrupted).state).toBe("closed");
+  expect(failing(5, interrupted).state).toBe("open");
+});
+
+test("a subscriber that asks for more time than the cooldown is given it, and for less is not", () => {
+  const four = failing(4);
+  expect(after(four, failure(four, false, 90_000)).until).toBe(NOW + 90_000);
+  expect(after(four, failure(four, false, 1_000)).until).toBe(NOW + 60_000);
+});
+
+test("a probe is granted once per cooldown, and not before its end", () => {
+  expect(after(OPEN, probe, OPEN.until - 1)).toBe(OPEN);
+  expect(HALF_OPEN).toMatchObject({ state: "half_open", until: OPEN.until + 15_000 });
+  expect(after(HALF_OPEN, probe, HALF_OPEN.until - 1)).toBe(HALF_OPEN);
+  expect(after(CLOSED_BREAKER, probe)).toBe(CLOSED_BREAKER);
+});
+
+test("a probe whose worker died is granted anew after its lease, and the first one's late answer is void", () => {
+  const second = after(HALF_OPEN, probe, HALF_OPEN.until);
+  expect(second).toMatchObject({ state: "half_open", generation: HALF_OPEN.generation + 1 });
+  expect(after(second, failure(HALF_OPEN, true))).toBe(second);
+});
+
+test("the probe's success closes it and its failure opens it for another cooldown", () => {
+  expect(after(HALF_OPEN, success(HALF_OPEN))).toMatchObject({ state: "closed", failures: 0, until: 0 });
+  const again = after(HALF_OPEN, failure(HALF_OPEN, true), NOW + 70_000);
+  expect(again).toMatchObject({ state: "open", failures: 6, until: NOW + 130_000 });
+});
+
+test("answers of requests sent before a transition change nothing", () => {
+  const closed = after(HALF_OPEN, success(HALF_OPEN));
+  for (const stale of [CLOSED_BREAKER, OPEN, HALF_OPEN]) {
+    expect(after(closed, failure(stale))).toBe(closed);
+    expect(after(closed, success(stale))).toBe(closed);
+  }
+  expect(after(OPEN, success(CLOSED_BREAKER))).toBe(OPEN);
+  expect(after(HALF_OPEN, failure(OPEN))).toBe(HALF_OPEN);
+});
+
+test("a manual attempt while it is open closes it by success, and its failure tells nothing", () => {
+  expect(after(OPEN, success(OPEN)).state).toBe("closed");
+  expect(after(OPEN, failure(OPEN))).toBe(OPEN);
+  expect(after(HALF_OPEN, failure(HALF_OPEN))).toBe(HALF_OPEN);
+});
+
+test("a reset closes it and makes what is under way void", () => {
+  const reset = after(OPEN, { kind: "reset" });
+  expect(reset).toMatchObject({ state: "closed", failures: 0 });
+  expect(after(reset, failure(OPEN))).toBe(reset);
+  expect(after(CLOSED_BREAKER, { kind: "reset" })).toBe(CLOSED_BREAKER);
+});

@@ -1,0 +1,82 @@
+/** Deliveries flow; none flow; one is under way to find out whether they may flow again. */
+export type BreakerState = "closed" | "open" | "half_open";
+
+/**
+ * A subscription's circuit breaker. This reducer is the specification; `breaker.lua` is the implementation that the
+ * fleet shares, and a model test holds the two together.
+ */
+export interface Breaker {
+  state: BreakerState;
+  /** Failed attempts in a row. */
+  failures: number;
+  /** Rises with every transition: an answer counts only in the generation that its request was sent in. */
+  generation: number;
+  /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
+  until: number;
+}
+
+/** What a breaker is while nothing is known of it; also what it is after Redis lost it. */
+export const CLOSED_BREAKER: Breaker = { state: "closed", failures: 0, generation: 0, until: 0 };
+
+export type BreakerEvent =
+  | { kind: "success"; generation: number }
+  /** @property retryAfterMs how long the subscriber asks to be left alone; 0 where it does not ask */
+  | { kind: "failure"; generation: number; isProbe: boolean; retryAfterMs: number }
+  /** Asks for the probe; granted where the state changes. `leaseMs` is how long the probe may take before it counts as lost. */
+  | { kind: "probe"; leaseMs: number }
+  /** A person says that the subscriber is well. */
+  | { kind: "reset" };
+
+export interface BreakerPolicy {
+  /** Failures in a row that open it. */
+  threshold: number;
+  cooldownMs: number;
+}
+
+/**
+ * The breaker after an event; the very same object where the event changes nothing.
+ *
+ * @param now Unix milliseconds
+ */
+export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number, policy: BreakerPolicy): Breaker {
+  switch (event.kind) {
+    case "success":
+      return event.generation === breaker.generation ? succeed(breaker) : breaker;
+    case "failure":
+      return event.generation === breaker.generation ? fail(breaker, event, now, policy) : breaker;
+    case "probe":
+      // Half open and overdue: whoever had the probe died with it.
+      return breaker.state !== "closed" && now >= breaker.until
+        ? transition(breaker, "half_open", breaker.failures, now + event.leaseMs)
+        : breaker;
+    case "reset":
+      return breaker.state === "closed" && breaker.failures === 0 ? breaker : transition(breaker, "closed", 0, 0);
+  }
+}
+
+function succeed(breaker: Breaker): Breaker {
+  if (breaker.state !== "closed") return transition(breaker, "closed", 0, 0);
+  return breaker.failures === 0 ? breaker : { ...breaker, failures: 0 };
+}
+
+function fail(
+  breaker: Breaker,
+  { isProbe, retryAfterMs }: { isProbe: boolean; retryAfterMs: number },
+  now: number,
+  { threshold, cooldownMs }: BreakerPolicy,
+): Breaker {
+  const failures = breaker.failures + 1;
+  const until = now + Math.max(cooldownMs, retryAfterMs);
+  if (breaker.state === "closed") {
+    return failures < threshold ? { ...breaker, failures } : transition(breaker, "open", failures, until);
+  }
+  // A manual attempt that fails while it is open tells nothing new.
+  return isProbe && breaker.state === "half_open" ? transition(breaker, "open", failures, until) : breaker;
+}
+
+const transition = ({ generation }: Breaker, state: BreakerState, failures: number, until: number): Breaker => ({
+  state,
+  failures,
+  generation: generation + 1,
+  until,
+});
