@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
-import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "../../packages/shared/src/core/breaker.ts";
+import {
+  CLOSED_BREAKER,
+  reduceBreaker,
+  type Breaker,
+  type BreakerEvent,
+} from "../../packages/shared/src/core/breaker.ts";
 import { claimTestRedis, type TestRedis } from "../support/redis.ts";
 
 let claimed: TestRedis;

@@ -1,3 +1,4 @@
+import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 import { createDb } from "@postrider/shared/db/pool.ts";
 import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
@@ -23,6 +24,7 @@ export async function createContext(settings: Settings) {
     metrics,
     acceptor,
     secretBox,
+    breakers: createBreakers(redis, { threshold: settings.breakerThreshold, cooldownMs: settings.breakerCooldownMs }),
     async close() {
       await acceptor.idle();
       await foundations.close();

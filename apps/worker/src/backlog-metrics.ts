@@ -1,4 +1,6 @@
 import { Gauge, type Registry } from "prom-client";
+import type { Breakers } from "@postrider/shared/breaker/breakers.ts";
+import { HELD_REASONS } from "@postrider/shared/core/states.ts";
 import { timeOfId } from "@postrider/shared/core/id-range.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import type { Queues } from "@postrider/shared/queue/queues.ts";
@@ -7,15 +9,21 @@ import type { Queues } from "@postrider/shared/queue/queues.ts";
 const CACHE_MS = 5_000;
 
 interface Backlog {
+  held: { reason: string; deliveries: number }[];
+  breakers: Record<string, number>;
   depths: { lane: string; state: string; jobs: number }[];
   oldestDueSeconds: number;
 }
 
-/** How far behind the fleet is: the depth of the lanes, and the age of the oldest delivery past due. The same from every worker. */
-export function registerBacklogMetrics(registry: Registry, pool: Pool, queues: Queues): void {
+/**
+ * How far behind the fleet is: the depth of the lanes, what is held, the breakers that are not closed, and the age of
+ * the oldest delivery past due. The same from every worker.
+ */
+export function registerBacklogMetrics(registry: Registry, pool: Pool, queues: Queues, breakers: Breakers): void {
   let cached: { at: number; backlog: Promise<Backlog> } | undefined;
   const read = (): Promise<Backlog> => {
-    if (!cached || Date.now() - cached.at > CACHE_MS) cached = { at: Date.now(), backlog: readBacklog(pool, queues) };
+    if (!cached || Date.now() - cached.at > CACHE_MS)
+      cached = { at: Date.now(), backlog: readBacklog(pool, queues, breakers) };
     return cached.backlog;
   };
   new Gauge({
@@ -29,6 +37,26 @@ export function registerBacklogMetrics(registry: Registry, pool: Pool, queues: Q
     },
   });
   new Gauge({
+    name: "postrider_held",
+    help: "Deliveries that are held, by reason",
+    labelNames: ["reason"] as const,
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const { reason, deliveries } of (await read()).held) this.set({ reason }, deliveries);
+    },
+  });
+  new Gauge({
+    name: "postrider_breakers",
+    help: "Subscriptions whose breaker is not closed, by its state",
+    labelNames: ["state"] as const,
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const [state, count] of Object.entries((await read()).breakers)) this.set({ state }, count);
+    },
+  });
+  new Gauge({
     name: "postrider_oldest_due_seconds",
     help: "Age of the oldest delivery that should have been attempted by now; 0 where there is none",
     registers: [registry],
@@ -38,13 +66,29 @@ export function registerBacklogMetrics(registry: Registry, pool: Pool, queues: Q
   });
 }
 
-async function readBacklog(pool: Pool, queues: Queues): Promise<Backlog> {
-  const [depths, oldest] = await Promise.allSettled([readDepths(queues), readOldestDue(pool)]);
+/** Unknown is not zero: what could not be read is absent, or NaN, so that no alert is calmed by an outage. */
+async function readBacklog(pool: Pool, queues: Queues, breakers: Breakers): Promise<Backlog> {
+  const [depths, held, counted, oldest] = await Promise.allSettled([
+    readDepths(queues),
+    readHeld(pool),
+    breakers.count(Date.now()),
+    readOldestDue(pool),
+  ]);
   return {
     depths: depths.status === "fulfilled" ? depths.value : [],
-    // Unknown is not zero: an alert on this figure must not be calmed by an outage.
+    held: held.status === "fulfilled" ? held.value : [],
+    breakers: counted.status === "fulfilled" ? counted.value : {},
     oldestDueSeconds: oldest.status === "fulfilled" ? oldest.value : Number.NaN,
   };
+}
+
+/** Every reason, also those for which nothing is held. */
+async function readHeld(pool: Pool) {
+  const { rows } = await pool.query<{ reason: string; deliveries: number }>(
+    "select held_reason as reason, count(*)::int as deliveries from deliveries where state = 'held' group by held_reason",
+  );
+  const held = new Map(rows.map(({ reason, deliveries }) => [reason, deliveries]));
+  return HELD_REASONS.map((reason) => ({ reason, deliveries: held.get(reason) ?? 0 }));
 }
 
 async function readDepths(queues: Queues) {

@@ -1,14 +1,21 @@
+import { toPublicId } from "@postrider/shared/ids.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
+import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
 import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
 import { createWorkerConnection } from "@postrider/shared/redis/connection.ts";
 import { registerBacklogMetrics } from "./backlog-metrics.ts";
+import { createFailing } from "./failing.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { createRetryLoader } from "./load-retry.ts";
-import { createSubscriptionLoader } from "./load-subscriptions.ts";
+import { createSubscriberLoader } from "./load-subscribers.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record-attempts.ts";
 import { createTroubleLog } from "./redis-trouble.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import { Slots } from "./slots.ts";
+import { createReleaseStarter } from "./start-release.ts";
+import { createSubscriberHealth } from "./subscriber-health.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
@@ -17,15 +24,27 @@ const POOL_SIZE = 10;
 /** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
 export async function createContext(settings: Settings) {
   const foundations = openFoundations("worker", settings, POOL_SIZE);
-  const { log, pool, queues, registry } = foundations;
+  const { log, pool, redis, queues, registry } = foundations;
   const secretBox = await checkDatabase(foundations, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs);
-  const slots = new Slots(settings.maxInFlight);
+  const slots = new Slots(settings.maxInFlight, createRateLimit(redis));
   const recorder: Recorder = createRecorder(pool, log);
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
-  registerBacklogMetrics(registry, pool, queues);
-  const loadSubscriptions = createSubscriptionLoader(pool, secretBox, settings);
+  const breakers = createBreakers(redis, {
+    threshold: settings.breakerThreshold,
+    cooldownMs: settings.breakerCooldownMs,
+  });
+  registerBacklogMetrics(registry, pool, queues, breakers);
+  const failing = createFailing(pool, log, settings);
+  const health = createSubscriberHealth(breakers, (id, { state }) => {
+    metrics.breakerTransitions.inc({ to: state });
+    log.warn({ subscription: toPublicId("sub", id), breaker: state }, "breaker");
+    if (state === "open") failing.begin(id);
+    // Not every success is the release job's own: it may still be waiting for the end of the cooldown.
+    if (state === "closed") void wakeRelease(queues, id);
+  });
+  const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, health);
   return {
     ...foundations,
     workerRedis,
@@ -34,8 +53,11 @@ export async function createContext(settings: Settings) {
     recorder,
     metrics,
     onRedisError: createTroubleLog(log, Date.now),
-    loadSubscriptions,
-    loadRetry: createRetryLoader(pool, loadSubscriptions),
+    health,
+    failing,
+    startRelease: createReleaseStarter(queues, redis, log),
+    loadSubscribers,
+    loadRetry: createRetryLoader(pool, loadSubscribers),
     async close() {
       workerRedis.disconnect();
       await agent.destroy();

@@ -1,18 +1,13 @@
-import { decide, triggerOf } from "@postrider/shared/core/decision.ts";
-import { classify } from "@postrider/shared/core/outcome.ts";
-import { sign } from "@postrider/shared/core/signer.ts";
-import type { DeadReason } from "@postrider/shared/core/states.ts";
-import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import { triggerOf } from "@postrider/shared/core/decision.ts";
+import type { DeadReason, Trigger } from "@postrider/shared/core/states.ts";
+import { toPublicId } from "@postrider/shared/ids.ts";
 import { admit } from "./admit.ts";
+import { attempt, type Attempted } from "./attempt.ts";
 import type { Context } from "./context.ts";
-import { disableSubscription } from "./disable-subscription.ts";
-import { send, type SendResult } from "./http/send.ts";
 import type { Lease } from "./lease.ts";
 import type { Delivery } from "./load-deliveries.ts";
-import type { BrokenSubscription, Subscription } from "./load-subscriptions.ts";
+import type { Subscriber } from "./load-subscribers.ts";
 import type { Move } from "./record-attempts.ts";
-import { observeAttempt } from "./observe-attempt.ts";
-import { USER_AGENT } from "./user-agent.ts";
 
 /** What a lane has to do once it is recorded. */
 export type Ending =
@@ -23,21 +18,18 @@ export type Ending =
   /** Nothing was sent, because the lease ended first: the delivery is where it was. */
   | { kind: "given_back" };
 
-type Subscribed = Subscription | BrokenSubscription | undefined;
+/** One delivery, whom it is for, and what for it is attempted. */
+export interface Work {
+  delivery: Delivery;
+  subscriber: Subscriber;
+  /** As the delivery's row says, unless the breaker probes with it. */
+  trigger?: Trigger;
+}
 
-/**
- * Takes one delivery through admit, send, classify, decide and record.
- *
- * @param onStarted called once when it needs no more waiting: it has a slot, or none is needed
- */
-async function deliver(
-  context: Context,
-  delivery: Delivery,
-  subscribed: Subscribed,
-  lease: Lease,
-  onStarted: () => void,
-): Promise<Ending> {
-  const admission = admit(subscribed);
+/** Takes one delivery through admit, send, classify, decide and record; see deliverOrSetApart. */
+async function deliver(context: Context, work: Work, lease: Lease, onStarted: () => void): Promise<Ending> {
+  const { delivery, subscriber, trigger = triggerOf(delivery.cycle, delivery.scheduleStep) } = work;
+  const admission = admit(subscriber, trigger);
   if (admission.kind !== "admitted" || !delivery.hasEvent) onStarted();
   if (!delivery.hasEvent) return fail(context, delivery, "the event is missing");
   switch (admission.kind) {
@@ -48,20 +40,24 @@ async function deliver(
     case "broken":
       return fail(context, delivery, admission.problem);
     case "admitted":
-      return attempt(context, delivery, admission.subscription, lease, onStarted);
+      return conclude(context, delivery, await attempt(context, delivery, admission, trigger, lease, onStarted));
   }
 }
 
-/** deliver(), and where it throws (a bug, a value that Postgres refuses) the one delivery is set apart and its neighbours go on. */
+/**
+ * Delivers, and where that throws (a bug, a value that Postgres refuses) the one delivery is set apart and its neighbours go on.
+ *
+ * @param onStarted called once when it waits no more: it is on the wire, or will not be sent now
+ */
 export async function deliverOrSetApart(
   context: Context,
-  delivery: Delivery,
-  subscribed: Subscribed,
+  work: Work,
   lease: Lease,
   onStarted: () => void = () => undefined,
 ): Promise<Ending> {
+  const { delivery } = work;
   try {
-    return await deliver(context, delivery, subscribed, lease, onStarted);
+    return await deliver(context, work, lease, onStarted);
   } catch (error) {
     if (lease.signal.aborted) return { kind: "given_back" };
     context.log.error({ err: error, delivery: toPublicId("dlv", delivery.id) }, "delivering failed in our own code");
@@ -69,70 +65,21 @@ export async function deliverOrSetApart(
   }
 }
 
-async function attempt(
-  context: Context,
-  delivery: Delivery,
-  subscription: Subscription,
-  lease: Lease,
-  onStarted: () => void,
-): Promise<Ending> {
-  const hasSlot = await context.slots.acquire(lease.signal);
-  onStarted();
-  if (!hasSlot) return { kind: "given_back" };
-  // Made before sending, so that recording what was sent twice is harmless.
-  const id = newId();
-  const startedAt = new Date();
-  let result: SendResult;
-  try {
-    if (!lease.held()) return { kind: "given_back" };
-    result = await send(context.agent, requestFor(delivery, subscription, startedAt));
-  } finally {
-    // The slot counts the request: recording waits for Postgres, not for the network.
-    context.slots.release();
-  }
-  const outcome = classify(result.exchange, Date.now());
-  const decision = decide(outcome, delivery.scheduleStep, subscription.schedule, Math.random());
-  const trigger = triggerOf(delivery.cycle, delivery.scheduleStep);
-  const error = decision.state === "delivered" ? null : (result.error ?? `HTTP ${result.responseStatus}`);
-  observeAttempt(context, {
-    delivery,
-    subscription,
-    id,
-    trigger,
-    startedAt,
-    outcome: outcome.kind,
-    decision,
-    result,
-    error,
-  });
-  const applied = await context.recorder.record({
-    delivery,
-    move: decision,
-    attempt: {
-      id,
-      trigger,
-      startedAt,
-      durationMs: result.durationMs,
-      responseStatus: result.responseStatus,
-      responseBody: result.responseBody,
-      error: result.error,
-    },
-    scheduleStep: delivery.scheduleStep + 1,
-    lastError: error,
-  });
-  if (!applied) {
-    context.metrics.superseded.inc();
-    return { kind: "settled" };
-  }
-  count(context, decision);
-  if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
-  switch (decision.state) {
-    case "delivered":
-      return { kind: "settled" };
-    case "retrying":
-      return { kind: "retrying", delayMs: decision.delayMs, error: error ?? "" };
-    case "dead":
-      return { kind: "dead", reason: decision.reason, error: error ?? "" };
+async function conclude(context: Context, delivery: Delivery, attempted: Attempted): Promise<Ending> {
+  switch (attempted.kind) {
+    case "given_back":
+      return { kind: "given_back" };
+    case "held":
+      return move(context, delivery, { state: "held", reason: attempted.reason });
+    case "made": {
+      const { decision, applied, error } = attempted;
+      if (!applied) {
+        context.metrics.superseded.inc();
+        return { kind: "settled" };
+      }
+      count(context, decision);
+      return endingOf(context, delivery, decision, error ?? "");
+    }
   }
 }
 
@@ -140,10 +87,25 @@ async function attempt(
 async function move(context: Context, delivery: Delivery, to: Move, lastError: string | null = null): Promise<Ending> {
   const { scheduleStep } = delivery;
   const applied = await context.recorder.record({ delivery, move: to, attempt: undefined, scheduleStep, lastError });
-  if (applied) count(context, to);
-  return applied && to.state === "dead"
-    ? { kind: "dead", reason: to.reason, error: lastError ?? "" }
-    : { kind: "settled" };
+  if (!applied) return { kind: "settled" };
+  count(context, to);
+  return endingOf(context, delivery, to, lastError ?? "");
+}
+
+function endingOf(context: Context, delivery: Delivery, to: Move, error: string): Ending {
+  switch (to.state) {
+    case "retrying":
+      return { kind: "retrying", delayMs: to.delayMs, error };
+    case "dead":
+      return { kind: "dead", reason: to.reason, error };
+    case "held":
+      // What is paused or disabled is released by whoever resumes or enables it.
+      if (to.reason !== "paused" && to.reason !== "disabled") context.startRelease(delivery.subscriptionId);
+      return { kind: "settled" };
+    case "delivered":
+    case "cancelled":
+      return { kind: "settled" };
+  }
 }
 
 /** Our own trouble with this one delivery: set apart as a dead letter that says so, and retryable after a fix. */
@@ -157,24 +119,4 @@ export function fail(context: Context, delivery: Delivery, problem: string): Pro
 
 function count({ metrics }: Context, to: Move): void {
   metrics.moves.inc({ state: to.state, reason: "reason" in to ? to.reason : "" });
-}
-
-function requestFor(delivery: Delivery, subscription: Subscription, now: Date) {
-  const id = toPublicId("evt", delivery.eventId);
-  const timestamp = Math.floor(now.getTime() / 1000);
-  const body = delivery.body!;
-  return {
-    url: subscription.url,
-    headers: {
-      ...subscription.headers,
-      "content-type": "application/json",
-      "user-agent": USER_AGENT,
-      "accept-encoding": "identity",
-      "webhook-id": id,
-      "webhook-timestamp": String(timestamp),
-      "webhook-signature": sign(subscription.keys, id, timestamp, body),
-    },
-    body,
-    timeoutMs: subscription.timeoutMs,
-  };
 }

@@ -1,28 +1,24 @@
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
-import { loadByIds, type Delivery } from "./load-deliveries.ts";
-import type { BrokenSubscription, LoadSubscriptions, Subscription } from "./load-subscriptions.ts";
-
-export interface RetryWork {
-  delivery: Delivery;
-  subscription: Subscription | BrokenSubscription | undefined;
-}
+import type { Work } from "./deliver.ts";
+import { loadByIds } from "./load-deliveries.ts";
+import type { LoadSubscribers } from "./load-subscribers.ts";
 
 /**
  * Loads what retry jobs need, one query for all that fall due together.
  *
- * @returns a function from a delivery's id to its row and subscription, or undefined where the row is gone
+ * @returns a function from a delivery's id to its row and subscriber, or undefined where the row is gone
  */
-export function createRetryLoader(pool: Pool, loadSubscriptions: LoadSubscriptions) {
-  const loads = new GroupCommit<string, RetryWork | undefined>({
+export function createRetryLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
+  const loads = new GroupCommit<string, Work | undefined>({
     async flush(ids) {
       const deliveries = await loadByIds(pool, ids);
       const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
-      const subscriptions = await loadSubscriptions(subscriptionIds, Date.now());
+      const subscribers = await loadSubscribers(subscriptionIds, Date.now());
       const found = new Map(deliveries.map((delivery) => [delivery.id, delivery]));
       return ids.map((id) => {
         const delivery = found.get(id);
-        return delivery && { delivery, subscription: subscriptions.get(delivery.subscriptionId) };
+        return delivery && { delivery, subscriber: subscribers.get(delivery.subscriptionId)! };
       });
     },
     isDataError: () => false,
@@ -31,5 +27,5 @@ export function createRetryLoader(pool: Pool, loadSubscriptions: LoadSubscriptio
     maxFlush: { rows: 16, bytes: Number.POSITIVE_INFINITY },
     maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
   });
-  return (id: string): Promise<RetryWork | undefined> => loads.add(id);
+  return (id: string): Promise<Work | undefined> => loads.add(id);
 }

@@ -59,6 +59,18 @@ export function createWorkerMetrics(registry: Registry, slots: Slots, recordsWai
       labelNames: ["what"] as const,
       registers,
     }),
+    breakerTransitions: new Counter({
+      name: "postrider_breaker_transitions_total",
+      help: "Breakers that changed their state, by the state they changed to",
+      labelNames: ["to"] as const,
+      registers,
+    }),
+    probes: new Counter({
+      name: "postrider_probes_total",
+      help: "Probes sent while a breaker was half open, by result",
+      labelNames: ["result"] as const,
+      registers,
+    }),
     released: new Counter({
       name: "postrider_released_total",
       help: "Held deliveries put back on the dispatch lane",

@@ -5,7 +5,7 @@ import { toPublicId } from "@postrider/shared/ids.ts";
 import type { Context } from "./context.ts";
 import type { SendResult } from "./http/send.ts";
 import type { Delivery } from "./load-deliveries.ts";
-import type { Subscription } from "./load-subscriptions.ts";
+import type { Subscription } from "./load-subscribers.ts";
 
 /** One wide line and the metrics of one attempt. */
 export function observeAttempt(

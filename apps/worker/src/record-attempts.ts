@@ -59,7 +59,7 @@ const RECORD = `
       state = i.to_state,
       batch_id = null,
       held_reason = case when i.to_state = 'held' then i.reason end,
-      held_at = case when i.to_state = 'held' then now() end,
+      held_at = case when i.to_state = 'held' then coalesce(d.held_at, now()) end,
       dead_reason = case when i.to_state = 'dead' then i.reason end,
       next_attempt_at = case when i.to_state = 'retrying' then now() + i.delay_ms * interval '1 millisecond' end,
       settled_at = case when i.to_state in ('delivered', 'dead', 'cancelled') then now() end,

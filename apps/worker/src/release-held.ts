@@ -1,73 +1,69 @@
-import { familyRange } from "@postrider/shared/core/id-range.ts";
-import type { SubscriptionStatus } from "@postrider/shared/core/states.ts";
-import { newId, toPublicId } from "@postrider/shared/ids.ts";
-import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { GENTLE, mostOf, nextWindow } from "@postrider/shared/core/release-pace.ts";
+import { toPublicId } from "@postrider/shared/ids.ts";
+import { cancelUnfinished } from "./cancel-unfinished.ts";
 import type { Context } from "./context.ts";
+import { RetryLater } from "./lanes/retry-later.ts";
+import type { Lease } from "./lease.ts";
+import { probe } from "./probe.ts";
+import { readBudget, releaseOldest, whereAre } from "./release-batch.ts";
 
-const BATCH = 100;
+/** How often it looks what has become of what it released: soon while that moves, less often while it does not. */
+const LOOK_MS = { least: 50, most: 500 };
+/** A subscriber whose budget is used up is left alone for this long. */
+const FULL_MS = 1_000;
+/** How long it goes on looking when nothing is held any more: for what was on its way to being held when it was called. */
+const LINGER_MS = 1_500;
+const REDIS_RETRY_MS = 1_000;
 
 /**
- * The release job of one subscription, the only thing that moves deliveries out of `held`: back to the dispatch lane
- * while the subscription is active, oldest first; `cancelled` where it is deleted. It ends when nothing is held.
+ * The release job of one subscription, the only thing that moves deliveries out of `held`. While the breaker is open
+ * it waits for the end of the cooldown and probes; while it is closed it puts deliveries back on the dispatch lane,
+ * oldest first, a window of them at a time (core/release-pace.ts). It ends when nothing is held, or when the
+ * subscription is paused or disabled. Its pace is in this process's memory: a job that runs again begins gently.
+ *
+ * @throws RetryLater where the job shall run again later
  */
-export async function release(context: Context, subscriptionId: string, signal: AbortSignal): Promise<void> {
+export async function release(context: Context, subscriptionId: string, lease: Lease): Promise<void> {
+  const { health, metrics, log } = context;
+  /** Released, and pending when last looked at. */
+  const onItsWay = new Set<string>();
+  let window = GENTLE;
+  let lookMs = LOOK_MS.least;
   let released = 0;
-  while (!signal.aborted) {
-    const state = await subscriptionState(context, subscriptionId);
-    if (state !== "active" && state !== "deleted") break;
-    const moved =
-      state === "deleted" ? await cancelBatch(context, subscriptionId) : await releaseBatch(context, subscriptionId);
-    released += moved;
-    if (moved === 0) break;
+  let movedAt = performance.now();
+  while (!lease.signal.aborted) {
+    const budget = await readBudget(context, subscriptionId);
+    if (budget.state === "deleted") return cancelUnfinished(context, subscriptionId, lease.signal);
+    if (budget.state !== "active") return;
+
+    const breaker = (await health.read([subscriptionId])).get(subscriptionId);
+    if (!breaker) throw new RetryLater("Redis is away", REDIS_RETRY_MS);
+    if (breaker.state !== "closed") {
+      const waitMs = breaker.until - breaker.now;
+      if (waitMs > 0) throw new RetryLater(`the breaker is ${breaker.state}`, waitMs);
+      if (!(await probe(context, subscriptionId, lease))) return;
+      continue;
+    }
+
+    const seen = { ...(await whereAre(context, onItsWay)), failures: breaker.failures };
+    window = nextWindow(window, seen, mostOf(budget.rateLimit, budget.maxInFlight));
+    // Topped up by half windows, so that a round costs few statements.
+    const room = onItsWay.size <= window / 2 ? window - onItsWay.size : 0;
+    const moved = room > 0 ? await releaseOldest(context, subscriptionId, room, budget.maxInFlight) : [];
+    for (const id of moved) onItsWay.add(id);
+    released += moved.length;
+    metrics.released.inc(moved.length);
+
+    const isMoving = moved.length > 0 || seen.through > 0;
+    if (isMoving || onItsWay.size > 0) movedAt = performance.now();
+    if (performance.now() - movedAt > LINGER_MS) break;
+    lookMs = isMoving ? Math.max(LOOK_MS.least, lookMs / 2) : Math.min(LOOK_MS.most, lookMs * 2);
+    const pauseMs = seen.cameBack > 0 ? FULL_MS : lookMs;
+    await sleep(pauseMs, undefined, { signal: lease.signal }).catch(() => undefined);
   }
+  if (lease.signal.aborted) throw new RetryLater("given back", 0);
   if (released > 0) {
-    context.log.info({ subscription: toPublicId("sub", subscriptionId), released }, "held deliveries released");
+    log.info({ subscription: toPublicId("sub", subscriptionId), released }, "held deliveries released");
   }
-}
-
-async function subscriptionState({ pool }: Context, id: string): Promise<SubscriptionStatus | "deleted"> {
-  const { rows } = await pool.query<{ state: SubscriptionStatus | "deleted" }>(
-    "select case when deleted_at is null then status else 'deleted' end as state from subscriptions where id = $1",
-    [id],
-  );
-  return rows[0]?.state ?? "deleted";
-}
-
-async function releaseBatch({ pool, queues, metrics, log }: Context, subscriptionId: string): Promise<number> {
-  const batchId = newId();
-  const { rows } = await pool.query<{ id: string }>({
-    name: "release-batch",
-    text: `
-      with oldest as (
-        select id from deliveries where state = 'held' and subscription_id = $1 order by id limit ${BATCH} for update skip locked
-      )
-      update deliveries d set state = 'pending', batch_id = $2, held_reason = null, held_at = null
-      from oldest where d.id = oldest.id and d.state = 'held'
-      returning d.id`,
-    values: [subscriptionId, batchId],
-  });
-  if (rows.length === 0) return 0;
-  metrics.released.inc(rows.length);
-  const range = familyRange(rows.map(({ id }) => id));
-  await queues.dispatch
-    .addBulk([dispatchJobOf(batchId, range, rows.length)])
-    .catch((error: unknown) =>
-      log.debug({ err: error }, "released deliveries could not be dispatched; the watchdog will"),
-    );
-  return rows.length;
-}
-
-async function cancelBatch({ pool, metrics }: Context, subscriptionId: string): Promise<number> {
-  const { rowCount } = await pool.query({
-    name: "cancel-batch",
-    text: `
-      with unfinished as (
-        select id from deliveries where state in ('held', 'retrying') and subscription_id = $1 order by id limit 1000 for update skip locked
-      )
-      update deliveries d set state = 'cancelled', settled_at = now(), held_reason = null, held_at = null, next_attempt_at = null
-      from unfinished where d.id = unfinished.id and d.state in ('held', 'retrying')`,
-    values: [subscriptionId],
-  });
-  metrics.moves.inc({ state: "cancelled", reason: "" }, rowCount ?? 0);
-  return rowCount ?? 0;
 }

@@ -1,48 +1,191 @@
-import { expect, test } from "vitest";
-import { Slots } from "./slots.ts";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Slots, type Turn, type Want } from "./slots.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 const never = new AbortController().signal;
+const noTokens = () => Promise.reject(new Error("nobody has a rate limit here"));
 
-test("no more than `size` callers have a slot, and waiters are served in order", async () => {
-  const slots = new Slots(2);
-  expect(await slots.acquire(never)).toBe(true);
-  expect(await slots.acquire(never)).toBe(true);
-  const order: number[] = [];
-  const waiters = [1, 2].map((number) => slots.acquire(never).then(() => order.push(number)));
-  expect(slots.waiting).toBe(2);
-  slots.release();
-  slots.release();
-  await Promise.all(waiters);
-  expect(order).toEqual([1, 2]);
-  expect(slots.inUse).toBe(2);
-  slots.release();
-  slots.release();
-  expect(slots.inUse).toBe(0);
+let made = 0;
+const want = (subscription: string, over: Partial<Want> = {}): Want => ({
+  subscription,
+  tenant: "default",
+  order: String((made += 1)).padStart(9, "0"),
+  maxInFlight: 32,
+  rateLimit: null,
+  signal: never,
+  ...over,
 });
 
-test("an aborted waiter leaves the queue without a slot, and takes none from the next", async () => {
-  const slots = new Slots(1);
-  await slots.acquire(never);
+/** What has been decided so far of turns asked for. */
+function watch(turns: readonly Promise<Turn>[]) {
+  const decided: (Turn | undefined)[] = turns.map(() => undefined);
+  for (const [index, turn] of turns.entries()) void turn.then((it) => (decided[index] = it));
+  return {
+    async kinds() {
+      await vi.advanceTimersByTimeAsync(0);
+      return decided.map((turn) => turn?.kind ?? "waiting");
+    },
+    turn(index: number) {
+      const turn = decided[index];
+      if (turn?.kind !== "granted") throw new Error(`turn ${index} is ${turn?.kind ?? "waiting"}`);
+      return turn;
+    },
+  };
+}
+
+test("a subscription has at most `maxInFlight` slots, and the next one goes to its oldest delivery", async () => {
+  const slots = new Slots(100, noTokens);
+  const orders = ["1", "2", "5", "3", "4"];
+  const turns = watch(orders.map((order) => slots.take(want("a", { maxInFlight: 2, order }))));
+  expect(await turns.kinds()).toEqual(["granted", "granted", "waiting", "waiting", "waiting"]);
+  turns.turn(0).done();
+  expect(await turns.kinds()).toEqual(["granted", "granted", "waiting", "granted", "waiting"]);
+  turns.turn(1).done();
+  expect(await turns.kinds()).toEqual(["granted", "granted", "waiting", "granted", "granted"]);
+});
+
+test("hanging subscribers, however many, leave free slots for one that comes after them", async () => {
+  const slots = new Slots(64, noTokens);
+  const names = Array.from({ length: 20 }, (_, index) => `hanging-${index}`);
+  for (const name of names) for (let count = 0; count < 32; count += 1) void slots.take(want(name));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(slots.inUse).toBeLessThan(64);
+  expect(await watch([slots.take(want("well"))]).kinds()).toEqual(["granted"]);
+});
+
+test("a subscription that answers has more and more, up to half of the slots", async () => {
+  const slots = new Slots(10, noTokens);
+  const turns = watch(Array.from({ length: 30 }, () => slots.take(want("a"))));
+  const peaks: number[] = [];
+  for (let done = 0; done < 20; done += 1) {
+    await turns.kinds();
+    peaks.push(slots.inUse);
+    turns.turn(done).done();
+  }
+  expect(peaks.slice(0, 5)).toEqual([2, 3, 4, 5, 5]);
+  expect(Math.max(...peaks)).toBe(5);
+});
+
+test("and up to its maxInFlight, where that is less", async () => {
+  const slots = new Slots(100, noTokens);
+  const turns = watch(Array.from({ length: 30 }, () => slots.take(want("a", { maxInFlight: 3 }))));
+  for (let done = 0; done < 20; done += 1) {
+    await turns.kinds();
+    expect(slots.inUse).toBeLessThanOrEqual(3);
+    turns.turn(done).done();
+  }
+});
+
+test("a worker with a single slot works", async () => {
+  const slots = new Slots(1, noTokens);
+  const turns = watch([slots.take(want("a")), slots.take(want("b"))]);
+  expect(await turns.kinds()).toEqual(["granted", "waiting"]);
+  turns.turn(0).done();
+  expect(await turns.kinds()).toEqual(["granted", "granted"]);
+});
+
+test("what waits for a second for its own subscription is over, and what waits for the others' slots waits on", async () => {
+  const slots = new Slots(2, noTokens);
+  const turns = watch([
+    slots.take(want("slow", { maxInFlight: 1 })),
+    slots.take(want("other")),
+    slots.take(want("slow", { maxInFlight: 1 })),
+    slots.take(want("third")),
+  ]);
+  await vi.advanceTimersByTimeAsync(1_100);
+  expect(await turns.kinds()).toEqual(["granted", "granted", "over", "waiting"]);
+});
+
+test("a wait that can be foreseen to be longer than a second is not begun", async () => {
+  const slots = new Slots(100, noTokens);
+  const first = watch([slots.take(want("slow", { maxInFlight: 2 })), slots.take(want("slow", { maxInFlight: 2 }))]);
+  await first.kinds();
+  await vi.advanceTimersByTimeAsync(600);
+  // Two at a time, and they take 600 ms at least: the first to wait is served in 300 ms, the fourth not within a second.
+  const later = watch(Array.from({ length: 4 }, () => slots.take(want("slow", { maxInFlight: 2 }))));
+  expect(await later.kinds()).toEqual(["waiting", "waiting", "waiting", "over"]);
+});
+
+test("tenants take turns, however many deliveries and subscriptions one of them has", async () => {
+  const slots = new Slots(1, noTokens);
+  const first = watch([slots.take(want("busy"))]);
+  await first.kinds();
+  const flood = [1, 2, 3].flatMap((number) =>
+    [1, 2, 3].map(() => slots.take(want(`flood-${number}`, { tenant: "flooding" }))),
+  );
+  const light = slots.take(want("light", { tenant: "quiet" }));
+  const turns = watch([...flood, light]);
+  await turns.kinds();
+  first.turn(0).done();
+  const served: number[] = [];
+  for (let step = 0; step < 3; step += 1) {
+    const kinds = await turns.kinds();
+    const index = kinds.findIndex((kind, at) => kind === "granted" && !served.includes(at));
+    served.push(index);
+    turns.turn(index).done();
+  }
+  // One of the flood, the quiet tenant, and then the flood's next subscription.
+  expect(served).toEqual([0, 9, 3]);
+});
+
+test("an aborted waiter leaves, and takes no slot from the next", async () => {
+  const slots = new Slots(1, noTokens);
   const aborting = new AbortController();
-  const aborted = slots.acquire(aborting.signal);
-  const next = slots.acquire(never);
+  const turns = watch([
+    slots.take(want("a")),
+    slots.take(want("b", { signal: aborting.signal })),
+    slots.take(want("c")),
+  ]);
   aborting.abort();
-  expect(await aborted).toBe(false);
-  slots.release();
-  expect(await next).toBe(true);
-  expect(slots.inUse).toBe(1);
+  expect(await turns.kinds()).toEqual(["granted", "aborted", "waiting"]);
+  turns.turn(0).done();
+  expect(await turns.kinds()).toEqual(["granted", "aborted", "granted"]);
+  expect([slots.inUse, slots.waiting]).toEqual([1, 0]);
 });
 
-test("room is there when few wait, and comes when waiters are served", async () => {
-  const slots = new Slots(1);
-  await slots.acquire(never);
-  await slots.room(1, never);
-  const waiter = slots.acquire(never);
+test("there is no room while many wait for slots, and there is when they are served", async () => {
+  const slots = new Slots(2, noTokens);
+  const turns = watch(["a", "b", "c", "d"].map((name) => slots.take(want(name))));
+  await turns.kinds();
   let hasRoom = false;
-  const room = slots.room(1, never).then(() => (hasRoom = true));
-  await new Promise((resolve) => setImmediate(resolve));
+  const room = slots.room(never).then(() => (hasRoom = true));
+  await vi.advanceTimersByTimeAsync(0);
   expect(hasRoom).toBe(false);
-  slots.release();
+  turns.turn(0).done();
   await room;
-  expect(await waiter).toBe(true);
+});
+
+test("those who wait for their own slow subscription do not keep the worker from fetching more", async () => {
+  const slots = new Slots(10, noTokens);
+  for (let count = 0; count < 12; count += 1) void slots.take(want("slow", { maxInFlight: 1 }));
+  await slots.room(never);
+  expect(slots.waiting).toBe(11);
+});
+
+test("a rate limit is asked for as many tokens as can be used, one call at a time, and what it grants is sent", async () => {
+  const asked: number[] = [];
+  const grants = [{ granted: 1, retryInMs: 20 }, { granted: 0, retryInMs: 30 }, { granted: 1, retryInMs: 500 }]; // prettier-ignore
+  const slots = new Slots(100, (_subscription, rate, wanted) => {
+    expect(rate).toBe(50);
+    asked.push(wanted);
+    return Promise.resolve(grants.shift()!);
+  });
+  const turns = watch(Array.from({ length: 4 }, () => slots.take(want("limited", { rateLimit: 50 }))));
+  expect(await turns.kinds()).toEqual(["granted", "waiting", "waiting", "waiting"]);
+  await vi.advanceTimersByTimeAsync(20);
+  expect(await turns.kinds()).toEqual(["granted", "waiting", "waiting", "waiting"]);
+  await vi.advanceTimersByTimeAsync(30);
+  expect(await turns.kinds()).toEqual(["granted", "granted", "waiting", "waiting"]);
+  // As many as its window, of two, has room for.
+  expect(asked).toEqual([1, 1, 1]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await turns.kinds()).toEqual(["granted", "granted", "over", "over"]);
+});
+
+test("more than a rate limit lets through in a second does not wait", async () => {
+  const slots = new Slots(100, () => Promise.resolve({ granted: 0, retryInMs: 10_000 }));
+  const turns = watch(Array.from({ length: 5 }, () => slots.take(want("limited", { rateLimit: 2 }))));
+  expect(await turns.kinds()).toEqual(["waiting", "waiting", "waiting", "over", "over"]);
 });

@@ -1,15 +1,86 @@
+import type { TakeTokens } from "./rate-limit.ts";
+
+/** What a delivery must know to stand in line. */
+export interface Want {
+  subscription: string;
+  tenant: string;
+  /** The delivery's id: of one subscription's deliveries the oldest is served first. */
+  order: string;
+  /** Requests of the subscription under way at once, in this process. */
+  maxInFlight: number;
+  /** Requests per second over the fleet; null is no limit. */
+  rateLimit: number | null;
+  signal: AbortSignal;
+}
+
+export type Turn =
+  /** `done()` must be called once, when the request is over. */
+  | { kind: "granted"; done: () => void }
+  /** Its subscription keeps it waiting for too long. */
+  | { kind: "over"; reason: "rate_limit" | "in_flight" }
+  | { kind: "aborted" };
+
+/** A subscription's requests in this process: those under way and those that wait. */
+interface Gate {
+  subscription: string;
+  tenant: string;
+  maxInFlight: number;
+  rateLimit: number | null;
+  /** When each request under way began, the oldest first. */
+  underWay: Set<{ startedAt: number }>;
+  /** Oldest delivery first. */
+  waiters: Waiter[];
+  /** How many it may have under way just now: few at first, and more with every request that ends. */
+  window: number;
+  /** How long its requests take, in milliseconds: a moving average. */
+  averageMs: number;
+  /** Before this moment its rate limit has nothing to give. */
+  tokensAt: number;
+  isAskingForTokens: boolean;
+  /** How many of its waiters wait for nothing but a free slot, as counted in `#runnable`. */
+  counted: number;
+}
+
+interface Waiter {
+  want: Want;
+  since: number;
+  resolve: (turn: Turn) => void;
+  onAbort: () => void;
+}
+
+/** How long a delivery may wait here for its own subscription before it is held. */
+const MAX_WAIT_MS = 1_000;
+const SWEEP_MS = 50;
+/** Requests under way of a subscription that has not answered yet. */
+const FIRST_WINDOW = 2;
+/** Weight of the newest request in the moving average. */
+const NEWEST = 0.2;
+
 /**
- * The worker's slots: how many HTTP requests may be under way at once. First come, first served; a waiter that is
- * aborted leaves the queue.
+ * The worker's slots: how many HTTP requests may be under way at once, and whose turn is next.
+ *
+ * - A subscription begins with two of them and has one more for every request that ended, up to `maxInFlight`: one that
+ *   does not answer holds two. It never has more than it leaves free for all others, so that slow subscribers, however
+ *   many, approach the worker's limit and do not reach it.
+ * - Tenants take turns, and within a tenant subscriptions do; within a subscription the oldest delivery is first.
+ * - What its own subscription keeps waiting is told so (`over`) after a second, or at once where the wait can be
+ *   foreseen to be longer. What merely waits for a free slot waits on: that is how the worker says that it is full.
  */
 export class Slots {
   readonly size: number;
+  readonly #takeTokens: TakeTokens;
   #inUse = 0;
-  readonly #waiters = new Set<() => void>();
+  #waiting = 0;
+  #runnable = 0;
+  readonly #gates = new Map<string, Gate>();
+  /** Gates with waiters, by tenant; whoever was served last is at the end of both. */
+  readonly #lines = new Map<string, Set<Gate>>();
   readonly #roomWaiters = new Set<() => void>();
+  #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(size: number) {
+  constructor(size: number, takeTokens: TakeTokens) {
     this.size = size;
+    this.#takeTokens = takeTokens;
   }
 
   get inUse(): number {
@@ -17,50 +88,43 @@ export class Slots {
   }
 
   get waiting(): number {
-    return this.#waiters.size;
+    return this.#waiting;
   }
 
-  /**
-   * Waits for a slot; the caller must `release()` it.
-   *
-   * @returns false where the signal was aborted first; then there is nothing to release
-   */
-  acquire(signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted) return Promise.resolve(false);
-    if (this.#inUse < this.size) {
-      this.#inUse += 1;
-      return Promise.resolve(true);
+  take(want: Want): Promise<Turn> {
+    if (want.signal.aborted) return Promise.resolve({ kind: "aborted" });
+    const gate = this.#gateOf(want);
+    if (gate.waiters.length === 0 && gate.rateLimit === null && this.#mayStart(gate)) {
+      return Promise.resolve(this.#start(gate));
+    }
+    const place = placeOf(gate, want.order);
+    if (this.#expectedWaitMs(gate, place + 1) > MAX_WAIT_MS) {
+      this.#forgetIfIdle(gate);
+      return Promise.resolve({ kind: "over", reason: reasonOf(gate) });
     }
     return new Promise((resolve) => {
-      const onAbort = () => {
-        this.#waiters.delete(take);
-        this.#tellRoom();
-        resolve(false);
-      };
-      const take = () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve(true);
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#waiters.add(take);
+      const waiter: Waiter = { want, since: performance.now(), resolve, onAbort };
+      const leave = (turn: Turn) => this.#leave(gate, waiter, turn);
+      function onAbort() {
+        leave({ kind: "aborted" });
+      }
+      want.signal.addEventListener("abort", onAbort, { once: true });
+      gate.waiters.splice(place, 0, waiter);
+      this.#waiting += 1;
+      this.#queue(gate);
+      this.#recount(gate);
+      this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
+      if (gate.rateLimit !== null) this.#serve();
     });
   }
 
-  release(): void {
-    const [next] = this.#waiters;
-    if (next) {
-      // The slot passes on without becoming free in between.
-      this.#waiters.delete(next);
-      next();
-      this.#tellRoom();
-    } else {
-      this.#inUse -= 1;
-    }
-  }
-
-  /** Waits until fewer than `limit` callers wait for a slot: the moment to fetch more work. */
-  async room(limit: number, signal: AbortSignal): Promise<void> {
-    while (this.#waiters.size >= limit && !signal.aborted) {
+  /**
+   * Waits for the moment to fetch more work: few wait for nothing but a slot, and those who wait for their own
+   * subscriptions are not too many. The latter are each served within a second, so twice as many as there are slots
+   * are more than enough to keep the worker busy.
+   */
+  async room(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (this.#runnable > this.size >> 1 || this.#waiting > 2 * this.size)) {
       await new Promise<void>((resolve) => {
         const done = () => {
           this.#roomWaiters.delete(done);
@@ -73,7 +137,186 @@ export class Slots {
     }
   }
 
-  #tellRoom(): void {
-    for (const tell of this.#roomWaiters) tell();
+  #gateOf({ subscription, tenant, maxInFlight, rateLimit }: Want): Gate {
+    let gate = this.#gates.get(subscription);
+    if (!gate) {
+      gate = {
+        subscription,
+        tenant,
+        maxInFlight,
+        rateLimit,
+        underWay: new Set(),
+        window: FIRST_WINDOW,
+        waiters: [],
+        averageMs: 0,
+        tokensAt: 0,
+        isAskingForTokens: false,
+        counted: 0,
+      };
+      this.#gates.set(subscription, gate);
+    }
+    // As they were just read: a change of the limits holds at once.
+    gate.maxInFlight = maxInFlight;
+    gate.rateLimit = rateLimit;
+    return gate;
   }
+
+  #mayStart(gate: Gate): boolean {
+    const free = this.size - this.#inUse;
+    return gate.underWay.size < Math.min(gate.maxInFlight, gate.window, free);
+  }
+
+  #start(gate: Gate): Turn {
+    const request = { startedAt: performance.now() };
+    gate.underWay.add(request);
+    this.#inUse += 1;
+    return {
+      kind: "granted",
+      done: () => {
+        gate.underWay.delete(request);
+        this.#inUse -= 1;
+        gate.window += 1;
+        gate.averageMs += NEWEST * (performance.now() - request.startedAt - gate.averageMs);
+        this.#recount(gate);
+        if (this.#waiting > 0) this.#serve();
+        this.#forgetIfIdle(gate);
+      },
+    };
+  }
+
+  /** Gives free slots to whoever is next, until nobody may start. */
+  #serve(): void {
+    for (let served = true; served;) {
+      served = false;
+      for (const gate of this.#inTurn()) {
+        if (!this.#mayStart(gate)) continue;
+        if (gate.rateLimit !== null) {
+          this.#askForTokens(gate);
+          continue;
+        }
+        this.#startFirst(gate);
+        served = true;
+        break;
+      }
+    }
+  }
+
+  /** The gates with waiters: one of each tenant in turn, then the next of each. */
+  *#inTurn(): Generator<Gate> {
+    // Lazily: mostly the first one is served, and nobody asks for the others.
+    let round: Iterable<SetIterator<Gate>> = this.#lines.values().map((gates) => gates.values());
+    for (let left = 1; left > 0;) {
+      const next: SetIterator<Gate>[] = [];
+      for (const line of round) {
+        const { value, done } = line.next();
+        if (done) continue;
+        yield value;
+        next.push(line);
+      }
+      round = next;
+      left = next.length;
+    }
+  }
+
+  #startFirst(gate: Gate): void {
+    // Behind the other subscriptions of its tenant, and the tenant behind the other tenants.
+    const line = this.#lines.get(gate.tenant)!;
+    line.delete(gate);
+    line.add(gate);
+    this.#lines.delete(gate.tenant);
+    this.#lines.set(gate.tenant, line);
+    this.#leave(gate, gate.waiters[0]!, this.#start(gate));
+  }
+
+  #askForTokens(gate: Gate): void {
+    if (gate.isAskingForTokens || gate.tokensAt > performance.now()) return;
+    gate.isAskingForTokens = true;
+    const wanted = Math.min(gate.waiters.length, Math.min(gate.maxInFlight, gate.window) - gate.underWay.size);
+    void this.#takeTokens(gate.subscription, gate.rateLimit!, wanted).then(({ granted, retryInMs }) => {
+      gate.isAskingForTokens = false;
+      gate.tokensAt = performance.now() + retryInMs;
+      // Used at once or lost: tokens that were kept would be sent as a burst beyond the limit.
+      for (let left = granted; left > 0 && gate.waiters.length > 0 && this.#mayStart(gate); left -= 1) {
+        this.#startFirst(gate);
+      }
+      if (gate.waiters.length > 0) setTimeout(() => this.#serve(), Math.max(1, Math.ceil(retryInMs))).unref();
+      this.#forgetIfIdle(gate);
+    });
+  }
+
+  #leave(gate: Gate, waiter: Waiter, turn: Turn): void {
+    const index = gate.waiters.indexOf(waiter);
+    if (index < 0) return;
+    gate.waiters.splice(index, 1);
+    waiter.want.signal.removeEventListener("abort", waiter.onAbort);
+    this.#waiting -= 1;
+    if (gate.waiters.length === 0) this.#unqueue(gate);
+    this.#recount(gate);
+    if (this.#waiting === 0) {
+      clearInterval(this.#sweeping);
+      this.#sweeping = undefined;
+    }
+    this.#forgetIfIdle(gate);
+    for (const tell of this.#roomWaiters) tell();
+    waiter.resolve(turn);
+  }
+
+  /** @param place 1 is the next of its subscription to be served */
+  #expectedWaitMs(gate: Gate, place: number): number {
+    const byRate = gate.rateLimit === null ? 0 : ((place - 1) * 1_000) / gate.rateLimit;
+    const [oldest] = gate.underWay;
+    if (!oldest) return byRate;
+    // Before the first answer, how long the oldest request has been out says most.
+    const requestMs = Math.max(gate.averageMs, performance.now() - oldest.startedAt);
+    return Math.max(byRate, (place * requestMs) / Math.min(gate.maxInFlight, Math.max(1, this.size >> 1)));
+  }
+
+  /** Lets go of those whose subscription has kept them waiting for a second. */
+  #sweep(): void {
+    const now = performance.now();
+    for (const gate of this.#inTurn().toArray()) {
+      if (!isBusy(gate, now)) continue;
+      const overdue = gate.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
+      for (const waiter of overdue) this.#leave(gate, waiter, { kind: "over", reason: reasonOf(gate) });
+    }
+  }
+
+  #queue(gate: Gate): void {
+    const line = this.#lines.get(gate.tenant);
+    if (line) line.add(gate);
+    else this.#lines.set(gate.tenant, new Set([gate]));
+  }
+
+  #unqueue(gate: Gate): void {
+    const line = this.#lines.get(gate.tenant);
+    line?.delete(gate);
+    if (line?.size === 0) this.#lines.delete(gate.tenant);
+  }
+
+  #recount(gate: Gate): void {
+    const limitedByItself = gate.rateLimit !== null || gate.underWay.size >= Math.min(gate.maxInFlight, gate.window);
+    const runnable = limitedByItself ? 0 : gate.waiters.length;
+    this.#runnable += runnable - gate.counted;
+    gate.counted = runnable;
+  }
+
+  #forgetIfIdle(gate: Gate): void {
+    if (gate.underWay.size === 0 && gate.waiters.length === 0 && !gate.isAskingForTokens) {
+      this.#gates.delete(gate.subscription);
+    }
+  }
+}
+
+/** Whether its own requests or its own rate limit keep its waiters waiting, and not the others'. */
+const isBusy = (gate: Gate, now: number): boolean =>
+  gate.underWay.size > 0 || gate.isAskingForTokens || gate.tokensAt > now;
+
+const reasonOf = ({ rateLimit, underWay, maxInFlight }: Gate): "rate_limit" | "in_flight" =>
+  rateLimit !== null && underWay.size < maxInFlight ? "rate_limit" : "in_flight";
+
+/** Deliveries mostly come in order of age, so the search begins at the end. */
+function placeOf({ waiters }: Gate, order: string): number {
+  let place = waiters.length;
+  while (place > 0 && waiters[place - 1]!.want.order > order) place -= 1;
+  return place;
 }

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { Router } from "express";
-import { and, desc, eq, inArray, isNull, lt, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, type SQL } from "drizzle-orm";
 import { z } from "zod";
-import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { formatSecret } from "@postrider/shared/core/signer.ts";
 import { SUBSCRIPTION_STATUSES } from "@postrider/shared/core/states.ts";
-import { deliveries, subscriptions } from "@postrider/shared/db/schema/index.ts";
-import { releaseJobOf } from "@postrider/shared/queue/queues.ts";
+import { subscriptions } from "@postrider/shared/db/schema/index.ts";
+import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
 import { toPublicId } from "@postrider/shared/ids.ts";
 import { callerOf } from "../auth.ts";
 import { checkAddress } from "../check-address.ts";
@@ -15,6 +14,7 @@ import { page, tenant } from "../input/fields.ts";
 import { toPage } from "../input/page.ts";
 import { body, pathId, query, rawBody } from "../input/parse.ts";
 import { newSubscription, rotation, subscriptionChange } from "../input/subscription.ts";
+import { createPresenter } from "../present-subscription.ts";
 import { Problem } from "../problem.ts";
 import {
   changeSubscription,
@@ -37,7 +37,8 @@ const listQuery = z.strictObject({
 });
 
 export function subscriptionRoutes(context: Context): Router {
-  const { db, secretBox, settings, queues, log } = context;
+  const { db, breakers, secretBox, settings, queues, log } = context;
+  const present = createPresenter(context);
   const routes = Router();
 
   routes.post("/subscriptions", rawBody(MAX_BODY_BYTES), async (request, response) => {
@@ -103,7 +104,14 @@ export function subscriptionRoutes(context: Context): Router {
       await findSubscription(db, callerOf(response), id);
       await checkAddress(change.url, settings.allowedNetworks);
     }
-    const row = await changeSubscription(db, callerOf(response), id, () => change as SubscriptionChange);
+    const row = await changeSubscription(
+      db,
+      callerOf(response),
+      id,
+      // What failed was the old address.
+      () => ({ ...change, ...(change.url === undefined ? {} : { failingSince: null }) }) as SubscriptionChange,
+    );
+    if (change.url !== undefined) await trustAgain(row);
     const [shown] = await present([row]);
     response.json(shown);
   });
@@ -113,7 +121,7 @@ export function subscriptionRoutes(context: Context): Router {
       deletedAt: new Date(),
     }));
     // The release job of a deleted subscription cancels what is unfinished.
-    release(row);
+    void wakeRelease(queues, row.id);
     response.status(204).end();
   });
 
@@ -138,62 +146,31 @@ export function subscriptionRoutes(context: Context): Router {
   routes.post(
     "/subscriptions/:id/enable",
     rawBody(MAX_BODY_BYTES),
-    changeStatus(({ status }) => (status === "disabled" ? { status: "active", disabledReason: null } : {})),
+    changeStatus(
+      ({ status }) => (status === "disabled" ? { status: "active", disabledReason: null, failingSince: null } : {}),
+      trustAgain,
+    ),
   );
 
-  function changeStatus(change: (row: SubscriptionRow) => SubscriptionChange) {
+  function changeStatus(
+    change: (row: SubscriptionRow) => SubscriptionChange,
+    then: (row: SubscriptionRow) => Promise<void> = (row) => wakeRelease(queues, row.id),
+  ) {
     return async (request: Parameters<typeof pathId>[0], response: Parameters<typeof callerOf>[0]) => {
       const id = pathId(request, "sub");
       body(request, z.strictObject({}));
       const row = await changeSubscription(db, callerOf(response), id, change);
       log.info({ subscription: toPublicId("sub", row.id), status: row.status }, "subscription status");
-      if (row.status === "active") release(row);
+      if (row.status === "active") await then(row);
       const [shown] = await present([row]);
       response.json(shown);
     };
   }
 
-  /** Held deliveries go on at once; where Redis is away, the watchdog makes the release job. */
-  function release(row: SubscriptionRow): void {
-    queues.control.addBulk([releaseJobOf(row.id)]).catch(() => undefined);
-  }
-
-  /** Subscriptions as the API shows them; how many deliveries they hold is counted for all of them at once. */
-  async function present(rows: readonly SubscriptionRow[]) {
-    if (rows.length === 0) return [];
-    const counted = await db
-      .select({ id: deliveries.subscriptionId, held: sql<number>`count(*)::int` })
-      .from(deliveries)
-      .where(
-        and(
-          sql`state = 'held'`,
-          inArray(
-            deliveries.subscriptionId,
-            rows.map(({ id }) => id),
-          ),
-        ),
-      ) // prettier-ignore
-      .groupBy(deliveries.subscriptionId);
-    const held = new Map(counted.map((row) => [row.id, row.held]));
-    return rows.map((row) => ({
-      id: toPublicId("sub", row.id),
-      tenant: row.tenant,
-      url: row.url,
-      eventTypes: row.eventTypes,
-      description: row.description,
-      headers: row.headers,
-      rateLimit: row.rateLimit,
-      maxInFlight: row.maxInFlight,
-      timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,
-      retrySchedule: row.retrySchedule ?? settings.retrySchedule.map(formatDuration),
-      metadata: row.metadata,
-      status: row.status,
-      disabledReason: row.disabledReason,
-      breaker: { state: "closed", failures: 0, retryAt: null },
-      held: held.get(row.id) ?? 0,
-      createdAt: row.createdAt.toISOString(),
-      updatedAt: row.updatedAt.toISOString(),
-    }));
+  /** Closes the breaker on a person's word: what is held goes on at once. While Redis is away there is no breaker to close. */
+  async function trustAgain(row: SubscriptionRow): Promise<void> {
+    await breakers.apply(row.id, { kind: "reset" }).catch(() => undefined);
+    void wakeRelease(queues, row.id);
   }
 
   return routes;

@@ -1,23 +1,48 @@
-import { Worker } from "bullmq";
+import { Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, type ReleaseJob } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
+import type { Lease } from "../lease.ts";
 import { release } from "../release-held.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-
-const CONCURRENCY = 8;
+import { backoffStrategy } from "./retry-later.ts";
 
 /** Runs the release jobs: one per subscription with held deliveries. */
 export function startControlLane(context: Context): Lane {
+  const { settings, pool, log } = context;
   const stopping = new AbortController();
-  const worker = new Worker<ReleaseJob>(
-    QUEUE_NAMES.control,
-    (job) => release(context, job.data.subscription, stopping.signal),
-    {
-      ...laneOptions(context),
-      concurrency: CONCURRENCY,
-    },
-  );
+  const worker = new Worker<ReleaseJob>(QUEUE_NAMES.control, (job, _token, signal) => run(job, signal!), {
+    ...laneOptions(context),
+    // A release job mostly waits: for a probe's answer, or for what it released.
+    concurrency: settings.maxInFlight,
+    settings: { backoffStrategy },
+  });
   worker.on("error", context.onRedisError);
+  worker.on("lockRenewalFailed", (jobIds) => {
+    for (const id of jobIds) worker.cancelJob(id, "lock lost");
+  });
+  worker.on("completed", (job) => void lookAgain(job.data.subscription));
+
+  async function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([cancelled, stopping.signal]);
+    const lease: Lease = { signal, held: () => !signal.aborted };
+    await release(context, job.data.subscription, lease);
+  }
+
+  /** Something may have been held while the job was ending, when no other one could be added. */
+  async function lookAgain(subscriptionId: string): Promise<void> {
+    try {
+      const { rowCount } = await pool.query({
+        name: "is-releasable",
+        text: `select from subscriptions s where id = $1 and status = 'active'
+               and exists (select from deliveries d where d.state = 'held' and d.subscription_id = s.id)`,
+        values: [subscriptionId],
+      });
+      if (rowCount) context.startRelease(subscriptionId);
+    } catch (error) {
+      log.debug({ err: error }, "whether more is held could not be seen; the watchdog looks");
+    }
+  }
+
   return {
     async stop() {
       stopping.abort();

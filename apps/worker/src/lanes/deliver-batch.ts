@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "../deliver.ts";
 import type { Lease } from "../lease.ts";
 import { loadBatch, loadBodies, SLICE_BYTES, type Delivery } from "../load-deliveries.ts";
-import type { BrokenSubscription, Subscription } from "../load-subscriptions.ts";
+import type { Subscriber } from "../load-subscribers.ts";
 import { isUnavailable } from "@postrider/shared/db/errors.ts";
 
 const POSTGRES_RETRY_MS = 500;
@@ -25,13 +25,13 @@ export async function deliverBatch(
   const deliveries = await whenAvailable(context, lease, () => loadBatch(context.pool, batch.id, batch));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
-  const subscriptions = await whenAvailable(
+  const subscribers = await whenAvailable(
     context,
     lease,
     () =>
-    context.loadSubscriptions(deliveries.map(({ subscriptionId }) => subscriptionId), Date.now()), // prettier-ignore
+    context.loadSubscribers(deliveries.map(({ subscriptionId }) => subscriptionId), Date.now()), // prettier-ignore
   );
-  if (subscriptions === undefined) return false;
+  if (subscribers === undefined) return false;
 
   const endings: Promise<boolean>[] = [];
   const parts = slices(deliveries);
@@ -41,10 +41,10 @@ export async function deliverBatch(
     const started = loaded.map(
       (delivery) =>
         new Promise<void>((resolve) => {
-          const subscription = subscriptions.get(delivery.subscriptionId);
+          const subscriber = subscribers.get(delivery.subscriptionId)!;
           endings.push(
-            deliverOrSetApart(context, delivery, subscription, lease, resolve)
-              .then((ending) => schedule(context, delivery, subscription, ending))
+            deliverOrSetApart(context, { delivery, subscriber }, lease, resolve)
+              .then((ending) => schedule(context, delivery, subscriber, ending))
               .finally(resolve),
           );
         }),
@@ -61,7 +61,7 @@ export async function deliverBatch(
 async function schedule(
   { queues, log }: Context,
   delivery: Delivery,
-  subscription: Subscription | BrokenSubscription | undefined,
+  { subscription }: Subscriber,
   ending: Ending,
 ): Promise<boolean> {
   switch (ending.kind) {

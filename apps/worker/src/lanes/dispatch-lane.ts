@@ -3,7 +3,7 @@ import { Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, type DispatchJob } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import type { Lease } from "../lease.ts";
-import { Slots } from "../slots.ts";
+import { Semaphore } from "../semaphore.ts";
 import { deliverBatch } from "./deliver-batch.ts";
 import { POISON_STALLS, setApart } from "../poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
@@ -42,7 +42,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   const { settings, slots, log } = context;
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
-  const loading = new Slots(LOADING);
+  const loading = new Semaphore(LOADING);
   /** Jobs that this process works on, their locks lost or not; one that hangs for too long is no longer counted. */
   const active = new Map<string, ActiveJob>();
   const running = new Set<Promise<void>>();
@@ -51,13 +51,12 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
   void worker.startStalledCheckTimer();
 
-  const fetchWhenWaiting = Math.max(1, slots.size >> 1);
   const looping = loop();
   const renewing = setInterval(() => void renew(), lockDurationMs / 4);
 
   async function loop(): Promise<void> {
     for (let number = 0; !stopping.signal.aborted; number += 1) {
-      await slots.room(fetchWhenWaiting, stopping.signal);
+      await slots.room(stopping.signal);
       if (!(await loading.acquire(stopping.signal))) return;
       const token = `${worker.id}:${number}`;
       const job = await fetch(token);

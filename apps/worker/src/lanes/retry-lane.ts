@@ -6,21 +6,10 @@ import { deliverOrSetApart, type Ending } from "../deliver.ts";
 import type { Lease } from "../lease.ts";
 import { failAsPoison, POISON_STALLS } from "../poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-
-/** Carries the delay that Postgres decided to BullMQ's backoff, which is given the thrown error. */
-class RetryLater extends Error {
-  readonly delayMs: number;
-  constructor(message: string, delayMs: number) {
-    super(message);
-    this.name = "RetryLater";
-    this.delayMs = delayMs;
-  }
-}
+import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "./retry-later.ts";
 
 /** A job that takes longer hangs in our own code; it is let go of, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
-/** Wait before a job is tried again that failed for a reason of ours and not the subscriber's. */
-const OWN_TROUBLE_MS = 1_000;
 const GIVEN_BACK_MS = 100;
 
 /**
@@ -35,10 +24,7 @@ export function startRetryLane(context: Context): Lane {
   const worker = new Worker<RetryJob>(QUEUE_NAMES.retry, (job, _token, signal) => attemptAgain(job, signal!), {
     ...laneOptions(context),
     concurrency: settings.maxInFlight,
-    settings: {
-      // A strategy that throws would leave the job active until the stalled check, so this one cannot.
-      backoffStrategy: (_attemptsMade, _type, error) => (error instanceof RetryLater ? error.delayMs : OWN_TROUBLE_MS),
-    },
+    settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
   worker.on("locksRenewed", ({ jobIds }) => {
@@ -67,9 +53,7 @@ export function startRetryLane(context: Context): Lane {
       if (state !== "retrying") return;
       const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
       const ending = await withDeadline(
-        stalls >= POISON_STALLS
-          ? failAsPoison(context, work.delivery)
-          : deliverOrSetApart(context, work.delivery, work.subscription, lease),
+        stalls >= POISON_STALLS ? failAsPoison(context, work.delivery) : deliverOrSetApart(context, work, lease),
       );
       // An attempt was made and recorded, so whatever stalled the job before it was not this delivery.
       if (ending.kind === "retrying" && stalls > 0) {

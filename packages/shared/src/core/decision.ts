@@ -1,11 +1,12 @@
 import type { Outcome } from "./outcome.ts";
 import { nextRetryDelay, type RetrySchedule } from "./retry-schedule.ts";
-import type { DeadReason, Trigger } from "./states.ts";
+import type { DeadReason, HeldReason, Trigger } from "./states.ts";
 
 /** The state that a delivery goes to after an attempt. */
 export type Decision =
   | { state: "delivered" }
   | { state: "retrying"; delayMs: number }
+  | { state: "held"; reason: HeldReason }
   | { state: "dead"; reason: DeadReason };
 
 /**
@@ -26,6 +27,20 @@ export function decide(outcome: Outcome, scheduleStep: number, schedule: RetrySc
       const delayMs = nextRetryDelay(schedule, scheduleStep + 1, random, outcome.retryAfterMs);
       return delayMs === undefined ? { state: "dead", reason: "exhausted" } : { state: "retrying", delayMs };
     }
+  }
+}
+
+/** Decides what becomes of a held delivery that the breaker probed with: failing as such costs it nothing. */
+export function decideProbe(outcome: Outcome): Decision {
+  switch (outcome.kind) {
+    case "delivered":
+      return { state: "delivered" };
+    case "gone":
+      return { state: "dead", reason: "gone" };
+    case "blocked":
+      return { state: "dead", reason: "blocked" };
+    case "retryable":
+      return { state: "held", reason: "breaker" };
   }
 }
 

@@ -13,7 +13,7 @@ const STANDARD_RETRY_SCHEDULE: RetrySchedule = ["5s", "5m", "30m", "2h", "5h", "
 export const MAX_RETRIES = 50;
 export const MAX_RETRY_DELAY_MS = 7 * 86_400_000;
 /** `Retry-After` may lengthen a delay up to this; beyond it a subscriber could park its deliveries for ever. */
-const MAX_RETRY_AFTER_MS = 3_600_000;
+export const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /**
  * Reads a retry schedule: the preset `standard`, or a list of durations such as `["2s", "4s"]`.

@@ -101,6 +101,8 @@ export const releaseJobOf = (subscriptionId: string) => ({
     removeOnComplete: true,
     removeOnFail: true,
     attempts: ENOUGH_TRIES,
-    backoff: { type: "fixed", delay: 1_000 },
+    // How long the job waits before it runs again is decided by the job.
+    backoff: { type: "custom" },
+    stackTraceLimit: 1,
   },
 });

@@ -33,6 +33,8 @@ export const subscriptions = pgTable(
     metadata: jsonb("metadata").$type<Record<string, unknown>>().notNull(),
     status: text("status", { enum: SUBSCRIPTION_STATUSES }).notNull().default("active"),
     disabledReason: text("disabled_reason"),
+    /** When the breaker opened first with no success since; null while the subscription is well. */
+    failingSince: timestamp("failing_since", { withTimezone: true }),
     createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
     deletedAt: timestamp("deleted_at", { withTimezone: true }),

@@ -1,8 +1,10 @@
+import type { Breaker } from "@postrider/shared/core/breaker.ts";
 import { parseRetrySchedule, type RetrySchedule } from "@postrider/shared/core/retry-schedule.ts";
 import type { SubscriptionStatus } from "@postrider/shared/core/states.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import type { StoredSecret } from "@postrider/shared/db/schema/index.ts";
 import type { SecretBox } from "@postrider/shared/secret-box.ts";
+import type { SubscriberHealth } from "./subscriber-health.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 
 /** A subscription as delivering needs it: defaults filled in, secrets opened. */
@@ -19,11 +21,21 @@ export interface Subscription {
   maxInFlight: number;
   timeoutMs: number;
   schedule: RetrySchedule;
+  /** Its breaker has opened, and no attempt has succeeded since. */
+  isFailing: boolean;
 }
 
 /** A row that cannot be used: an altered secret, say. Its deliveries fail as our own trouble, nobody else's do. */
 export interface BrokenSubscription {
   broken: string;
+}
+
+/** Whom a delivery is for, as it stands now. */
+export interface Subscriber {
+  /** Undefined where the row is missing. */
+  subscription: Subscription | BrokenSubscription | undefined;
+  /** Undefined while Redis is away. */
+  breaker: Breaker | undefined;
 }
 
 interface Row {
@@ -38,15 +50,16 @@ interface Row {
   max_in_flight: number;
   timeout_ms: number | null;
   retry_schedule: string[] | null;
+  failing: boolean;
 }
 
 const OPENED_SECRETS = 10_000;
 
 /**
- * Reads subscriptions afresh for every batch, so that a rotated secret or a pause holds at once. Only the opening of
- * sealed secrets is remembered, by their sealed text, which a rotation changes.
+ * Reads subscriptions and their breakers afresh for every batch, so that a rotated secret, a pause or an open breaker
+ * holds at once. Only the opening of sealed secrets is remembered, by their sealed text, which a rotation changes.
  */
-export function createSubscriptionLoader(pool: Pool, box: SecretBox, settings: Settings) {
+export function createSubscriberLoader(pool: Pool, box: SecretBox, settings: Settings, health: SubscriberHealth) {
   const opened = new Map<string, Buffer>();
 
   function open(secret: StoredSecret, subscriptionId: string): Buffer {
@@ -76,22 +89,30 @@ export function createSubscriptionLoader(pool: Pool, box: SecretBox, settings: S
         maxInFlight: row.max_in_flight,
         timeoutMs: row.timeout_ms ?? settings.deliveryTimeoutMs,
         schedule,
+        isFailing: row.failing,
       };
     } catch (error) {
       return { broken: error instanceof Error ? error.message : String(error) };
     }
   }
 
-  return async (ids: readonly string[], now: number): Promise<Map<string, Subscription | BrokenSubscription>> => {
+  async function loadSubscriptions(ids: readonly string[], now: number) {
     const { rows } = await pool.query<Row>({
       name: "load-subscriptions",
       text: `select id, tenant, url, headers, secrets, status, deleted_at is not null as deleted, rate_limit, max_in_flight,
-               timeout_ms, retry_schedule
+               timeout_ms, retry_schedule, failing_since is not null as failing
              from subscriptions where id = any ($1::uuid[])`,
-      values: [[...new Set(ids)]],
+      values: [ids],
     });
     return new Map(rows.map((row) => [row.id, toSubscription(row, now)]));
+  }
+
+  /** @returns one per id, whatever is known of it */
+  return async (ids: readonly string[], now: number): Promise<ReadonlyMap<string, Subscriber>> => {
+    const distinct = [...new Set(ids)];
+    const [subscriptions, breakers] = await Promise.all([loadSubscriptions(distinct, now), health.read(distinct)]);
+    return new Map(distinct.map((id) => [id, { subscription: subscriptions.get(id), breaker: breakers.get(id) }]));
   };
 }
 
-export type LoadSubscriptions = ReturnType<typeof createSubscriptionLoader>;
+export type LoadSubscribers = ReturnType<typeof createSubscriberLoader>;

@@ -1,0 +1,139 @@
+import { decide, decideProbe, type Decision } from "@postrider/shared/core/decision.ts";
+import { classify, type Outcome } from "@postrider/shared/core/outcome.ts";
+import { sign } from "@postrider/shared/core/signer.ts";
+import type { HeldReason, Trigger } from "@postrider/shared/core/states.ts";
+import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import type { Admission } from "./admit.ts";
+import type { Context } from "./context.ts";
+import { disableSubscription } from "./disable-subscription.ts";
+import { send, type SendResult } from "./http/send.ts";
+import type { Lease } from "./lease.ts";
+import type { Delivery } from "./load-deliveries.ts";
+import type { Subscription } from "./load-subscribers.ts";
+import { observeAttempt } from "./observe-attempt.ts";
+import type { Want } from "./slots.ts";
+import { USER_AGENT } from "./user-agent.ts";
+
+type Admitted = Extract<Admission, { kind: "admitted" }>;
+
+/** How an attempt ended. */
+export type Attempted =
+  /** Sent and recorded; `applied` is false where the delivery had moved on meanwhile. */
+  | { kind: "made"; decision: Decision; applied: boolean; error: string | null }
+  /** Not sent: its subscription has no budget left, or its breaker has opened while it waited. */
+  | { kind: "held"; reason: HeldReason }
+  /** Not sent: the lease ended first, or the probe is somebody else's. */
+  | { kind: "given_back" };
+
+/** A lost probe is granted anew this long after its timeout: time to be recorded and reported. */
+const PROBE_SLACK_MS = 5_000;
+const PROBE = "probe";
+
+/**
+ * Waits for its turn, sends, classifies, decides, records, and tells the breaker.
+ *
+ * @param onStarted called once when it waits no more, whatever came of it
+ */
+export async function attempt(
+  context: Context,
+  delivery: Delivery,
+  { subscription, breaker }: Admitted,
+  trigger: Trigger,
+  lease: Lease,
+  onStarted: () => void,
+): Promise<Attempted> {
+  const { slots, health, agent } = context;
+  const turn = await slots.take(wantOf(delivery, subscription, trigger, lease));
+  onStarted();
+  if (turn.kind === "aborted") return { kind: "given_back" };
+  if (turn.kind === "over") return { kind: "held", reason: turn.reason };
+  // Made before sending, so that recording what was sent twice is harmless.
+  const id = newId();
+  let generation = breaker?.generation;
+  let startedAt: Date;
+  let result: SendResult;
+  try {
+    if (trigger === PROBE) {
+      generation = await health.takeProbe(subscription.id, subscription.timeoutMs + PROBE_SLACK_MS);
+      if (generation === undefined) return { kind: "given_back" };
+    } else if (trigger === "auto" && generation !== undefined && health.hasOpenedSince(subscription.id, generation)) {
+      return { kind: "held", reason: "breaker" };
+    }
+    if (!lease.held()) return { kind: "given_back" };
+    startedAt = new Date();
+    result = await send(agent, requestFor(delivery, subscription, startedAt));
+  } finally {
+    // The slot counts the request: recording waits for Postgres, not for the network.
+    turn.done();
+  }
+  const outcome = classify(result.exchange, Date.now());
+  const decision =
+    trigger === PROBE
+      ? decideProbe(outcome)
+      : decide(outcome, delivery.scheduleStep, subscription.schedule, Math.random());
+  const error = decision.state === "delivered" ? null : (result.error ?? `HTTP ${result.responseStatus}`);
+  observeAttempt(context, { delivery, subscription, id, trigger, startedAt, outcome: outcome.kind, decision, result, error }); // prettier-ignore
+  const [applied] = await Promise.all([
+    context.recorder.record({
+      delivery,
+      move: decision,
+      attempt: {
+        id,
+        trigger,
+        startedAt,
+        durationMs: result.durationMs,
+        responseStatus: result.responseStatus,
+        responseBody: result.responseBody,
+        error: result.error,
+      },
+      scheduleStep: delivery.scheduleStep + (trigger === PROBE ? 0 : 1),
+      lastError: error,
+    }),
+    tell(context, subscription, outcome, generation, trigger),
+  ]);
+  if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
+  return { kind: "made", decision, applied, error };
+}
+
+/** A probe waits for a free slot only: the requests that hang since before the breaker opened shall not keep it waiting. */
+function wantOf(delivery: Delivery, subscription: Subscription, trigger: Trigger, { signal }: Lease): Want {
+  const { tenant } = subscription;
+  if (trigger === PROBE) {
+    return { subscription: `${PROBE} ${subscription.id}`, tenant, order: delivery.id, maxInFlight: 1, rateLimit: null, signal }; // prettier-ignore
+  }
+  const { id, maxInFlight, rateLimit } = subscription;
+  return { subscription: id, tenant, order: delivery.id, maxInFlight, rateLimit, signal };
+}
+
+async function tell(
+  { health, metrics, failing }: Context,
+  { id, isFailing }: Subscription,
+  outcome: Outcome,
+  generation: number | undefined,
+  trigger: Trigger,
+): Promise<void> {
+  if (trigger === PROBE) metrics.probes.inc({ result: outcome.kind === "delivered" ? "success" : "failure" });
+  if (outcome.kind === "delivered" && isFailing) failing.end(id);
+  if (generation === undefined) return;
+  await health.report({ subscriptionId: id, generation, isProbe: trigger === PROBE, outcome });
+}
+
+function requestFor(delivery: Delivery, subscription: Subscription, now: Date) {
+  const id = toPublicId("evt", delivery.eventId);
+  const timestamp = Math.floor(now.getTime() / 1000);
+  const body = delivery.body!;
+  return {
+    url: subscription.url,
+    headers: {
+      ...subscription.headers,
+      "content-type": "application/json",
+      "user-agent": USER_AGENT,
+      "accept-encoding": "identity",
+      "webhook-id": id,
+      "webhook-timestamp": String(timestamp),
+      "webhook-signature": sign(subscription.keys, id, timestamp, body),
+    },
+    body,
+    timeoutMs: subscription.timeoutMs,
+  };
+}

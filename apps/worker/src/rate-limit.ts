@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+import { QUEUE_PREFIX } from "@postrider/shared/queue/queues.ts";
+
+const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
+const COMMAND = "postriderTakeTokens";
+/** Requests that may go out at once after a pause. */
+const BURST = 5;
+const REDIS_RETRY_MS = 100;
+
+/**
+ * Takes tokens of a subscription's fleet-wide rate limit.
+ *
+ * @param rate requests per second
+ * @returns how many of the wanted ones are granted, and in how many milliseconds asking again makes sense. While Redis
+ *   is away none are: a limit is not exceeded because nobody can count
+ */
+export type TakeTokens = (
+  subscription: string,
+  rate: number,
+  wanted: number,
+) => Promise<{ granted: number; retryInMs: number }>;
+
+/** @param clock Unix microseconds; Redis's own clock where it is left out, so that skewed workers agree */
+export function createRateLimit(redis: Redis, clock?: () => number): TakeTokens {
+  if (!(COMMAND in redis)) redis.defineCommand(COMMAND, { numberOfKeys: 1, lua: SCRIPT });
+  const run = (redis as unknown as Record<string, (...args: (string | number)[]) => Promise<[number, number]>>)[
+    COMMAND
+  ]!.bind(redis);
+  return async (subscription, rate, wanted) => {
+    try {
+      const key = `${QUEUE_PREFIX}:rate:${subscription}`;
+      const [granted, retryInUs] = await run(key, clock?.() ?? "", 1_000_000 / rate, BURST, wanted);
+      return { granted, retryInMs: retryInUs / 1_000 };
+    } catch {
+      return { granted: 0, retryInMs: REDIS_RETRY_MS };
+    }
+  };
+}

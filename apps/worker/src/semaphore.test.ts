@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { Semaphore } from "./semaphore.ts";
+
+const never = new AbortController().signal;
+
+test("no more than `size` have their turn at once, and waiters are served in order", async () => {
+  const semaphore = new Semaphore(2);
+  expect(await semaphore.acquire(never)).toBe(true);
+  expect(await semaphore.acquire(never)).toBe(true);
+  const order: number[] = [];
+  const waiters = [1, 2].map((number) => semaphore.acquire(never).then(() => order.push(number)));
+  await Promise.resolve();
+  expect(order).toEqual([]);
+  semaphore.release();
+  semaphore.release();
+  await Promise.all(waiters);
+  expect(order).toEqual([1, 2]);
+});
+
+test("an aborted waiter leaves the queue, and takes no turn from the next", async () => {
+  const semaphore = new Semaphore(1);
+  await semaphore.acquire(never);
+  const aborting = new AbortController();
+  const aborted = semaphore.acquire(aborting.signal);
+  const next = semaphore.acquire(never);
+  aborting.abort();
+  expect(await aborted).toBe(false);
+  semaphore.release();
+  expect(await next).toBe(true);
+});

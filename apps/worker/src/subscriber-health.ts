@@ -1,0 +1,96 @@
+import type { Breakers, SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
+import type { Breaker } from "@postrider/shared/core/breaker.ts";
+import type { Outcome } from "@postrider/shared/core/outcome.ts";
+import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/retry-schedule.ts";
+
+/** What an attempt tells about its subscriber. */
+export interface Report {
+  subscriptionId: string;
+  /** The breaker's generation that the request was sent in. */
+  generation: number;
+  isProbe: boolean;
+  outcome: Outcome;
+}
+
+/** What this worker knows of its subscribers' breakers, and what it tells them. */
+export interface SubscriberHealth {
+  /** The breakers of these subscriptions; of none while Redis is away. */
+  read(subscriptionIds: readonly string[]): Promise<ReadonlyMap<string, SharedBreaker>>;
+  /** Whether this worker has heard that the breaker opened after it was read: then what is not sent yet is not sent. */
+  hasOpenedSince(subscriptionId: string, generation: number): boolean;
+  /** @returns the probe's generation, or undefined where it is not granted */
+  takeProbe(subscriptionId: string, leaseMs: number): Promise<number | undefined>;
+  report(report: Report): Promise<void>;
+}
+
+/** More open breakers than this are not remembered here; they are still asked for with every batch. */
+const REMEMBERED = 10_000;
+
+/** @param onTransition called where an answer of this worker's changed a breaker's state; it must not throw */
+export function createSubscriberHealth(
+  breakers: Breakers,
+  onTransition: (subscriptionId: string, breaker: Breaker) => void,
+): SubscriberHealth {
+  /** Breakers that are not closed, as last heard. */
+  const shut = new Map<string, Breaker>();
+  /** Successes on their way: another one of the same generation would tell nothing new. */
+  const succeeding = new Map<string, number>();
+
+  function hear(id: string, breaker: SharedBreaker): void {
+    if (breaker.state === "closed") shut.delete(id);
+    else if (shut.has(id) || shut.size < REMEMBERED) shut.set(id, breaker);
+    if (breaker.changed) onTransition(id, breaker);
+  }
+
+  async function tell(id: string, event: Parameters<Breakers["apply"]>[1]): Promise<SharedBreaker | undefined> {
+    try {
+      const breaker = await breakers.apply(id, event);
+      hear(id, breaker);
+      return breaker;
+    } catch {
+      // Redis is away. What it is not told it need not know: the next answers tell it.
+      return undefined;
+    }
+  }
+
+  return {
+    async read(ids) {
+      try {
+        const found = await breakers.read(ids);
+        for (const [index, breaker] of found.entries()) hear(ids[index]!, breaker);
+        return new Map(found.map((breaker, index) => [ids[index]!, breaker]));
+      } catch {
+        return new Map();
+      }
+    },
+    hasOpenedSince(id, generation) {
+      const heard = shut.get(id);
+      return heard !== undefined && heard.generation > generation;
+    },
+    async takeProbe(id, leaseMs) {
+      const breaker = await tell(id, { kind: "probe", leaseMs });
+      return breaker?.changed ? breaker.generation : undefined;
+    },
+    async report({ subscriptionId: id, generation, isProbe, outcome }) {
+      switch (outcome.kind) {
+        case "delivered":
+          if (succeeding.get(id) === generation) return;
+          succeeding.set(id, generation);
+          await tell(id, { kind: "success", generation });
+          if (succeeding.get(id) === generation) succeeding.delete(id);
+          return;
+        case "blocked":
+          // Nothing was sent, so nothing is known, except that a probe has brought no success.
+          if (!isProbe) return;
+          break;
+        case "retryable":
+        case "gone":
+          break;
+      }
+      succeeding.delete(id);
+      const asked = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
+      const retryAfterMs = Math.min(asked, MAX_RETRY_AFTER_MS);
+      await tell(id, { kind: "failure", generation, isProbe, retryAfterMs });
+    },
+  };
+}
