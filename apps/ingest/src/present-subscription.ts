@@ -8,11 +8,11 @@ import type { SubscriptionRow } from "./subscription-store.ts";
 /** What is held of one subscription. */
 interface Held {
   count: number;
-  reasons: Partial<Record<HeldReason, number>>;
-  oldestAt: string | null;
+  heldReasons?: Partial<Record<HeldReason, number>>;
+  oldestHeldAt?: string;
 }
 
-const NOTHING_HELD: Held = { count: 0, reasons: {}, oldestAt: null };
+const NOTHING_HELD: Held = { count: 0 };
 
 /** Shows subscriptions as the API does: the rows, what is held of them, and their breakers, read for all of them at once. */
 export function createPresenter(context: Context) {
@@ -21,7 +21,7 @@ export function createPresenter(context: Context) {
     const ids = rows.map(({ id }) => id);
     const [held, breakers] = await Promise.all([readHeld(context, ids), readBreakers(context, ids)]);
     return rows.map((row, index) => {
-      const { count, reasons, oldestAt } = held.get(row.id) ?? NOTHING_HELD;
+      const { count, ...more } = held.get(row.id) ?? NOTHING_HELD;
       return {
         id: toPublicId("sub", row.id),
         tenant: row.tenant,
@@ -38,8 +38,8 @@ export function createPresenter(context: Context) {
         disabledReason: row.disabledReason,
         breaker: presentBreaker(breakers[index] ?? CLOSED_BREAKER),
         held: count,
-        heldReasons: reasons,
-        oldestHeldAt: oldestAt,
+        // What is held, and since when: there while something is.
+        ...more,
         createdAt: row.createdAt.toISOString(),
         updatedAt: row.updatedAt.toISOString(),
       };
@@ -76,8 +76,8 @@ async function readHeld({ pool }: Context, ids: readonly string[]): Promise<Map<
       id,
       {
         count: held.reduce((sum, { count }) => sum + count, 0),
-        reasons: Object.fromEntries(held.map(({ reason, count }) => [reason, count])),
-        oldestAt: held[0]!.oldestAt.toISOString(),
+        heldReasons: Object.fromEntries(held.map(({ reason, count }) => [reason, count])),
+        oldestHeldAt: held[0]!.oldestAt.toISOString(),
       },
     ]),
   );
