@@ -12,9 +12,9 @@ import { createPrinter } from "./stack/print.ts";
 
 const HELP = `Usage: npm run demo [-- --events N] [--keep] [--url URL --api-key KEY]
 
-Posts real GitHub webhook payloads to Postrider and follows them to four subscribers: one that works, one that fails twice
-and then works, one that is dead, and one that can never take one type of event. Every signature is verified by the npm
-package standardwebhooks. Uses the Postrider that runs (npm start) or starts one for the time of the demo.
+Posts real GitHub webhook payloads to Postrider and follows them to four subscribers: one that works, one that is down at
+first and comes back, one that is dead, and one that can never take one type of event. Every signature is verified by the
+npm package standardwebhooks. Uses the Postrider that runs (npm start) or starts one for the time of the demo.
 
   --events N      how many events to post (default 200)
   --keep          leave a Postrider that was started for the demo running until Ctrl-C, to look around in the console
@@ -38,8 +38,13 @@ if (values.help) {
 
 const DEFAULT_API = "http://127.0.0.1:3000";
 const TENANT = "demo";
-/** Four requests within about two seconds, so that dead letters are there to see at the end of the demo. */
 const RETRY_SCHEDULE = ["250ms", "500ms", "1s"];
+/** No second try, so that dead letters are there to see at the end of the demo. */
+const NO_RETRIES: string[] = [];
+/** How long "recovers" is down. */
+const DOWN_MS = 3_000;
+/** Of a Postrider that is started for the demo: a breaker's 60 s are long to look at. */
+const BREAKER_COOLDOWN = "2s";
 const POSTERS = 8;
 const SETTLE_DEADLINE_MS = 120_000;
 
@@ -86,7 +91,7 @@ async function findOrStart(): Promise<Api> {
   const print = createPrinter(true);
   // Failed attempts are the point of the demo; its table tells them.
   stack = await startStack({
-    env: { LOG_LEVEL: "error" },
+    env: { LOG_LEVEL: "error", BREAKER_COOLDOWN: process.env["BREAKER_COOLDOWN"] ?? BREAKER_COOLDOWN },
     say: (line) => print("postrider", line),
     print,
     signal: stopping.signal,
@@ -106,22 +111,27 @@ async function tell(api: Api): Promise<boolean> {
   const old = await api.call<{ data: { id: string }[] }>("GET", `/v1/subscriptions?tenant=${TENANT}&limit=200`);
   for (const { id } of old.data) await api.call("DELETE", `/v1/subscriptions/${id}`);
 
-  const subscribe = async (name: string, eventTypes: string[], behaviour: Subscriber["behaviour"]): Promise<Run> => {
+  const subscribe = async (
+    name: string,
+    behaviour: Subscriber["behaviour"],
+    retrySchedule = RETRY_SCHEDULE,
+  ): Promise<Run> => {
     const subscriber = receiver.add(`/${name}`, behaviour);
     const { id, secret } = await api.call<{ id: string; secret: string }>("POST", "/v1/subscriptions", {
       url: `${base}/${name}`,
-      eventTypes,
+      eventTypes: ["github.*"],
       tenant: TENANT,
       description: `demo: ${name}`,
-      retrySchedule: RETRY_SCHEDULE,
+      retrySchedule,
     });
     subscriber.secret = secret;
     return { name, id, subscriber, deliveries: [] };
   };
-  const works = await subscribe("works", ["github.*"], () => 200);
-  const recovers = await subscribe("recovers", ["github.*"], (attempt) => (attempt > 2 ? 200 : 500));
-  const dead = await subscribe("dead", ["github.*"], () => 503);
-  const picky = await subscribe("picky", [POISON_TYPE], () => 422);
+  const downUntil = Date.now() + DOWN_MS;
+  const works = await subscribe("works", () => 200);
+  const recovers = await subscribe("recovers", () => (Date.now() < downUntil ? 500 : 200));
+  const dead = await subscribe("dead", () => 503);
+  const picky = await subscribe("picky", (type) => (type === POISON_TYPE ? 422 : 200), NO_RETRIES);
   const runs = [works, recovers, dead, picky];
 
   const count = Number(values.events);
@@ -148,7 +158,7 @@ async function postAll(api: Api, count: number): Promise<Map<string, number>> {
   return acceptedAt;
 }
 
-/** Waits until nothing is pending or retrying any more. */
+/** Waits until nothing is pending or retrying any more, and nothing is held for the one that comes back. */
 async function settle(api: Api, runs: readonly Run[], count: number): Promise<void> {
   const deadline = Date.now() + SETTLE_DEADLINE_MS;
   for (;;) {
@@ -156,14 +166,16 @@ async function settle(api: Api, runs: readonly Run[], count: number): Promise<vo
     for (const run of runs) run.deliveries = await deliveriesOf(api, run.id);
     const all = runs.flatMap(({ deliveries }) => deliveries);
     const waiting = all.filter(({ status }) => status === "pending" || status === "retrying").length;
-    progress(`accepted ${count}/${count}, settled ${all.length - waiting}/${all.length}`);
-    // Those of a dead subscriber may be held for as long as it is dead; the others must get through.
-    const heldElsewhere = runs.some(
-      ({ name, deliveries }) => name === "recovers" && deliveries.some(({ status }) => status === "held"),
+    // What is held for the dead one is held for as long as it is dead; the others' must get through.
+    const held = runs
+      .filter(({ name }) => name !== "dead")
+      .flatMap(({ deliveries }) => deliveries.filter(({ status }) => status === "held")).length;
+    progress(
+      `accepted ${count}/${count}, settled ${all.length - waiting - held}/${all.length}${held > 0 ? `, ${held} held until the breaker's next probe` : ""}`,
     );
-    if (waiting === 0 && !heldElsewhere) break;
+    if (waiting + held === 0) break;
     if (Date.now() > deadline)
-      throw new Error(`${waiting} deliveries did not settle within ${SETTLE_DEADLINE_MS / 1000} s`);
+      throw new Error(`${waiting + held} deliveries did not settle within ${SETTLE_DEADLINE_MS / 1000} s`);
     await pause(250, undefined, { signal: stopping.signal });
   }
   progress("");
@@ -198,40 +210,41 @@ function report(runs: readonly Run[], acceptedAt: ReadonlyMap<string, number>, t
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
   console.log(`From the 202 to the receipt at "works": p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms`);
 
+  const poison = picky.deliveries.filter(({ eventType }) => eventType === POISON_TYPE);
   const checks: [string, boolean][] = [
     [
       `every event reached "works"`,
       countOf(works, "delivered") === acceptedAt.size && works.subscriber.receivedAt.size === acceptedAt.size,
     ],
     [
-      `every event reached "recovers", after two failures`,
+      `every event reached "recovers", though it was down for ${DOWN_MS / 1000} s`,
       countOf(recovers, "delivered") === acceptedAt.size && recovers.subscriber.receivedAt.size === acceptedAt.size,
     ],
     [
-      `nothing for "dead" was lost: dead letters or held`,
+      `nothing for "dead" was lost, and it cost ${dead.subscriber.requests} requests`,
       countOf(dead, "dead") + countOf(dead, "held") === acceptedAt.size,
     ],
     [
       `${POISON_TYPE} ended as a dead letter at "picky"`,
-      picky.deliveries.length > 0 && countOf(picky, "dead") === picky.deliveries.length,
+      poison.length > 0 && poison.every(({ status }) => status === "dead") && countOf(picky, "dead") === poison.length,
     ],
     ["every signature was genuine", runs.every(({ subscriber }) => subscriber.verified === subscriber.requests)],
   ];
   console.log();
   for (const [what, holds] of checks) console.log(`  ${holds ? "✓" : "✗"} ${what}`);
-  console.log(lookNext(picky));
+  console.log(lookNext(poison[0]));
   return checks.every(([, holds]) => holds);
 }
 
-function lookNext(picky: Run): string {
+function lookNext(deadLetter: DeliveryView | undefined): string {
   const running = stack === undefined || values.keep === true;
   const consoleUrl = stack?.consoleUrl ?? "http://127.0.0.1:3001";
   const open = running ? "" : "  npm start                 brings Postrider up again, with all of this still in it\n";
   return `
 Where to look next
 ${open}  ${consoleUrl}/queues/queue/retry?status=failed    the dead letters in Bull Board; Retry there is a manual retry
-  GET /v1/deliveries/${picky.deliveries[0]?.id ?? "{id}"}    a dead letter and its attempts
-  GET /v1/subscriptions?tenant=${TENANT}                   the four subscriptions`;
+  GET /v1/deliveries/${deadLetter?.id ?? "{id}"}    a dead letter and its attempts
+  GET /v1/subscriptions?tenant=${TENANT}                   the four subscriptions, their breakers and what is held of them`;
 }
 
 function progress(line: string): void {

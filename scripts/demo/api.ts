@@ -24,6 +24,7 @@ export function connect(url: string, apiKey: string): Api {
 export interface DeliveryView {
   id: string;
   event: string;
+  eventType: string;
   status: string;
   deadReason: string | null;
   heldReason: string | null;

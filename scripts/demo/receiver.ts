@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Webhook } from "standardwebhooks";
 
-/** How one of the demo's subscribers behaves: the status for the n-th request (from 1) that brings an event. */
-export type Behaviour = (attempt: number) => number;
+/** How one of the demo's subscribers behaves: the status that it answers an event of a type with. */
+export type Behaviour = (eventType: string) => number;
 
 /** A subscriber's side: what it received, and whether every signature was genuine. */
 export interface Subscriber {
@@ -20,7 +20,6 @@ export interface Subscriber {
 /** A real HTTP receiver on loopback, which verifies each request with the reference library of Standard Webhooks. */
 export class Receiver {
   readonly subscribers = new Map<string, Subscriber>();
-  readonly #attempts = new Map<string, number>();
   readonly #server: Server;
 
   constructor() {
@@ -56,16 +55,13 @@ export class Receiver {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     subscriber.requests += 1;
     // Throws, and so breaks the connection, where the signature is not genuine.
-    new Webhook(subscriber.secret!).verify(
+    const { type } = new Webhook(subscriber.secret!).verify(
       Buffer.concat(chunks).toString("utf8"),
       request.headers as Record<string, string>,
-    );
+    ) as { type: string };
     subscriber.verified += 1;
     const event = String(request.headers["webhook-id"]);
-    const key = `${subscriber.path} ${event}`;
-    const attempt = (this.#attempts.get(key) ?? 0) + 1;
-    this.#attempts.set(key, attempt);
-    const status = subscriber.behaviour(attempt);
+    const status = subscriber.behaviour(type);
     if (status < 300 && !subscriber.receivedAt.has(event)) subscriber.receivedAt.set(event, Date.now());
     return status;
   }
