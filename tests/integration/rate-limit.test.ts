@@ -1,0 +1,75 @@
+import fc from "fast-check";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createRateLimit } from "../../apps/worker/src/rate-limit.ts";
+import { claimTestRedis, type TestRedis } from "../support/redis.ts";
+
+const SECOND = 1_000_000;
+const RATE = 50;
+const BURST = 5;
+
+let claimed: TestRedis;
+let redis: Redis;
+let now = 1_700_000_000 * SECOND;
+beforeAll(async () => {
+  claimed = await claimTestRedis();
+  redis = new Redis(claimed.url);
+});
+beforeEach(() => redis.flushdb());
+afterAll(async () => {
+  redis.disconnect();
+  await claimed.release();
+});
+
+test("after a pause a burst of five is granted, and then one for every fiftieth of a second", async () => {
+  const take = createRateLimit(redis, () => now);
+  expect(await take("a", RATE, 100)).toEqual({ granted: BURST, retryInMs: 20 });
+  expect(await take("a", RATE, 1)).toEqual({ granted: 0, retryInMs: 20 });
+  now += 0.019 * SECOND;
+  expect(await take("a", RATE, 1)).toEqual({ granted: 0, retryInMs: 1 });
+  now += 0.001 * SECOND;
+  expect(await take("a", RATE, 10)).toEqual({ granted: 1, retryInMs: 20 });
+  now += SECOND;
+  expect(await take("a", RATE, 3)).toEqual({ granted: 3, retryInMs: 0 });
+  expect(await take("another", RATE, 10)).toMatchObject({ granted: BURST });
+});
+
+test("no second has more than the rate and the burst, whoever asks whenever; whoever always asks gets the rate", async () => {
+  const asking = fc.array(
+    fc.record({ afterUs: fc.integer({ min: 0, max: 60_000 }), wanted: fc.integer({ min: 1, max: 20 }) }),
+    { minLength: 50, maxLength: 150 },
+  );
+  await fc.assert(
+    fc.asyncProperty(asking, fc.boolean(), async (asks, isGreedy) => {
+      await redis.flushdb();
+      const workers = [createRateLimit(redis, () => now), createRateLimit(redis, () => now)];
+      const grantedAt: number[] = [];
+      const startedAt = now;
+      for (const [index, { afterUs, wanted }] of asks.entries()) {
+        now += afterUs;
+        const { granted } = await workers[index % 2]!("a", RATE, isGreedy ? 20 : wanted);
+        for (let count = 0; count < granted; count += 1) grantedAt.push(now);
+      }
+      for (const from of grantedAt) {
+        const within = grantedAt.filter((at) => at >= from && at < from + SECOND).length;
+        expect(within).toBeLessThanOrEqual(RATE + BURST);
+      }
+      // No gap between two asks is so long that the burst could not bridge it.
+      if (isGreedy) expect(grantedAt.length).toBeGreaterThanOrEqual(Math.floor(((now - startedAt) / SECOND) * RATE));
+      now += 10 * SECOND;
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("while Redis is away nothing is granted, and asking does not fail", async () => {
+  const away = new Redis({ port: 1, lazyConnect: true, enableOfflineQueue: false, retryStrategy: null });
+  away.on("error", () => undefined);
+  expect(await createRateLimit(away)("a", RATE, 1)).toEqual({ granted: 0, retryInMs: 100 });
+  away.disconnect();
+});
+
+test("a limit that is not used leaves nothing in Redis", async () => {
+  await createRateLimit(redis)("a", 1_000, 1);
+  await expect.poll(() => redis.dbsize(), { timeout: 5_000 }).toBe(0);
+});

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { probe } from "../../apps/worker/src/probe.ts";
+import { releaseOldest, whereAre } from "../../apps/worker/src/release-batch.ts";
+import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const lease = { signal: new AbortController().signal, held: () => true };
+
+let world: World;
+let receiver: Receiver;
+beforeAll(async () => {
+  receiver = await startReceiver();
+  world = await createWorld({ BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1", ALLOWED_NETWORKS: "127.0.0.0/8" });
+});
+beforeEach(() =>
+  world.context.pool.query("truncate deliveries, events, attempts, subscriptions, subscription_patterns"),
+);
+afterAll(async () => {
+  await world.close();
+  await receiver.close();
+});
+
+/** Deliveries that are held since an hour ago. */
+async function hold(count: number): Promise<string[]> {
+  await world.accept(...Array.from({ length: count }, () => ({})));
+  await world.context.pool.query(
+    "update deliveries set state = 'held', held_reason = 'breaker', held_at = now() - interval '1 hour', batch_id = null",
+  );
+  return (await world.rows()).map(({ id }) => id);
+}
+
+async function open(subscription: string): Promise<void> {
+  const { health } = world.context;
+  const generation = (await health.read([subscription])).get(subscription)!.generation;
+  await health.report({ subscriptionId: subscription, generation, isProbe: false, outcome: { kind: "retryable", retryAfterMs: undefined } }); // prettier-ignore
+}
+
+const isDue = async (subscription: string) => {
+  const breaker = (await world.context.health.read([subscription])).get(subscription)!;
+  return breaker.now >= breaker.until;
+};
+
+test("the oldest are released first, in batches of what one worker may have in flight", async () => {
+  const subscription = await world.subscribe();
+  const held = await hold(10);
+  const released = await releaseOldest(world.context, subscription, 5, 2);
+  expect(released.toSorted()).toEqual(held.slice(0, 5));
+  const batches = Map.groupBy(await world.rows(), ({ batch_id }) => batch_id);
+  expect([...batches.values()].map((rows) => rows.length).toSorted()).toEqual([1, 2, 2, 5]);
+  for (const batch of batches.keys()) {
+    if (batch !== null) expect(await world.context.queues.dispatch.getJobState(batch)).not.toBe("unknown");
+  }
+});
+
+test("a delivery that is released and held again without an attempt counts as held since it was held first", async () => {
+  const { pool, recorder } = world.context;
+  const subscription = await world.subscribe();
+  await hold(1);
+  const [before] = (await pool.query("select held_at from deliveries")).rows;
+  await releaseOldest(world.context, subscription, 1, 32);
+  const [delivery] = await world.load();
+  await recorder.record({ delivery: delivery!, move: { state: "held", reason: "in_flight" }, attempt: undefined, scheduleStep: 0, lastError: null }); // prettier-ignore
+  expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "in_flight" }]); // prettier-ignore
+});
+
+test("what was released is seen as through, as come back, or as still on its way", async () => {
+  const { pool } = world.context;
+  const subscription = await world.subscribe();
+  await hold(4);
+  const onItsWay = new Set(await releaseOldest(world.context, subscription, 4, 32));
+  const ids = [...onItsWay];
+  await pool.query("update deliveries set state = 'delivered', batch_id = null, settled_at = now() where id = any ($1::uuid[])", [ids.slice(0, 2)]); // prettier-ignore
+  await pool.query("update deliveries set state = 'held', held_reason = 'in_flight', batch_id = null where id = $1", [ids[2]]); // prettier-ignore
+  expect(await whereAre(world.context, onItsWay)).toEqual({ through: 2, cameBack: 1 });
+  expect([...onItsWay]).toEqual([ids[3]]);
+});
+
+test("probes go round: each takes the delivery probed longest ago, and a failed one costs it no step of its schedule", async () => {
+  const endpoint = receiver.endpoint(answer(500));
+  const subscription = await world.subscribe({ url: endpoint.url });
+  await hold(3);
+  const since = (await world.context.pool.query("select distinct held_at from deliveries")).rows;
+  await open(subscription);
+  for (let probed = 0; probed < 6; probed += 1) {
+    await expect.poll(() => isDue(subscription)).toBe(true);
+    expect(await probe(world.context, subscription, lease)).toBe(true);
+  }
+  expect(endpoint.requests).toHaveLength(6);
+  for (const row of await world.rows()) {
+    expect(row).toMatchObject({ state: "held", held_reason: "breaker", attempt_count: 2, schedule_step: 0 });
+  }
+  expect((await world.context.pool.query("select distinct held_at from deliveries")).rows).toEqual(since);
+  expect((await world.context.pool.query("select distinct trigger from attempts")).rows).toEqual([{ trigger: "probe" }]); // prettier-ignore
+});
+
+test("a probe that kills its worker is not the next one again", async () => {
+  const endpoint = receiver.endpoint(answer(500));
+  const subscription = await world.subscribe({ url: endpoint.url });
+  const [first, second] = await hold(2);
+  await open(subscription);
+  await expect.poll(() => isDue(subscription)).toBe(true);
+  // The worker dies after it chose the delivery: nothing is sent.
+  await probe(world.context, subscription, { signal: AbortSignal.abort(), held: () => false });
+  expect(endpoint.requests).toHaveLength(0);
+  await probe(world.context, subscription, lease);
+  const attempted = (await world.context.pool.query("select delivery_id as id from attempts")).rows;
+  expect(attempted).toEqual([{ id: second }]);
+  expect(first).not.toBe(second);
+});
+
+test("a probe's success delivers and closes the breaker; with nothing held there is nothing to probe with", async () => {
+  const endpoint = receiver.endpoint();
+  const subscription = await world.subscribe({ url: endpoint.url });
+  await hold(1);
+  await open(subscription);
+  await expect.poll(() => isDue(subscription)).toBe(true);
+  expect(await probe(world.context, subscription, lease)).toBe(true);
+  expect((await world.rows())[0]).toMatchObject({ state: "delivered", attempt_count: 1 });
+  expect((await world.context.health.read([subscription])).get(subscription)).toMatchObject({ state: "closed" });
+  expect(await probe(world.context, subscription, lease)).toBe(false);
+});
