@@ -13,22 +13,30 @@ import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record-attempts.ts";
 import { createTroubleLog } from "./redis-trouble.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import { Slots } from "./slots.ts";
+import { Slots, type SlotTaker } from "./slots.ts";
 import { createReleaseStarter } from "./start-release.ts";
-import { createSubscriberHealth } from "./subscriber-health.ts";
+import { createSubscriberHealth, type SubscriberHealth } from "./subscriber-health.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
 const POOL_SIZE = 10;
+/** A breaker that opens is news; a probe is not. */
+const LOG_LEVELS = { open: "warn", half_open: "debug", closed: "info" } as const;
+
+/** What a test or a benchmark puts in the place of the real one. */
+export interface Overrides {
+  slots?: SlotTaker;
+  health?: SubscriberHealth;
+}
 
 /** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
-export async function createContext(settings: Settings) {
+export async function createContext(settings: Settings, overrides: Overrides = {}) {
   const foundations = openFoundations("worker", settings, POOL_SIZE);
   const { log, pool, redis, queues, registry } = foundations;
   const secretBox = await checkDatabase(foundations, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs);
-  const slots = new Slots(settings.maxInFlight, createRateLimit(redis));
+  const slots = overrides.slots ?? new Slots(settings.maxInFlight, createRateLimit(redis));
   const recorder: Recorder = createRecorder(pool, log);
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
   const breakers = createBreakers(redis, {
@@ -37,13 +45,15 @@ export async function createContext(settings: Settings) {
   });
   registerBacklogMetrics(registry, pool, queues, breakers);
   const failing = createFailing(pool, log, settings);
-  const health = createSubscriberHealth(breakers, (id, { state }) => {
-    metrics.breakerTransitions.inc({ to: state });
-    log.warn({ subscription: toPublicId("sub", id), breaker: state }, "breaker");
-    if (state === "open") failing.begin(id);
-    // Not every success is the release job's own: it may still be waiting for the end of the cooldown.
-    if (state === "closed") void wakeRelease(queues, id);
-  });
+  const health =
+    overrides.health ??
+    createSubscriberHealth(breakers, (id, { state }) => {
+      metrics.breakerTransitions.inc({ to: state });
+      log[LOG_LEVELS[state]]({ subscription: toPublicId("sub", id), breaker: state }, "breaker");
+      if (state === "open") failing.begin(id);
+      // Not every success is the release job's own: it may still be waiting for the end of the cooldown.
+      if (state === "closed") void wakeRelease(queues, id);
+    });
   const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, health);
   return {
     ...foundations,

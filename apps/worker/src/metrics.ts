@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { Slots } from "./slots.ts";
+import type { SlotTaker } from "./slots.ts";
 
-export function createWorkerMetrics(registry: Registry, slots: Slots, recordsWaiting: () => number) {
+export function createWorkerMetrics(registry: Registry, slots: SlotTaker, recordsWaiting: () => number) {
   const registers = [registry];
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({

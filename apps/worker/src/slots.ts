@@ -20,6 +20,9 @@ export type Turn =
   | { kind: "over"; reason: "rate_limit" | "in_flight" }
   | { kind: "aborted" };
 
+/** What the lanes use of the slots. */
+export type SlotTaker = Pick<Slots, keyof Slots>;
+
 /** A subscription's requests in this process: those under way and those that wait. */
 interface Gate {
   subscription: string;

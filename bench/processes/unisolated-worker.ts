@@ -1,0 +1,64 @@
+// Postrider's worker with nothing that keeps subscribers apart: slots go to whoever came first, whatever its
+// subscription has already, and no breaker ever opens.
+import { readSettings } from "../../packages/shared/src/config/settings.ts";
+import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
+import { runProcess } from "../../packages/shared/src/process/run.ts";
+import { Semaphore } from "../../apps/worker/src/semaphore.ts";
+import type { SlotTaker, Turn, Want } from "../../apps/worker/src/slots.ts";
+import { startWorker } from "../../apps/worker/src/start.ts";
+import type { SubscriberHealth } from "../../apps/worker/src/subscriber-health.ts";
+
+class FirstComeSlots implements SlotTaker {
+  readonly size: number;
+  inUse = 0;
+  waiting = 0;
+  readonly #semaphore: Semaphore;
+  readonly #roomWaiters = new Set<() => void>();
+
+  constructor(size: number) {
+    this.size = size;
+    this.#semaphore = new Semaphore(size);
+  }
+
+  async take({ signal }: Want): Promise<Turn> {
+    this.waiting += 1;
+    const hasSlot = await this.#semaphore.acquire(signal);
+    this.waiting -= 1;
+    for (const tell of this.#roomWaiters) tell();
+    if (!hasSlot) return { kind: "aborted" };
+    this.inUse += 1;
+    return {
+      kind: "granted",
+      done: () => {
+        this.inUse -= 1;
+        this.#semaphore.release();
+      },
+    };
+  }
+
+  async room(signal: AbortSignal): Promise<void> {
+    while (this.waiting > this.size >> 1 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          this.#roomWaiters.delete(done);
+          signal.removeEventListener("abort", done);
+          resolve();
+        };
+        this.#roomWaiters.add(done);
+        signal.addEventListener("abort", done, { once: true });
+      });
+    }
+  }
+}
+
+const neverIll: SubscriberHealth = {
+  read: async (ids) => new Map(ids.map((id) => [id, { ...CLOSED_BREAKER, now: Date.now(), changed: false }])),
+  hasOpenedSince: () => false,
+  takeProbe: async () => undefined,
+  report: async () => undefined,
+};
+
+await runProcess(() => {
+  const settings = readSettings(process.env);
+  return startWorker(settings, { slots: new FirstComeSlots(settings.maxInFlight), health: neverIll });
+});
