@@ -77,7 +77,8 @@ async function conclude(context: Context, delivery: Delivery, attempted: Attempt
         context.metrics.superseded.inc();
         return { kind: "settled" };
       }
-      count(context, decision);
+      // A failed probe leaves it held.
+      if (decision.state !== "held") count(context, decision);
       return endingOf(context, delivery, decision, error ?? "");
     }
   }
