@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Problem } from "../support/client.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { newTenant, useStack } from "../support/stack.ts";
+import { newSubscriber, THRESHOLD } from "../support/subscriber.ts";
 
 // The worker may reach less than ingest: so a subscription can be made whose address the worker then refuses, as it is
 // with a name that changes where it points.
@@ -88,5 +89,20 @@ describe("a worker", () => {
     expect(delivery).toMatchObject({ deadReason: "blocked", nextAttemptAt: null });
     expect(delivery.lastError).toEqual(expect.stringMatching(/./));
     expect(endpoint.requests).toHaveLength(0);
+  });
+
+  test("that refuses an address says nothing about the subscriber: the breaker stays closed", async () => {
+    const subscriber = await newSubscriber(e2e);
+    const sent = await subscriber.send(2 * THRESHOLD);
+    for (const delivery of await subscriber.untilEvery(sent, "dead")) {
+      expect(delivery).toMatchObject({ deadReason: "blocked" });
+    }
+    const { status, breaker, held } = await subscriber.look();
+    expect({ status, breaker, held }).toEqual({
+      status: "active",
+      breaker: { state: "closed", failures: 0, retryAt: null },
+      held: 0,
+    });
+    expect(subscriber.endpoint.requests).toHaveLength(0);
   });
 });

@@ -63,13 +63,13 @@ describe("while Redis is away", () => {
   });
 
   test("what waits for its retry is rebuilt from Postgres, with no restart of any process", async () => {
-    const { endpoint, send } = await subscribed(failing(5, answer(500)));
-    const sent = await send(5);
+    const { endpoint, send } = await subscribed(failing(4, answer(500)));
+    const sent = await send(4);
     for (const event of sent) await stack.api.untilDelivery(event, "retrying");
     await redis.kill("SIGKILL");
     await redis.restart();
     for (const event of sent) await stack.api.untilDelivery(event, "delivered", { within: 20_000 });
-    expect(endpoint.eventIds().size).toBe(5);
+    expect(endpoint.eventIds().size).toBe(4);
   });
 
   test("a worker that is told to stop does so in its deadline", async () => {

@@ -1,0 +1,152 @@
+import { describe, expect, test } from "vitest";
+import { answer, failing, gate } from "../support/receiver.ts";
+import { awayForLong, eventOf, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
+import { patient, useStack } from "../support/stack.ts";
+import { waitFor } from "../support/wait.ts";
+
+const e2e = useStack({ workers: 2, env: patient });
+
+test("failures are counted over the fleet: three that one worker saw and two that another saw open it", async () => {
+  const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"] });
+  const [first] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  await first?.kill("SIGTERM");
+  await subscriber.sendInTurn(3, "retrying");
+  const [second] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  await e2e.stack.startWorker();
+  await second?.kill("SIGTERM");
+  await subscriber.until("three failures are counted", ({ breaker }) => breaker.failures === 3);
+  await subscriber.sendInTurn(2, "retrying");
+  await subscriber.untilOpen();
+  await e2e.stack.startWorker();
+});
+
+describe.concurrent("the breaker opens", () => {
+  test("after five failed attempts in a row and not after four, and from then on new events are held", async () => {
+    const subscriber = await newSubscriber(e2e, awayForLong, { retrySchedule: ["1h"] });
+    await subscriber.sendInTurn(THRESHOLD - 1, "retrying");
+    const before = await subscriber.until("four are counted", ({ breaker }) => breaker.failures === THRESHOLD - 1);
+    expect(before.breaker).toEqual({ state: "closed", failures: THRESHOLD - 1, retryAt: null });
+    await subscriber.sendInTurn(1, "retrying");
+    const { breaker } = await subscriber.untilOpen();
+    expect(breaker).toMatchObject({ state: "open", failures: THRESHOLD });
+    expect(Date.parse(breaker.retryAt ?? "")).toBeGreaterThan(Date.now());
+
+    const [event] = await subscriber.sendInTurn(1, "held");
+    expect(await e2e.api.deliveryOf(event!)).toMatchObject({
+      heldReason: "breaker",
+      attemptCount: 0,
+      attempts: [],
+      settledAt: null,
+    });
+    expect(subscriber.endpoint.requests).toHaveLength(THRESHOLD);
+  });
+
+  test("after five failed attempts of one delivery too, which is held when its next retry is due", async () => {
+    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: Array<string>(9).fill("50ms") });
+    const [event] = await subscriber.send(1);
+    const { heldReason, attempts } = await e2e.api.untilDelivery(event!, "held");
+    expect(heldReason).toBe("breaker");
+    expect(attempts.filter((attempt) => attempt.trigger === "auto")).toHaveLength(THRESHOLD);
+    subscriber.endpoint.behave(answer(200));
+    await e2e.api.untilDelivery(event!, "delivered");
+  });
+
+  test("not while a success comes in between", async () => {
+    const subscriber = await newSubscriber(e2e, failing(4, answer(500)), { retrySchedule: ["1h"] });
+    await subscriber.sendInTurn(4, "retrying");
+    await subscriber.until("four are counted", ({ breaker }) => breaker.failures === 4);
+    await subscriber.sendInTurn(1, "delivered");
+    await subscriber.until("none is counted", ({ breaker }) => breaker.failures === 0);
+    subscriber.endpoint.behave(answer(500));
+    await subscriber.sendInTurn(4, "retrying");
+    const { breaker } = await subscriber.until("four are counted again", ({ breaker }) => breaker.failures === 4);
+    expect(breaker).toEqual({ state: "closed", failures: 4, retryAt: null });
+    await subscriber.sendInTurn(1, "retrying");
+    await subscriber.untilOpen();
+  });
+
+  test("for one subscription only, though another has the same URL", async () => {
+    const subscriber = await newSubscriber(e2e, awayForLong);
+    await subscriber.trip();
+    const tenant = `${subscriber.tenant}-2`;
+    const other = await e2e.api.subscribe({ tenant, url: subscriber.endpoint.url });
+    subscriber.endpoint.behave(answer(200));
+    const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
+    expect(await e2e.api.untilDelivery(event.id, "delivered")).toMatchObject({ attemptCount: 1 });
+    expect((await e2e.api.subscription(other.id)).breaker.state).toBe("closed");
+    expect((await subscriber.look()).breaker.state).toBe("open");
+  });
+});
+
+describe.concurrent("Retry-After", () => {
+  test.each([429, 503])("on the %i that opens the breaker lengthens the cooldown", async (status) => {
+    const away = answer(status, { headers: { "retry-after": "3" } });
+    const subscriber = await newSubscriber(e2e, away, { retrySchedule: ["1h"] });
+    await subscriber.trip();
+    const opened = Math.min(...subscriber.endpoint.requests.map((request) => request.at));
+    await subscriber.backlog(1);
+    const requests = await subscriber.endpoint.untilRequests(THRESHOLD + 1);
+    expect((requests.at(-1)?.at ?? 0) - opened).toBeGreaterThanOrEqual(2_995);
+  });
+
+  test("on a failed probe lengthens the next cooldown", async () => {
+    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"] });
+    await subscriber.trip();
+    subscriber.endpoint.behave(answer(503, { headers: { "retry-after": "3" } }));
+    await subscriber.backlog(1);
+    const requests = await subscriber.endpoint.untilRequests(THRESHOLD + 2, { within: 15_000 });
+    const [first, second] = requests.slice(THRESHOLD);
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2_995);
+  });
+
+  test("on a 500 means nothing", async () => {
+    const away = answer(500, { headers: { "retry-after": "3000" } });
+    const subscriber = await newSubscriber(e2e, away, { retrySchedule: ["1h"] });
+    await subscriber.trip();
+    await subscriber.backlog(1);
+    await subscriber.endpoint.untilRequests(THRESHOLD + 1);
+  });
+});
+
+describe.concurrent("what is slow", () => {
+  test("a failure that was sent before it opened and is answered after it has closed does not open it again", async () => {
+    const slow = gate(answer(500));
+    const subscriber = await newSubscriber(e2e, slow, { retrySchedule: ["1h"], timeoutMs: 30_000 });
+    const late = await subscriber.send(THRESHOLD + 1);
+    await subscriber.endpoint.untilRequests(late.length);
+    subscriber.endpoint.behave(answer(500));
+    await subscriber.send(THRESHOLD);
+    await subscriber.untilOpen();
+    subscriber.endpoint.behave(answer(200));
+    const held = await subscriber.send(1);
+    await subscriber.untilEvery(held, "delivered");
+    await subscriber.untilClosed();
+
+    slow.open();
+    const failed = await subscriber.untilEvery(late, "retrying");
+    expect(failed.map((one) => one.attemptCount)).toEqual(late.map(() => 1));
+    expect((await subscriber.look()).breaker).toMatchObject({ state: "closed", retryAt: null });
+    const [next] = await subscriber.sendInTurn(1, "delivered");
+    expect(await e2e.api.deliveryOf(next!)).toMatchObject({ attemptCount: 1 });
+  });
+
+  test("while a probe is on the wire there is no other, however long it takes", async () => {
+    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"], timeoutMs: 30_000 });
+    const clock = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"] });
+    await subscriber.trip();
+    const probe = gate();
+    subscriber.endpoint.behave(probe);
+    const held = await subscriber.backlog(20);
+    await waitFor("the probe is on the wire", () => subscriber.endpoint.inFlight === 1);
+    // Another subscriber's cooldowns pass meanwhile.
+    await clock.trip();
+    await clock.backlog(3);
+    await clock.endpoint.untilRequests(THRESHOLD + 3, { within: 15_000 });
+    expect(subscriber.endpoint.requests).toHaveLength(THRESHOLD + 1);
+    expect((await subscriber.look()).breaker.state).toBe("half_open");
+    probe.open();
+    const delivered = await subscriber.untilEvery(held, "delivered");
+    const probed = delivered.find((one) => one.event === eventOf(subscriber.endpoint.requests[THRESHOLD]));
+    expect(await e2e.api.delivery(probed!.id)).toMatchObject({ attemptCount: 1, attempts: [{ trigger: "probe" }] });
+  });
+});
