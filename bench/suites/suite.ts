@@ -9,6 +9,8 @@ export interface Bench {
   isQuick: boolean;
   /** Where Postrider's processes leave their CPU profiles; undefined for none. */
   profileDir: string | undefined;
+  /** How long a flood lasts; undefined for the suite's own choice. */
+  floodSeconds: number | undefined;
   say: (line: string) => void;
 }
 
