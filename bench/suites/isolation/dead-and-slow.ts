@@ -26,14 +26,15 @@ const CONTESTANTS: readonly Contestant[] = [
   { name: NOT_ISOLATED, fleet: UNISOLATED, policy: UNISOLATED_POLICY, hasBad: true },
 ];
 
-/** Turns of one event for each. */
-const TURNS = { quick: 50, full: 300 };
-const DRAIN_DEADLINE_MS = { quick: 15_000, full: 25_000 };
+/** Turns of one event for each subscriber that is sent any. */
+const TURNS = { quick: 50, full: 250 };
+const DRAIN_DEADLINE_MS = { quick: 12_000, full: 20_000 };
 const CAPACITY_TURNS = { quick: 50, full: 150 };
 const CAPACITY_DEADLINE_MS = 60_000;
 const STEADY_TIMES = {
-  quick: { warmUpMs: 2_000, measureMs: 4_000, patienceMs: 8_000 },
-  full: { warmUpMs: 4_000, measureMs: 14_000, patienceMs: 12_000 },
+  quick: { warmUpMs: 2_000, measureMs: 4_000, patienceMs: 6_000 },
+  // Long enough that the first requests to the silent time out within it.
+  full: { warmUpMs: 4_000, measureMs: 14_000, patienceMs: 8_000 },
 };
 const STEADY_CONNECTIONS = 64;
 /** A quarter of a turn in a request: small enough that it is no flood by itself. */

@@ -35,7 +35,7 @@ function measure(bench: Bench, database: Database, sizes: readonly number[]) {
 
 function growth(stages: readonly Stage[]): Comparison {
   return {
-    title: "isolation, what a dead subscriber costs while its backlog grows",
+    title: "isolation, what a dead subscriber costs while its backlog grows (one round)",
     columns: GROWTH_COLUMNS,
     measured: stages.map(({ events, figures }) => ({ name: `${events} events for it`, rounds: [figures] })),
     ratios: [],
@@ -53,7 +53,7 @@ const GROWTH_COLUMNS: readonly Column[] = [
 
 function release(events: number, figures: Figures): Comparison {
   return {
-    title: `isolation, a backlog of ${events} when its subscriber is back`,
+    title: `isolation, a backlog of ${events} when its subscriber is back (one round)`,
     columns: RELEASE_COLUMNS,
     measured: [{ name: "Postrider", rounds: [figures] }],
     ratios: [],
