@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
 
 /** What Redis has in memory. */
 export interface RedisMemory {
   /** used_memory_dataset: without its own overhead and the buffers of clients and of the log. */
   datasetBytes: number;
+  /** Of it: the log of what happened to jobs that BullMQ keeps per queue, whose length is capped. */
+  eventStreamBytes: number;
   keys: number;
 }
 
@@ -22,8 +25,15 @@ export async function readRedisMemory(url: string): Promise<RedisMemory> {
       least = Math.min(least, Number(bytes));
       await sleep(EVERY_MS);
     }
-    return { datasetBytes: least, keys: await redis.dbsize() };
+    return { datasetBytes: least, eventStreamBytes: await eventStreamBytes(redis), keys: await redis.dbsize() };
   } finally {
     redis.disconnect();
   }
+}
+
+async function eventStreamBytes(redis: Redis): Promise<number> {
+  const streams = Object.values(QUEUE_NAMES).map((name) => `${QUEUE_PREFIX}:${name}:events`);
+  // Every entry is looked at, not a sample; a queue that nothing has happened in has no stream.
+  const sizes = await Promise.all(streams.map((stream) => redis.memory("USAGE", stream, "SAMPLES", 0)));
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 }

@@ -48,15 +48,17 @@ async function grow(dead: Dead, events: number, before: Stage | undefined): Prom
   });
   const settle = (performance.now() - queuedAt) / 1000;
   if (held < events) dead.say(`${held} of ${events} are held, and no more become so`);
-  const { datasetBytes, keys } = await readRedisMemory(redisUrl);
+  const { datasetBytes, eventStreamBytes, keys } = await readRedisMemory(redisUrl);
+  const bytes = datasetBytes - eventStreamBytes;
   const requests = await countRequests(dead);
   return {
     held,
     settle,
     requests,
     keys,
-    dataset: datasetBytes / 1000,
-    ...(before ? { slope: (datasetBytes - before.figures["dataset"]! * 1000) / more } : {}),
+    bytes,
+    streams: eventStreamBytes / 1000,
+    ...(before ? { slope: (bytes - before.figures["bytes"]!) / more } : {}),
   };
 }
 

@@ -46,7 +46,8 @@ const GROWTH_COLUMNS: readonly Column[] = [
   { metric: "held", label: "held", digits: 0 },
   { metric: "requests", label: "requests in three cooldowns (goal: 3)", digits: 0 },
   { metric: "slope", label: "Redis bytes per delivery more (goal: about 0)", digits: 1 },
-  { metric: "dataset", label: "Redis dataset, kB", digits: 0 },
+  { metric: "bytes", label: "Redis dataset, bytes", digits: 0 },
+  { metric: "streams", label: "BullMQ's event streams beside it, kB", digits: 0 },
   { metric: "keys", label: "Redis keys", digits: 0 },
   { metric: "settle", label: "s until all was held", digits: 1 },
 ];
