@@ -1,11 +1,11 @@
 import type { FleetKind, NewSubscription } from "../../support/fleet.ts";
 import { ISOLATED } from "./scenario.ts";
 
-/**
- * As far as settings go, nothing stands between the subscribers: no breaker opens before a thousand failures in a row,
- * and one subscriber may have all slots. A worker with more of it taken out is another `workerScript`.
- */
-export const UNISOLATED: FleetKind = { env: { ...ISOLATED.env, BREAKER_THRESHOLD: "1000" } };
+/** A worker in which nothing stands between the subscribers: no breaker ever opens, and one may have all slots. */
+export const UNISOLATED: FleetKind = {
+  ...ISOLATED,
+  workerScript: new URL("../../processes/unisolated-worker.ts", import.meta.url),
+};
 
 /** The most that the API takes. */
 export const UNISOLATED_POLICY: Pick<NewSubscription, "maxInFlight"> = { maxInFlight: 1_000 };
