@@ -65,7 +65,7 @@ describe("the watchdog", () => {
     const range = { from: "00000000-0000-0000-0000-000000000000", to: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
     await queues.dispatch.addBulk(ids.slice(1).map((id) => dispatchJobOf(id, range, 100)));
     expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1_000, repaired: 1 } });
-    expect(await queues.dispatch.getWaitingCount()).toBe(1_000);
+    expect(await queues.dispatch.count()).toBe(1_000);
   });
 
   test("adds a retry that is past due and has no job, and none that is not due", async () => {

@@ -4,7 +4,15 @@ import { isDataError, isIdempotencyConflict } from "@postrider/shared/db/errors.
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
 import { newId } from "@postrider/shared/ids.ts";
-import { deliveryCounts, insertEvents, type AcceptRow, type NewEvent, type PreparedEvent } from "./insert-events.ts";
+import {
+  deliveryCounts,
+  insertEvents,
+  MAX_LANES,
+  type AcceptRow,
+  type NewEvent,
+  type PreparedEvent,
+} from "./insert-events.ts";
+import { TenantShares } from "./tenant-share.ts";
 
 /** What accept answers for one event. */
 export type Accepted = { kind: "accepted"; id: string; deliveries: number; duplicate: boolean } | { kind: "conflict" };
@@ -15,6 +23,8 @@ export interface Batch {
   size: number;
   from: string;
   to: string;
+  /** For BullMQ: 0 goes first; above it are batches of one tenant that is over its share. */
+  priority: number;
 }
 
 /** A delivered body larger than this is not taken (design: 256 KiB of payload). */
@@ -44,8 +54,9 @@ export interface Acceptor {
 
 /** @param onBatches called after each commit with the batches to dispatch; it must neither throw nor be waited for */
 export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void): Acceptor {
+  const shares = new TenantShares();
   const commits = new GroupCommit<AcceptRequest, Accepted[]>({
-    flush: (requests) => flush(pool, requests, onBatches),
+    flush: (requests) => flush(pool, shares, requests, onBatches),
     isDataError,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
     keysOf: ({ events }) =>
@@ -112,21 +123,65 @@ function foldRepeatedKeys(events: readonly PreparedEvent[]) {
 
 async function flush(
   pool: Pool,
+  shares: TenantShares,
   requests: readonly AcceptRequest[],
   onBatches: (batches: Batch[]) => void,
 ): Promise<Accepted[][]> {
   const events = requests.flatMap((request) => request.events);
   const isAlone = requests.flatMap((request) => request.events.map(() => request.events.length === 1));
-  const rows = await insertEvents(pool, events, isAlone);
+  const { lanes, priorities } = lanesOf(events, shares);
+  const rows = await insertEvents(pool, events, isAlone, lanes);
   const batches = rows.filter((row) => row.kind === "batch");
   if (batches.length > 0) {
-    onBatches(batches.map(({ id, size, from, to }) => ({ id, size, ...familyRange([from!, to!]) })));
+    // A tenant that is over its share is in no batch of the others', so one tenant tells which kind a batch is.
+    onBatches(
+      batches.map(({ id, size, from, to, tenant }) => ({
+        id,
+        size,
+        ...familyRange([from!, to!]),
+        priority: priorities.get(tenant!) ?? 0,
+      })),
+    );
   }
+  charge(shares, events, rows, priorities);
   const duplicates = rows.filter(({ kind }) => kind === "duplicate").map(({ id }) => id);
   const counts = await deliveryCounts(pool, duplicates);
   const results = rows.filter((row) => row.n !== null).map((row) => toAccepted(row, counts));
   let taken = 0;
   return requests.map((request) => results.slice(taken, (taken += request.events.length)));
+}
+
+/** Events of a tenant that is over its share have a lane of their own; all others share lane 0. */
+function lanesOf(events: readonly PreparedEvent[], shares: TenantShares) {
+  const now = performance.now();
+  const laneOf = new Map<string, number>();
+  const priorities = new Map<string, number>();
+  const lanes = events.map(({ tenant }) => {
+    const known = laneOf.get(tenant);
+    if (known !== undefined) return known;
+    const priority = shares.priorityOf(tenant, now);
+    if (priority > 0 && priorities.size < MAX_LANES) priorities.set(tenant, priority);
+    const lane = priorities.has(tenant) ? priorities.size : 0;
+    laneOf.set(tenant, lane);
+    return lane;
+  });
+  return { lanes, priorities };
+}
+
+function charge(
+  shares: TenantShares,
+  events: readonly PreparedEvent[],
+  rows: readonly AcceptRow[],
+  priorities: ReadonlyMap<string, number>,
+): void {
+  const made = new Map<string, number>();
+  for (const { n, kind, size } of rows) {
+    if (kind !== "new" || size === 0) continue;
+    const { tenant } = events[n! - 1]!;
+    made.set(tenant, (made.get(tenant) ?? 0) + size);
+  }
+  const now = performance.now();
+  for (const [tenant, deliveries] of made) shares.charge(tenant, deliveries, priorities.has(tenant), now);
 }
 
 function toAccepted(row: AcceptRow, counts: ReadonlyMap<string, number>): Accepted {

@@ -17,8 +17,10 @@ export function createDispatcher(queues: Queues, redis: Redis, metrics: IngestMe
   let isMissing = false;
 
   const dispatch = (batches: readonly Batch[]): void => {
-    queues.dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size))).then(
+    const jobs = batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size, batch.priority));
+    queues.dispatch.addBulk(jobs).then(
       () => {
+        for (const { size, priority } of batches) if (priority > 0) metrics.overShare.inc(size);
         if (isMissing) log.info("dispatching again");
         isMissing = false;
       },

@@ -25,6 +25,11 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       help: "Deliveries made by accepted events",
       registers,
     }),
+    overShare: new Counter({
+      name: "postrider_over_share_deliveries_total",
+      help: "Deliveries that were put behind the others', because their tenant was over its share",
+      registers,
+    }),
     dispatchMissed: new Counter({
       name: "postrider_dispatch_missed_total",
       help: "Batches that were committed but could not be put on the dispatch lane; the watchdog does it",

@@ -5,6 +5,8 @@ import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
 
 const MAX_BATCH = 100;
+/** A subscriber that comes back with a large backlog does not delay the others' fresh deliveries. */
+const BEHIND_FRESH = 1;
 
 /** What a subscription may take, as its row says. */
 interface Budget {
@@ -73,7 +75,7 @@ export async function releaseOldest(
     values: [subscriptionId, count, newId(), Math.min(maxInFlight, MAX_BATCH)],
   });
   const jobs = [...Map.groupBy(rows, ({ batch }) => batch)].map(([batch, members]) =>
-    dispatchJobOf(batch, familyRange(members.map(({ id }) => id)), members.length),
+    dispatchJobOf(batch, familyRange(members.map(({ id }) => id)), members.length, BEHIND_FRESH),
   );
   if (jobs.length > 0) {
     await queues.dispatch

@@ -74,10 +74,11 @@ const retryOptions: JobsOptions = {
   stackTraceLimit: 1,
 };
 
-export const dispatchJobOf = (batchId: string, range: { from: string; to: string }, size: number) => ({
+/** @param priority lower numbers are taken first, and 0, which is none, before all others (BullMQ) */
+export const dispatchJobOf = (batchId: string, range: { from: string; to: string }, size: number, priority = 0) => ({
   name: `batch of ${size}`,
   data: { from: range.from, to: range.to, size } satisfies DispatchJob,
-  opts: { ...dispatchOptions, jobId: batchId },
+  opts: { ...dispatchOptions, jobId: batchId, ...(priority > 0 ? { priority } : {}) },
 });
 
 export const retryJobId = (deliveryId: string, cycle: number): string => `${deliveryId}-${cycle}`;

@@ -1,0 +1,112 @@
+import { Worker } from "bullmq";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Batch } from "../../apps/ingest/src/accept-event.ts";
+import { runOnce } from "../../apps/worker/src/watchdog.ts";
+import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ WATCHDOG_INTERVAL: "100ms" });
+});
+beforeEach(async () => {
+  await world.context.pool.query("truncate events, deliveries, subscriptions, subscription_patterns");
+  await world.context.queues.dispatch.drain();
+  world.batches.length = 0;
+});
+afterAll(() => world.close());
+
+const FLOOD = "flood";
+
+/** Far over its share, in one request after the other. */
+async function flood(requests = 8): Promise<void> {
+  await world.subscribe({ tenant: FLOOD });
+  for (let request = 0; request < requests; request += 1) {
+    await world.accept(...Array.from({ length: 500 }, () => ({ tenant: FLOOD })));
+  }
+}
+
+const add = (batches: readonly Batch[]) =>
+  world.context.queues.dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size, batch.priority))); // prettier-ignore
+
+/** Ids of the batches in the order in which a worker takes them. */
+async function takenFirst(count: number): Promise<string[]> {
+  const worker = new Worker(QUEUE_NAMES.dispatch, null, {
+    connection: world.context.workerRedis,
+    prefix: QUEUE_PREFIX,
+  });
+  try {
+    const taken: string[] = [];
+    while (taken.length < count) taken.push((await worker.getNextJob(`token-${taken.length}`)).id!);
+    return taken;
+  } finally {
+    await worker.close(true);
+  }
+}
+
+test("what a tenant makes beyond its share is in batches of its own, behind; all of it is in exactly one batch", async () => {
+  await flood();
+  await world.subscribe({ tenant: "quiet" });
+  const before = world.batches.length;
+  await world.accept(...Array.from({ length: 150 }, (_, index) => ({ tenant: index % 3 === 0 ? "quiet" : FLOOD })));
+  const made = world.batches.slice(before);
+  expect(made.filter(({ priority }) => priority === 0).map(({ size }) => size)).toEqual([50]);
+  expect(made.filter(({ priority }) => priority > 0).map(({ size }) => size)).toEqual([100]);
+  const tenants = await world.context.pool.query<{ batch_id: string; tenants: string[]; size: number }>(
+    "select batch_id, array_agg(distinct tenant) as tenants, count(*)::int as size from deliveries group by batch_id",
+  );
+  expect(tenants.rows).toHaveLength(world.batches.length);
+  for (const { batch_id, tenants: own, size } of tenants.rows) {
+    const batch = world.batches.find(({ id }) => id === batch_id)!;
+    expect(batch.size).toBe(size);
+    if (batch.priority > 0) expect(own).toEqual([FLOOD]);
+  }
+});
+
+test("a thousand quiet tenants share full batches", async () => {
+  const tenants = Array.from({ length: 1_000 }, (_, index) => `quiet-${index}`);
+  for (const tenant of tenants) await world.subscribe({ tenant });
+  await world.accept(...tenants.map((tenant) => ({ tenant })));
+  expect(world.batches.map(({ size, priority }) => [size, priority])).toEqual(Array.from({ length: 10 }, () => [100, 0])); // prettier-ignore
+});
+
+test("a worker takes a quiet tenant's batch before a flood's earlier ones, and the flood's in their order", async () => {
+  await flood();
+  await add(world.batches);
+  const behind = world.batches.filter(({ priority }) => priority > 0);
+  const inFront = world.batches.filter(({ priority }) => priority === 0);
+  await world.subscribe({ tenant: "quiet" });
+  world.batches.length = 0;
+  await world.accept({ tenant: "quiet" });
+  const [quiet] = world.batches;
+  await add(world.batches);
+  const taken = await takenFirst(inFront.length + 2);
+  expect(taken.slice(0, -1).toSorted()).toEqual([...inFront.map(({ id }) => id), quiet!.id].toSorted());
+  expect(taken.at(-1)).toBe(behind[0]!.id);
+});
+
+test("after Redis was emptied the watchdog puts a flood's backlog behind the others' again", async () => {
+  await flood();
+  await world.subscribe({ tenant: "quiet" });
+  await world.accept({ tenant: "quiet" });
+  // Nothing of it ever reached Redis, and the watchdog's grace is over.
+  await expect
+    .poll(
+      async () => {
+        await runOnce(world.context);
+        return world.context.queues.dispatch.count();
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(world.batches.length);
+  const jobs = await world.context.queues.dispatch.getJobs(["waiting", "prioritized"]);
+  const priorityOf = new Map(jobs.map((job) => [job.id!, job.opts.priority ?? 0]));
+  expect(priorityOf.size).toBe(world.batches.length);
+  expect(priorityOf.get(world.batches.at(-1)!.id)).toBe(0);
+  // In the order of their ids, which is the order in which they were made.
+  const ids = world.batches.slice(0, -1).map(({ id }) => id);
+  const floods = ids.toSorted().map((id) => priorityOf.get(id)!);
+  expect(floods.filter((priority) => priority === 0)).toHaveLength(10);
+  expect(floods.slice(10)).toEqual(floods.slice(10).toSorted((a, b) => a - b));
+  expect(floods.at(-1)).toBeGreaterThan(30);
+});
