@@ -7,7 +7,7 @@ const servers = { globalSetup: ["tests/support/global-setup.ts"] };
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["{apps,packages}/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["{apps,packages,bench}/**/*.test.ts"] } },
       {
         test: {
           name: "integration",

@@ -9,11 +9,15 @@ const HELP = `npm run bench -- [suite…] [--rounds N] [--quick] [--profile]
 Measures Postrider against plain baselines, each in processes of its own, on a PostgreSQL
 and a Redis of the benchmark's own with durable settings. Without a suite, all of them:
 
-${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join("\n")}
+${SUITES.map(({ name, about }) => `  ${name.padEnd(26)}${about}`).join("\n")}
+
+"isolation" is all those whose names begin with it.
 
   --rounds N  how often each contender is measured (default 3)
-  --quick     one short round: whether it works, and a rough figure, in about a minute
+  --quick     one short round: whether it works, and a rough figure
   --profile   CPU profiles of Postrider's processes, in bench/results/ (they cost time: do not compare then)
+  --flood-seconds N
+              how long the flood of isolation-flood lasts (1 to 60)
   --help
 
 Results are printed and written to bench/results/.
@@ -24,12 +28,18 @@ if (values.help) {
   console.log(HELP);
   process.exit(0);
 }
-const suites = positionals.length === 0 ? SUITES : SUITES.filter(({ name }) => positionals.includes(name));
-const unknown = positionals.filter((name) => !SUITES.some((suite) => suite.name === name));
+const isMeant = (suite: string, asked: string) => suite === asked || suite.startsWith(`${asked}-`);
+const suites = SUITES.filter(
+  ({ name }) => positionals.length === 0 || positionals.some((asked) => isMeant(name, asked)),
+);
+const unknown = positionals.filter((asked) => !SUITES.some(({ name }) => isMeant(name, asked)));
 if (unknown.length > 0) refuse(`there is no suite ${unknown.join(", ")}`);
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
 if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100))
   refuse("--rounds must be a whole number from 1 to 100");
+const floodSeconds = values["flood-seconds"] === undefined ? undefined : Number(values["flood-seconds"]);
+if (floodSeconds !== undefined && !(Number.isInteger(floodSeconds) && floodSeconds >= 1 && floodSeconds <= 60))
+  refuse("--flood-seconds must be a whole number from 1 to 60");
 
 const startedAt = new Date();
 const elapsedS = () => (Date.now() - startedAt.getTime()) / 1000;
@@ -40,6 +50,7 @@ try {
     servers,
     rounds,
     isQuick: values.quick,
+    floodSeconds,
     profileDir: values.profile ? RESULTS_DIR : undefined,
     say,
   };
@@ -69,6 +80,7 @@ function readArguments() {
         rounds: { type: "string" },
         quick: { type: "boolean", default: false },
         profile: { type: "boolean", default: false },
+        "flood-seconds": { type: "string" },
         help: { type: "boolean", default: false },
       },
     });

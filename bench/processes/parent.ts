@@ -7,6 +7,11 @@ export function tell(message: object): void {
   process.send!(message);
 }
 
+/** @param onMessage given each message of Child.send() */
+export function hear(onMessage: (message: unknown) => void): void {
+  process.on("message", onMessage);
+}
+
 process.once("disconnect", () => process.exit());
 // An exit and not a death by signal, so that a CPU profile is written.
 process.once("SIGTERM", () => process.exit());

@@ -1,7 +1,8 @@
 import { accept } from "./accept.ts";
 import { deliver } from "./deliver.ts";
+import { isolation } from "./isolation/index.ts";
 import { recovery } from "./recovery.ts";
 import type { Suite } from "./suite.ts";
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [accept, deliver, recovery];
+export const SUITES: readonly Suite[] = [accept, deliver, recovery, ...isolation];

@@ -5,10 +5,12 @@ import type { Comparison } from "../support/rounds.ts";
 export interface Bench {
   servers: Servers;
   rounds: number;
-  /** Less of everything, so that all suites together take about a minute. */
+  /** Less of everything, so that all suites together take a few minutes. */
   isQuick: boolean;
   /** Where Postrider's processes leave their CPU profiles; undefined for none. */
   profileDir: string | undefined;
+  /** How long a flood lasts; undefined for the suite's own choice. */
+  floodSeconds: number | undefined;
   say: (line: string) => void;
 }
 

@@ -52,6 +52,12 @@ export class Child {
     return this.#process.pid!;
   }
 
+  /** @param message with its `kind`, which the process hears (see processes/parent.ts) */
+  send(message: Message): void {
+    if (!this.isRunning) throw this.failure(`had ended when it was told "${message.kind}"`);
+    this.#process.send(message);
+  }
+
   /** Its end, however it comes. */
   async ended(): Promise<void> {
     if (this.isRunning) await once(this.#process, "exit");
@@ -96,6 +102,14 @@ export class Child {
     const overdue = setTimeout(() => this.#process.kill("SIGKILL"), STOP_DEADLINE_MS);
     await ended;
     clearTimeout(overdue);
+  }
+
+  /** Ends it at once, for a process that would first wait for answers that nobody needs any more. */
+  async kill(): Promise<void> {
+    if (!this.isRunning) return;
+    const ended = once(this.#process, "exit");
+    this.#process.kill("SIGKILL");
+    await ended;
   }
 }
 

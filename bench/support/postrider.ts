@@ -42,8 +42,23 @@ export async function startIngest(
   return { child, origin };
 }
 
-export function startWorker(env: Env, profileDir: string | undefined): Child {
-  return new Child("worker", new URL("../../apps/worker/src/main.ts", import.meta.url), { env, profileDir });
+const WORKER = new URL("../../apps/worker/src/main.ts", import.meta.url);
+
+/** @param script another entry point, for a contender that is Postrider's worker save one thing */
+export function startWorker(env: Env, profileDir: string | undefined, script = WORKER): Child {
+  return new Child("worker", script, { env, profileDir });
+}
+
+/** Starts workers and waits until each answers on its admin port. */
+export async function startReadyWorkers(count: number, start: (adminPort: string) => Child): Promise<Child[]> {
+  const workers: { child: Child; url: string }[] = [];
+  for (let number = 0; number < count; number += 1) {
+    const port = await freePort();
+    // A worker's admin port is the one after ADMIN_PORT.
+    workers.push({ child: start(String(port - 1)), url: `http://127.0.0.1:${port}/readyz` });
+  }
+  await Promise.all(workers.map(({ child, url }) => untilReady(child, url)));
+  return workers.map(({ child }) => child);
 }
 
 async function untilReady(child: Child, url: string): Promise<void> {
@@ -67,14 +82,20 @@ export async function answers(url: string): Promise<boolean> {
 }
 
 /** Posts to the API and answers the parsed body. */
-export async function post<T>(origin: string, path: string, body: unknown): Promise<T> {
-  const { statusCode, body: answer } = await request(`${origin}${path}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${API_KEY}` },
-    body: JSON.stringify(body),
-  });
-  const text = await answer.text();
-  if (statusCode >= 300) throw new Error(`POST ${path} was answered ${statusCode}: ${text}`);
+export function post<T>(origin: string, path: string, body: unknown): Promise<T> {
+  return ask<T>("POST", origin, path, JSON.stringify(body));
+}
+
+/** Reads from the API and answers the parsed body. */
+export function get<T>(origin: string, path: string): Promise<T> {
+  return ask<T>("GET", origin, path, null);
+}
+
+async function ask<T>(method: "GET" | "POST", origin: string, path: string, sent: string | null): Promise<T> {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${API_KEY}` };
+  const { statusCode, body } = await request(`${origin}${path}`, { method, headers, body: sent });
+  const text = await body.text();
+  if (statusCode >= 300) throw new Error(`${method} ${path} was answered ${statusCode}: ${text}`);
   return JSON.parse(text) as T;
 }
 

@@ -66,8 +66,11 @@ function cell(measured: Measured, { metric, digits }: Column): string {
 const withSpread = ({ median, least, most }: Summary, digits: number): string =>
   `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 
-function inShort({ label, against, median, least, most }: Comparison["ratios"][number]): string {
+function inShort({ label, of, against, median, least, most, goal }: Comparison["ratios"][number]): string {
   if (median === undefined || least === undefined || most === undefined) return `${label}: not measured here`;
   const spread = least === most ? "" : ` (${least.toFixed(2)}–${most.toFixed(2)})`;
-  return `${label}: ${median.toFixed(2)} × ${against}${spread}`;
+  // Where there is a goal, several contenders are held against it.
+  const ours = goal === undefined ? "" : `${of}: `;
+  const aim = goal === undefined ? "" : `; goal: ${goal}`;
+  return `${label}: ${ours}${median.toFixed(2)} × ${against}${spread}${aim}`;
 }

@@ -29,6 +29,8 @@ export interface Ratio {
   metric: string;
   of: string;
   against: string;
+  /** What the ratio should reach, as it is printed: `at least 0.85`. */
+  goal?: string;
 }
 
 export interface Comparison {

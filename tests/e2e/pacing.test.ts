@@ -17,7 +17,7 @@ async function untilEachOnce(subscriber: Subscriber, sent: string[]): Promise<vo
   const delivered = await subscriber.untilEvery(sent, "delivered", { within: 40_000 });
   expect(new Set(delivered.map((one) => one.attemptCount))).toEqual(new Set([1]));
   expect(subscriber.endpoint.requests).toHaveLength(sent.length);
-  expect(await subscriber.look()).toMatchObject({ held: 0, heldReasons: {} });
+  expect(await subscriber.look()).toMatchObject({ held: 0 });
 }
 
 /** The most requests in any span of a second. */
@@ -46,7 +46,7 @@ describe.concurrent("rateLimit", () => {
     const sent = await sendInBatches(subscriber, 30);
     const { held } = await subscriber.until(
       "some wait for the rate",
-      ({ heldReasons }) => (heldReasons["rate_limit"] ?? 0) > 0,
+      ({ heldReasons }) => (heldReasons?.["rate_limit"] ?? 0) > 0,
     );
     expect(held).toBeLessThan(30);
     const waiting = (await subscriber.deliveries()).filter(({ status }) => status === "held");
@@ -67,7 +67,7 @@ describe.concurrent("rateLimit", () => {
   test("that is lifted lets what it held go", async () => {
     const subscriber = await newSubscriber(e2e, answer(200), { rateLimit: 1 });
     const sent = await sendInBatches(subscriber, 100);
-    await subscriber.until("most wait for the rate", ({ heldReasons }) => (heldReasons["rate_limit"] ?? 0) > 50);
+    await subscriber.until("most wait for the rate", ({ heldReasons }) => (heldReasons?.["rate_limit"] ?? 0) > 50);
     // At one in a second they would take a minute and a half.
     await e2e.api.changeSubscription(subscriber.id, { rateLimit: null });
     await subscriber.untilEvery(sent, "delivered", { within: 20_000 });
@@ -84,7 +84,7 @@ describe.concurrent("maxInFlight", () => {
   test("holds what it makes wait for longer than a second, with no attempt, and then releases it", async () => {
     const subscriber = await newSubscriber(e2e, answer(200, { afterMs: 1_500 }), { maxInFlight: 1, timeoutMs: 30_000 });
     const sent = await sendInBatches(subscriber, 6);
-    await subscriber.until("some wait for their turn", ({ heldReasons }) => (heldReasons["in_flight"] ?? 0) > 0);
+    await subscriber.until("some wait for their turn", ({ heldReasons }) => (heldReasons?.["in_flight"] ?? 0) > 0);
     const waiting = (await subscriber.deliveries()).filter(({ status }) => status === "held");
     for (const delivery of waiting) expect(delivery).toMatchObject({ heldReason: "in_flight", attemptCount: 0 });
     await untilEachOnce(subscriber, sent);

@@ -35,8 +35,6 @@ describe("a subscription", () => {
       disabledReason: null,
       breaker: { state: "closed", failures: 0, retryAt: null },
       held: 0,
-      heldReasons: {},
-      oldestHeldAt: null,
       createdAt: expect.stringMatching(isoUtc) as string,
       updatedAt: expect.stringMatching(isoUtc) as string,
     });

@@ -40,9 +40,9 @@ export interface Subscription {
   disabledReason: string | null;
   breaker: { state: "closed" | "open" | "half_open"; failures: number; retryAt: string | null };
   held: number;
-  /** How many are held for each reason; a reason that holds none is left out. */
-  heldReasons: Record<string, number>;
-  oldestHeldAt: string | null;
+  /** How many are held for each reason, and since when: there while something is held. */
+  heldReasons?: Record<string, number>;
+  oldestHeldAt?: string;
   createdAt: string;
   updatedAt: string;
 }

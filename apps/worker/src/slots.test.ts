@@ -47,11 +47,11 @@ test("a subscription has at most `maxInFlight` slots, and the next one goes to i
 });
 
 test("hanging subscribers, however many, leave free slots for one that comes after them", async () => {
-  const slots = new Slots(64, noTokens);
-  const names = Array.from({ length: 20 }, (_, index) => `hanging-${index}`);
+  const slots = new Slots(256, noTokens);
+  const names = Array.from({ length: 30 }, (_, index) => `hanging-${index}`);
   for (const name of names) for (let count = 0; count < 32; count += 1) void slots.take(want(name));
   await vi.advanceTimersByTimeAsync(0);
-  expect(slots.inUse).toBeLessThan(64);
+  expect(slots.inUse).toBeLessThan(256);
   expect(await watch([slots.take(want("well"))]).kinds()).toEqual(["granted"]);
 });
 
@@ -164,13 +164,25 @@ test("those who wait for their own slow subscription do not keep the worker from
   expect(slots.waiting).toBe(11);
 });
 
+test("a subscription that has not answered yet has a few slots", async () => {
+  for (const [size, few] of [
+    [256, 8],
+    [32, 4],
+    [4, 2],
+  ] as const) {
+    const slots = new Slots(size, noTokens);
+    for (let count = 0; count < 32; count += 1) void slots.take(want("new"));
+    expect(slots.inUse).toBe(few);
+  }
+});
+
 test("a rate limit is asked for as many tokens as can be used, one call at a time, and what it grants is sent", async () => {
   const asked: number[] = [];
   const grants = [{ granted: 1, retryInMs: 20 }, { granted: 0, retryInMs: 30 }, { granted: 1, retryInMs: 500 }]; // prettier-ignore
   const slots = new Slots(100, (_subscription, rate, wanted) => {
     expect(rate).toBe(50);
     asked.push(wanted);
-    return Promise.resolve(grants.shift()!);
+    return Promise.resolve(grants.shift() ?? { granted: 0, retryInMs: 10_000 });
   });
   const turns = watch(Array.from({ length: 4 }, () => slots.take(want("limited", { rateLimit: 50 }))));
   expect(await turns.kinds()).toEqual(["granted", "waiting", "waiting", "waiting"]);
@@ -178,8 +190,7 @@ test("a rate limit is asked for as many tokens as can be used, one call at a tim
   expect(await turns.kinds()).toEqual(["granted", "waiting", "waiting", "waiting"]);
   await vi.advanceTimersByTimeAsync(30);
   expect(await turns.kinds()).toEqual(["granted", "granted", "waiting", "waiting"]);
-  // As many as its window, of two, has room for.
-  expect(asked).toEqual([1, 1, 1]);
+  expect(asked).toEqual([1, 3, 3]);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(await turns.kinds()).toEqual(["granted", "granted", "over", "over"]);
 });

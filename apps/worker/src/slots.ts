@@ -54,16 +54,16 @@ interface Waiter {
 /** How long a delivery may wait here for its own subscription before it is held. */
 const MAX_WAIT_MS = 1_000;
 const SWEEP_MS = 50;
-/** Requests under way of a subscription that has not answered yet. */
-const FIRST_WINDOW = 2;
+/** Requests under way of a subscription that has not answered yet, and which part of all slots they are at most. */
+const FIRST_WINDOW = { most: 8, least: 2, part: 1 / 8 };
 /** Weight of the newest request in the moving average. */
 const NEWEST = 0.2;
 
 /**
  * The worker's slots: how many HTTP requests may be under way at once, and whose turn is next.
  *
- * - A subscription begins with two of them and has one more for every request that ended, up to `maxInFlight`: one that
- *   does not answer holds two. It never has more than it leaves free for all others, so that slow subscribers, however
+ * - A subscription begins with a few of them and has one more for every request that ended, up to `maxInFlight`: one
+ *   that does not answer holds those few. It never has more than it leaves free for all others, so that slow subscribers, however
  *   many, approach the worker's limit and do not reach it.
  * - Tenants take turns, and within a tenant subscriptions do; within a subscription the oldest delivery is first.
  * - What its own subscription keeps waiting is told so (`over`) after a second, or at once where the wait can be
@@ -71,6 +71,7 @@ const NEWEST = 0.2;
  */
 export class Slots {
   readonly size: number;
+  readonly #firstWindow: number;
   readonly #takeTokens: TakeTokens;
   #inUse = 0;
   #waiting = 0;
@@ -83,6 +84,8 @@ export class Slots {
 
   constructor(size: number, takeTokens: TakeTokens) {
     this.size = size;
+    const { most, least, part } = FIRST_WINDOW;
+    this.#firstWindow = Math.min(most, Math.max(least, Math.floor(size * part)));
     this.#takeTokens = takeTokens;
   }
 
@@ -149,7 +152,7 @@ export class Slots {
         maxInFlight,
         rateLimit,
         underWay: new Set(),
-        window: FIRST_WINDOW,
+        window: this.#firstWindow,
         waiters: [],
         averageMs: 0,
         tokensAt: 0,

@@ -1,0 +1,43 @@
+import type { Target } from "../../processes/event-source.ts";
+import type { Behaviour } from "../../processes/subscribers.ts";
+import type { Fleet, NewSubscription } from "../../support/fleet.ts";
+import { startBlackHoles } from "../../support/subscribers.ts";
+
+export const HEALTHY = 80;
+const SLOW = 10;
+const FAILING = 3;
+const SILENT = 2;
+const UNACCEPTING = 2;
+/** Nobody listens to the discard port, at addresses of the loopback that differ like those of three hosts. */
+const REFUSING = ["http://127.0.0.2:9/hook", "http://127.0.0.3:9/hook", "http://127.0.0.4:9/hook"];
+
+/** Of the subscribers that answer in one way or another; the rest are addresses. */
+export const CROWD: readonly Behaviour[] = [
+  ...Array.from({ length: HEALTHY }, (): Behaviour => "healthy"),
+  ...Array.from({ length: SLOW }, (): Behaviour => "slow"),
+  ...Array.from({ length: FAILING }, (): Behaviour => "failing"),
+  ...Array.from({ length: SILENT }, (): Behaviour => "silent"),
+];
+
+/** Every subscription of it has an event type of its own, so that an event is for exactly one. */
+export async function subscribeCrowd(fleet: Fleet, policy: Pick<NewSubscription, "maxInFlight">): Promise<void> {
+  const unaccepting = await startBlackHoles(UNACCEPTING, fleet.adopt);
+  const urls = [...fleet.subscribers.urls, ...unaccepting, ...REFUSING];
+  for (const [number, url] of urls.entries()) {
+    await fleet.subscribe({ ...policy, url, eventTypes: [typeOf(number)] });
+  }
+}
+
+const target = (number: number): Target => ({ tenant: "default", type: typeOf(number), number });
+const typeOf = (number: number): string => `bench.subscriber-${number}`;
+
+/** One event for every healthy subscriber, and nothing else. */
+export const HEALTHY_ONLY: readonly Target[] = Array.from({ length: HEALTHY }, (_, number) => target(number));
+
+/** The same, and after every fourth one an event for one of the dead and the slow by turns. */
+export const ALL: readonly Target[] = HEALTHY_ONLY.flatMap((healthy, index) => {
+  if (index % 4 !== 3) return [healthy];
+  const turn = index >> 2;
+  const bad = turn % 2 === 0 ? turn >> 1 : SLOW + (turn >> 1);
+  return [healthy, target(HEALTHY + bad)];
+});

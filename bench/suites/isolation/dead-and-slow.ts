@@ -1,0 +1,143 @@
+import type { Database } from "../../support/database.ts";
+import { type Fleet, type FleetKind, type NewSubscription, withFleet } from "../../support/fleet.ts";
+import { type Comparison, type Figures, measureInRounds, type Measured, withRatio } from "../../support/rounds.ts";
+import type { Bench } from "../suite.ts";
+import { ALL, CROWD, HEALTHY, HEALTHY_ONLY, subscribeCrowd } from "./crowd.ts";
+import { drainBacklog, measureCapacity } from "./saturation.ts";
+import { ISOLATED, scenario } from "./scenario.ts";
+import { LATENCY_COLUMNS, measureLatencies } from "./steady-load.ts";
+import { UNISOLATED, UNISOLATED_POLICY } from "./unisolated.ts";
+
+interface Contestant {
+  name: string;
+  fleet: FleetKind;
+  policy: Pick<NewSubscription, "maxInFlight">;
+  /** Whether the dead and the slow are sent events, too. They are subscribed either way. */
+  hasBad: boolean;
+}
+
+const HEALTHY_ALONE = "healthy alone";
+const WITH_BAD = "with dead and slow";
+const NOT_ISOLATED = "with dead and slow, not isolated";
+
+const CONTESTANTS: readonly Contestant[] = [
+  { name: HEALTHY_ALONE, fleet: ISOLATED, policy: {}, hasBad: false },
+  { name: WITH_BAD, fleet: ISOLATED, policy: {}, hasBad: true },
+  { name: NOT_ISOLATED, fleet: UNISOLATED, policy: UNISOLATED_POLICY, hasBad: true },
+];
+
+/** Turns of one event for each subscriber that is sent any. */
+const TURNS = { quick: 50, full: 250 };
+const DRAIN_DEADLINE_MS = { quick: 12_000, full: 20_000 };
+const CAPACITY_TURNS = { quick: 50, full: 150 };
+const CAPACITY_DEADLINE_MS = 60_000;
+const STEADY_TIMES = {
+  quick: { warmUpMs: 2_000, measureMs: 4_000, patienceMs: 6_000 },
+  // Long enough that the first requests to the silent time out within it.
+  full: { warmUpMs: 4_000, measureMs: 14_000, patienceMs: 8_000 },
+};
+const STEADY_CONNECTIONS = 64;
+/** A quarter of a turn in a request: small enough that it is no flood by itself. */
+const REQUESTS_PER_TURN = 4;
+
+/** What ten dead and ten slow subscribers of a hundred cost the eighty others. */
+export const deadAndSlow = scenario(
+  "dead-and-slow",
+  "80 healthy, 10 dead, 10 slow subscribers: what the healthy are delivered, against the same without the others",
+  async (bench, database) => {
+    const saturated = await compareSaturated(bench, database);
+    const capacity = await measureHealthyCapacity(bench, database);
+    return [saturated, await compareAtHalf(bench, database, capacity / 2)];
+  },
+);
+
+async function compareSaturated(bench: Bench, database: Database): Promise<Comparison> {
+  const size = bench.isQuick ? "quick" : "full";
+  const measured = await inRounds(bench, database, "saturated", (fleet, { hasBad }) =>
+    drainBacklog(fleet, database, {
+      targets: hasBad ? ALL : HEALTHY_ONLY,
+      turns: TURNS[size],
+      healthy: HEALTHY,
+      withinMs: DRAIN_DEADLINE_MS[size],
+    }),
+  );
+  const ratio = { label: "healthy delivered/s", metric: "delivered/s", against: HEALTHY_ALONE };
+  return {
+    title: `isolation, a backlog of ${HEALTHY * TURNS[size]} for healthy subscribers and two workers`,
+    columns: [
+      { metric: "delivered/s", label: "healthy delivered/s", digits: 0 },
+      { metric: "missing", label: "not received in time", digits: 0 },
+    ],
+    measured,
+    ratios: [
+      withRatio(measured, { ...ratio, of: WITH_BAD, goal: "at least 0.85" }),
+      withRatio(measured, { ...ratio, of: NOT_ISOLATED, goal: "none, it shows the difference" }),
+    ],
+  };
+}
+
+/** Healthy events per second that can be accepted and delivered while nobody is dead or slow. */
+function measureHealthyCapacity(bench: Bench, database: Database): Promise<number> {
+  bench.say("dead and slow: what can be accepted and delivered");
+  return withFleet(bench, database, ISOLATED, CROWD, async (fleet) => {
+    await subscribeCrowd(fleet, {});
+    return measureCapacity(fleet, {
+      targets: HEALTHY_ONLY,
+      turns: CAPACITY_TURNS[bench.isQuick ? "quick" : "full"],
+      healthy: HEALTHY,
+      withinMs: CAPACITY_DEADLINE_MS,
+    });
+  });
+}
+
+/** @param perSecond events for healthy subscribers; those for the others come on top */
+async function compareAtHalf(bench: Bench, database: Database, perSecond: number): Promise<Comparison> {
+  const times = STEADY_TIMES[bench.isQuick ? "quick" : "full"];
+  const requests = Math.round(
+    (perSecond / (HEALTHY / REQUESTS_PER_TURN)) * ((times.warmUpMs + times.measureMs) / 1000),
+  );
+  const measured = await inRounds(bench, database, "half load", async (fleet, { hasBad }) => {
+    await fleet.startWorkers();
+    const targets = hasBad ? ALL : HEALTHY_ONLY;
+    const eventsPerRequest = targets.length / REQUESTS_PER_TURN;
+    const source = await fleet.source({
+      targets,
+      eventsPerRequest,
+      events: requests * eventsPerRequest,
+      connections: STEADY_CONNECTIONS,
+      perSecond: perSecond * (targets.length / HEALTHY),
+      isTraced: true,
+    });
+    const expected = (requests * HEALTHY) / REQUESTS_PER_TURN;
+    return measureLatencies(fleet, source, { counted: HEALTHY, expected }, times);
+  });
+  const ratio = { label: "p99 from POST", metric: "p99", against: HEALTHY_ALONE };
+  const accepted = { label: "p99 from 202", metric: "p99 accepted", against: HEALTHY_ALONE };
+  return {
+    title: `isolation, ${Math.round(perSecond)} events/s for healthy subscribers, half of what can be accepted and delivered`,
+    columns: LATENCY_COLUMNS,
+    measured,
+    ratios: [
+      withRatio(measured, { ...ratio, of: WITH_BAD, goal: "at most 1.5" }),
+      withRatio(measured, { ...accepted, of: WITH_BAD, goal: "at most 1.5" }),
+      withRatio(measured, { ...ratio, of: NOT_ISOLATED, goal: "none, it shows the difference" }),
+    ],
+  };
+}
+
+function inRounds(
+  bench: Bench,
+  database: Database,
+  what: string,
+  measure: (fleet: Fleet, contestant: Contestant) => Promise<Figures>,
+): Promise<Measured[]> {
+  const contenders = CONTESTANTS.map((contestant) => ({
+    name: contestant.name,
+    measure: () =>
+      withFleet(bench, database, contestant.fleet, CROWD, async (fleet) => {
+        await subscribeCrowd(fleet, contestant.policy);
+        return measure(fleet, contestant);
+      }),
+  }));
+  return measureInRounds(contenders, bench.rounds, (line) => bench.say(`dead and slow, ${what}: ${line}`));
+}

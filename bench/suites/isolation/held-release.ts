@@ -1,0 +1,35 @@
+import type { Fleet } from "../../support/fleet.ts";
+import { ageCorrelation, busiestSecond, firstReceipts, olderFirstShare, ramp } from "../../support/receipts.ts";
+import type { Figures } from "../../support/rounds.ts";
+import { untilItStops } from "../../support/until.ts";
+import { wallClock } from "../../support/wall-clock.ts";
+
+/** No receipt for so long, and there will be none; more than a cooldown and any step of the retry schedule but the last. */
+const PATIENCE_MS = 20_000;
+const RAMP_SECONDS = 5;
+
+/** Lets the failing subscriber be healthy and follows what it receives until it has all. */
+export async function releaseAll(fleet: Fleet, events: number): Promise<Figures> {
+  const mendedAt = wallClock();
+  fleet.subscribers.mend();
+  await untilItStops(events, PATIENCE_MS, 100, () => fleet.subscribers.received());
+  const received = await fleet.subscribers.report();
+  const { times } = received;
+  const first = firstReceipts(received);
+  const ids = [...first.keys()];
+  const [begin, end] = [times[0], times.at(-1)];
+  if (begin === undefined || end === undefined) return { missing: events };
+  const mean = (times.length / (end - begin)) * 1000;
+  const busiest = busiestSecond(times);
+  return {
+    seconds: (end - mendedAt) / 1000,
+    missing: events - ids.length,
+    twice: times.length - ids.length,
+    correlation: ageCorrelation(ids),
+    "older first": olderFirstShare(ids),
+    mean,
+    busiest,
+    "busiest share": busiest / mean,
+    ...Object.fromEntries(ramp(times, RAMP_SECONDS).map((count, index) => [`second ${index + 1}`, count])),
+  };
+}

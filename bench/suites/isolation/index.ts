@@ -1,0 +1,9 @@
+import type { Suite } from "../suite.ts";
+import { deadAndSlow } from "./dead-and-slow.ts";
+import { flood } from "./flood.ts";
+import { held } from "./held.ts";
+import { oneSubscriber } from "./one-subscriber.ts";
+import { rateLimit } from "./rate-limit.ts";
+
+/** What subscribers and tenants cost each other. */
+export const isolation: readonly Suite[] = [deadAndSlow, flood, held, rateLimit, oneSubscriber];

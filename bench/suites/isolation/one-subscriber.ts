@@ -1,0 +1,91 @@
+import type { Target } from "../../processes/event-source.ts";
+import type { Behaviour } from "../../processes/subscribers.ts";
+import type { Database } from "../../support/database.ts";
+import { type Fleet, withFleet } from "../../support/fleet.ts";
+import { get } from "../../support/postrider.ts";
+import { ratePerSecond } from "../../support/receipts.ts";
+import { type Column, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
+import { untilItStops } from "../../support/until.ts";
+import type { Bench } from "../suite.ts";
+import { ISOLATED, scenario } from "./scenario.ts";
+
+const EVENTS = { quick: 3_000, full: 20_000 };
+const EVENTS_PER_REQUEST = 100;
+const MANY = 100;
+/** The first receipts are not counted: of two workers, one is ready first. */
+const WARM_UP_SHARE = 0.2;
+const QUEUE_DEADLINE_MS = 120_000;
+/** No receipt for so long, and there will be none. */
+const PATIENCE_MS = 20_000;
+
+const ONE = "one subscription";
+const HUNDRED = `${MANY} subscriptions`;
+
+/** Whether what keeps subscribers apart slows down one that is fast and has all the traffic. */
+export const oneSubscriber = scenario(
+  "one-subscriber",
+  `a backlog that is all for one fast subscriber, against the same for ${MANY}, drained by two workers`,
+  async (bench, database) => {
+    const events = EVENTS[bench.isQuick ? "quick" : "full"];
+    const contenders = [
+      { name: ONE, measure: () => measure(bench, database, events, 1) },
+      { name: HUNDRED, measure: () => measure(bench, database, events, MANY) },
+    ];
+    const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`one subscriber: ${line}`));
+    return [
+      {
+        title: `isolation, a backlog of ${events} for one subscriber and for ${MANY}`,
+        columns: COLUMNS,
+        measured,
+        ratios: [
+          withRatio(measured, {
+            label: "delivered/s",
+            metric: "delivered/s",
+            of: ONE,
+            against: HUNDRED,
+            goal: "about 1",
+          }),
+        ],
+      },
+    ];
+  },
+);
+
+const COLUMNS: readonly Column[] = [
+  { metric: "delivered/s", label: "delivered/s", digits: 0 },
+  { metric: "held", label: "most held at once (goal: 0)", digits: 0 },
+  { metric: "missing", label: "not received", digits: 0 },
+];
+
+function measure(bench: Bench, database: Database, events: number, subscriptions: number): Promise<Figures> {
+  const behaviours = Array.from({ length: subscriptions }, (): Behaviour => "healthy");
+  return withFleet(bench, database, ISOLATED, behaviours, async (fleet) => {
+    const targets = behaviours.map((_, number): Target => ({
+      tenant: "default",
+      type: `bench.event-${number}`,
+      number,
+    }));
+    for (const { type, number } of targets) {
+      await fleet.subscribe({ url: fleet.subscribers.urls[number]!, eventTypes: [type] });
+    }
+    await fleet.queue({ targets, events, eventsPerRequest: EVENTS_PER_REQUEST }, QUEUE_DEADLINE_MS);
+    await database.run("checkpoint");
+    await fleet.startWorkers();
+    let mostHeld = 0;
+    const received = await untilItStops(events, PATIENCE_MS, 250, async () => {
+      mostHeld = Math.max(mostHeld, await heldNow(fleet));
+      return fleet.subscribers.received();
+    });
+    const { times } = await fleet.subscribers.report();
+    return {
+      "delivered/s": ratePerSecond(times, Math.floor(events * WARM_UP_SHARE)),
+      held: mostHeld,
+      missing: events - received,
+    };
+  });
+}
+
+async function heldNow({ origin }: Fleet): Promise<number> {
+  const { data } = await get<{ data: { held: number }[] }>(origin, "/v1/subscriptions?limit=200");
+  return data.reduce((sum, { held }) => sum + held, 0);
+}

@@ -1,0 +1,71 @@
+import type { Target } from "../../processes/event-source.ts";
+import type { Database } from "../../support/database.ts";
+import type { Fleet } from "../../support/fleet.ts";
+import { firstReceipts, ratePerSecond } from "../../support/receipts.ts";
+import type { Figures } from "../../support/rounds.ts";
+import { holdsWithin } from "../../support/until.ts";
+import { wallClock } from "../../support/wall-clock.ts";
+
+/** More than can be delivered at once. */
+interface Backlog {
+  /** One turn of events, posted in one request. */
+  targets: readonly Target[];
+  turns: number;
+  /** How many of a turn's events are for healthy subscribers. */
+  healthy: number;
+  /** From the first moment that something can be delivered; what has not come by then counts as not received. */
+  withinMs: number;
+}
+
+const CONNECTIONS = 4;
+/** The receipts that are not counted: processes that have just started, and pools that fill. */
+const WARM_UP_SHARE = 0.15;
+const QUEUE_DEADLINE_MS = 120_000;
+const POLL_MS = 50;
+
+/** Queues a backlog and lets the workers have it: what they deliver when nothing else wants the processors. */
+export async function drainBacklog(fleet: Fleet, database: Database, backlog: Backlog): Promise<Figures> {
+  const { targets, turns } = backlog;
+  const events = targets.length * turns;
+  const { accepted } = await fleet.queue({ targets, events, eventsPerRequest: targets.length }, QUEUE_DEADLINE_MS);
+  if (accepted !== events) throw new Error(`${accepted} of ${events} events were accepted`);
+  await database.run("checkpoint");
+  await fleet.startWorkers();
+  return follow(fleet, backlog);
+}
+
+/**
+ * Offers events as fast as ingest takes them: what can be accepted and delivered at once.
+ *
+ * @returns healthy deliveries per second
+ */
+export async function measureCapacity(fleet: Fleet, backlog: Backlog): Promise<number> {
+  const { targets, turns } = backlog;
+  await fleet.startWorkers();
+  const source = await fleet.source({
+    targets,
+    events: targets.length * turns,
+    eventsPerRequest: targets.length,
+    connections: CONNECTIONS,
+    isTraced: false,
+  });
+  source.go();
+  const { "delivered/s": capacity, missing } = await follow(fleet, backlog);
+  if (!capacity || missing)
+    throw new Error(`of ${targets.length * turns} events ${missing} were not delivered in time`);
+  await source.done(QUEUE_DEADLINE_MS);
+  return capacity;
+}
+
+async function follow(fleet: Fleet, { turns, healthy, withinMs }: Backlog) {
+  const expected = healthy * turns;
+  const areAllThere = async () => (await fleet.subscribers.received()) >= expected;
+  const isComplete = await holdsWithin(withinMs, POLL_MS, areAllThere);
+  const stoppedAt = wallClock();
+  const times = [...firstReceipts(await fleet.subscribers.report()).values()];
+  const warmUp = Math.floor(expected * WARM_UP_SHARE);
+  return {
+    "delivered/s": ratePerSecond(times, warmUp, isComplete ? times.at(-1) : stoppedAt),
+    missing: expected - times.length,
+  };
+}

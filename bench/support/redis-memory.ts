@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
+
+/** What Redis has in memory. */
+export interface RedisMemory {
+  /** used_memory_dataset: without its own overhead and the buffers of clients and of the log. */
+  datasetBytes: number;
+  /** Of it: the log of what happened to jobs that BullMQ keeps per queue, whose length is capped. */
+  eventStreamBytes: number;
+  keys: number;
+}
+
+const SAMPLES = 12;
+const EVERY_MS = 250;
+
+/** The least of several readings over three seconds: what is there only while something is worked on comes and goes. */
+export async function readRedisMemory(url: string): Promise<RedisMemory> {
+  const redis = new Redis(url);
+  try {
+    let least = Number.POSITIVE_INFINITY;
+    for (let sample = 0; sample < SAMPLES; sample += 1) {
+      const bytes = /used_memory_dataset:(\d+)/.exec(await redis.info("memory"))?.[1];
+      if (bytes === undefined) throw new Error("this Redis does not say used_memory_dataset");
+      least = Math.min(least, Number(bytes));
+      await sleep(EVERY_MS);
+    }
+    return { datasetBytes: least, eventStreamBytes: await eventStreamBytes(redis), keys: await redis.dbsize() };
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function eventStreamBytes(redis: Redis): Promise<number> {
+  const streams = Object.values(QUEUE_NAMES).map((name) => `${QUEUE_PREFIX}:${name}:events`);
+  // Every entry is looked at, not a sample; a queue that nothing has happened in has no stream.
+  const sizes = await Promise.all(streams.map((stream) => redis.memory("USAGE", stream, "SAMPLES", 0)));
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+}

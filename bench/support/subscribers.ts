@@ -1,0 +1,63 @@
+import type {
+  Behaviour,
+  Counted,
+  Received,
+  SubscribersListening,
+  SubscribersOrder,
+  SubscribersTask,
+} from "../processes/subscribers.ts";
+import { Child } from "./child.ts";
+
+/** How long a slow subscriber takes to answer 200. */
+const SLOW_MS = 10_000;
+
+const START_DEADLINE_MS = 30_000;
+const ANSWER_DEADLINE_MS = 30_000;
+
+/** The subscribers of a measurement, all in one process. */
+export interface Subscribers {
+  /** In the order of their behaviours. */
+  urls: readonly string[];
+  count(): Promise<Counted>;
+  /** How many distinct events the first `subscribers` of them, or all, received while they were healthy. */
+  received(subscribers?: number): Promise<number>;
+  report(): Promise<Received>;
+  /** Whoever failed is healthy from now on. */
+  mend(): void;
+}
+
+export async function startSubscribers(
+  behaviours: readonly Behaviour[],
+  healthyMs: number,
+  adopt: (child: Child) => Child,
+): Promise<Subscribers> {
+  const task: SubscribersTask = { behaviours, healthyMs, slowMs: SLOW_MS };
+  const child = adopt(new Child("subscribers", new URL("../processes/subscribers.ts", import.meta.url), { task }));
+  const { ports } = await child.next<SubscribersListening>("listening", START_DEADLINE_MS);
+  const order = (what: SubscribersOrder) => child.send(what);
+  const count = () => {
+    order({ kind: "count" });
+    return child.next<Counted>("counted", ANSWER_DEADLINE_MS);
+  };
+  return {
+    urls: ports.map((port) => `http://127.0.0.1:${port}/hook`),
+    count,
+    async received(subscribers) {
+      const { received } = await count();
+      return received.slice(0, subscribers).reduce((sum, one) => sum + one, 0);
+    },
+    report() {
+      order({ kind: "report" });
+      return child.next<Received>("received", ANSWER_DEADLINE_MS);
+    },
+    mend: () => order({ kind: "mend" }),
+  };
+}
+
+/** Addresses whose connections are dropped: SYN, and nothing comes back. */
+export async function startBlackHoles(count: number, adopt: (child: Child) => Child): Promise<string[]> {
+  const script = new URL("../processes/black-hole.ts", import.meta.url);
+  const child = adopt(new Child("black hole", script, { task: { count } }));
+  const { ports } = await child.next<SubscribersListening>("listening", START_DEADLINE_MS);
+  return ports.map((port) => `http://127.0.0.1:${port}/hook`);
+}
