@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { answer, failing, gate } from "../support/receiver.ts";
+import { answer, type Behaviour, failing, gate } from "../support/receiver.ts";
 import { awayForLong, eventOf, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
 import { patient, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
@@ -111,12 +111,18 @@ describe.concurrent("Retry-After", () => {
 describe.concurrent("what is slow", () => {
   test("a failure that was sent before it opened and is answered after it has closed does not open it again", async () => {
     const slow = gate(answer(500));
-    const subscriber = await newSubscriber(e2e, slow, { retrySchedule: ["1h"], timeoutMs: 30_000 });
-    const late = await subscriber.send(THRESHOLD + 1);
-    await subscriber.endpoint.untilRequests(late.length);
-    subscriber.endpoint.behave(answer(500));
-    await subscriber.send(THRESHOLD);
+    const late: string[] = [];
+    // Under load, so that many are on the wire: it works, then hangs, then fails.
+    const collapsing: Behaviour = (request, response) => {
+      if (request.number <= 100) return answer(200, { afterMs: 20 })(request, response);
+      if (late.length > THRESHOLD) return answer(500)(request, response);
+      late.push(eventOf(request));
+      slow(request, response);
+    };
+    const subscriber = await newSubscriber(e2e, collapsing, { retrySchedule: ["24h"], timeoutMs: 30_000 });
+    for (let batch = 0; batch < 6; batch += 1) await subscriber.send(50);
     await subscriber.untilOpen();
+    expect(late).toHaveLength(THRESHOLD + 1);
     subscriber.endpoint.behave(answer(200));
     const held = await subscriber.send(1);
     await subscriber.untilEvery(held, "delivered");
