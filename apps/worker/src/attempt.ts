@@ -32,7 +32,7 @@ const PROBE = "probe";
 /**
  * Waits for its turn, sends, classifies, decides, records, and tells the breaker.
  *
- * @param onStarted called once when it waits no more, whatever came of it
+ * @param onStarted called when nobody needs to wait for it: it has started, or its own subscription keeps it waiting
  */
 export async function attempt(
   context: Context,
@@ -43,7 +43,7 @@ export async function attempt(
   onStarted: () => void,
 ): Promise<Attempted> {
   const { slots, health, agent } = context;
-  const turn = await slots.take(wantOf(delivery, subscription, trigger, lease));
+  const turn = await slots.take(wantOf(delivery, subscription, trigger, lease, onStarted));
   onStarted();
   if (turn.kind === "aborted") return { kind: "given_back" };
   if (turn.kind === "over") return { kind: "held", reason: turn.reason };
@@ -96,13 +96,19 @@ export async function attempt(
 }
 
 /** A probe waits for a free slot only: the requests that hang since before the breaker opened shall not keep it waiting. */
-function wantOf(delivery: Delivery, subscription: Subscription, trigger: Trigger, { signal }: Lease): Want {
+function wantOf(
+  { id: order }: Delivery,
+  subscription: Subscription,
+  trigger: Trigger,
+  { signal }: Lease,
+  onHeldUp: () => void,
+): Want {
   const { tenant } = subscription;
   if (trigger === PROBE) {
-    return { subscription: `${PROBE} ${subscription.id}`, tenant, order: delivery.id, maxInFlight: 1, rateLimit: null, signal }; // prettier-ignore
+    return { subscription: `${PROBE} ${subscription.id}`, tenant, order, maxInFlight: 1, rateLimit: null, signal, onHeldUp }; // prettier-ignore
   }
   const { id, maxInFlight, rateLimit } = subscription;
-  return { subscription: id, tenant, order: delivery.id, maxInFlight, rateLimit, signal };
+  return { subscription: id, tenant, order, maxInFlight, rateLimit, signal, onHeldUp };
 }
 
 async function tell(

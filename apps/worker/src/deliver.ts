@@ -47,7 +47,8 @@ async function deliver(context: Context, work: Work, lease: Lease, onStarted: ()
 /**
  * Delivers, and where that throws (a bug, a value that Postgres refuses) the one delivery is set apart and its neighbours go on.
  *
- * @param onStarted called once when it waits no more: it is on the wire, or will not be sent now
+ * @param onStarted called when nobody needs to wait for it: it is on the wire, or will not be sent now, or its own
+ *   subscription keeps it waiting
  */
 export async function deliverOrSetApart(
   context: Context,

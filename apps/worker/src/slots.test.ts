@@ -15,6 +15,7 @@ const want = (subscription: string, over: Partial<Want> = {}): Want => ({
   maxInFlight: 32,
   rateLimit: null,
   signal: never,
+  onHeldUp: () => undefined,
   ...over,
 });
 
@@ -128,6 +129,33 @@ test("tenants take turns, however many deliveries and subscriptions one of them 
   }
   // One of the flood, the quiet tenant, and then the flood's next subscription.
   expect(served).toEqual([0, 9, 3]);
+});
+
+test("who waits for its own subscription says so, and who waits for a free slot does not", async () => {
+  const slots = new Slots(2, noTokens);
+  const heldUp: string[] = [];
+  const named = (name: string) => want(name, { maxInFlight: 1, onHeldUp: () => void heldUp.push(name) });
+  for (const name of ["a", "b", "a", "c"]) void slots.take(named(name));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(heldUp).toEqual(["a"]);
+});
+
+test("how a subscription did is remembered over a pause of its deliveries, and not for long", async () => {
+  const slots = new Slots(256, noTokens);
+  const burst = async () => {
+    const turns = watch(Array.from({ length: 20 }, () => slots.take(want("a"))));
+    const granted = (await turns.kinds()).filter((kind) => kind === "granted").length;
+    for (let done = 0; done < 20; done += 1) {
+      await turns.kinds();
+      turns.turn(done).done();
+    }
+    return granted;
+  };
+  expect(await burst()).toBe(8);
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(await burst()).toBe(20);
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(await burst()).toBe(8);
 });
 
 test("an aborted waiter leaves, and takes no slot from the next", async () => {

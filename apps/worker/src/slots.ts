@@ -11,6 +11,8 @@ export interface Want {
   /** Requests per second over the fleet; null is no limit. */
   rateLimit: number | null;
   signal: AbortSignal;
+  /** Called where it has to wait for its own subscription, so that what comes after it need not. */
+  onHeldUp: () => void;
 }
 
 export type Turn =
@@ -42,6 +44,7 @@ interface Gate {
   isAskingForTokens: boolean;
   /** How many of its waiters wait for nothing but a free slot, as counted in `#runnable`. */
   counted: number;
+  idleSince: number;
 }
 
 interface Waiter {
@@ -56,6 +59,8 @@ const MAX_WAIT_MS = 1_000;
 const SWEEP_MS = 50;
 /** Requests under way of a subscription that has not answered yet, and which part of all slots they are at most. */
 const FIRST_WINDOW = { most: 8, least: 2, part: 1 / 8 };
+/** How long it is remembered how a subscription did that has nothing to send. */
+const REMEMBER_MS = 5_000;
 /** Weight of the newest request in the moving average. */
 const NEWEST = 0.2;
 
@@ -77,6 +82,8 @@ export class Slots {
   #waiting = 0;
   #runnable = 0;
   readonly #gates = new Map<string, Gate>();
+  /** Those with nothing under way and no waiters, longest idle first. */
+  readonly #idle = new Map<string, Gate>();
   /** Gates with waiters, by tenant; whoever was served last is at the end of both. */
   readonly #lines = new Map<string, Set<Gate>>();
   readonly #roomWaiters = new Set<() => void>();
@@ -105,7 +112,7 @@ export class Slots {
     }
     const place = placeOf(gate, want.order);
     if (this.#expectedWaitMs(gate, place + 1) > MAX_WAIT_MS) {
-      this.#forgetIfIdle(gate);
+      this.#setAsideIfIdle(gate);
       return Promise.resolve({ kind: "over", reason: reasonOf(gate) });
     }
     return new Promise((resolve) => {
@@ -121,6 +128,7 @@ export class Slots {
       this.#recount(gate);
       this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
       if (gate.rateLimit !== null) this.#serve();
+      if (isBusy(gate, performance.now())) want.onHeldUp();
     });
   }
 
@@ -146,7 +154,7 @@ export class Slots {
   #gateOf({ subscription, tenant, maxInFlight, rateLimit }: Want): Gate {
     let gate = this.#gates.get(subscription);
     if (!gate) {
-      gate = {
+      gate = this.#recall(subscription) ?? {
         subscription,
         tenant,
         maxInFlight,
@@ -158,6 +166,7 @@ export class Slots {
         tokensAt: 0,
         isAskingForTokens: false,
         counted: 0,
+        idleSince: 0,
       };
       this.#gates.set(subscription, gate);
     }
@@ -185,7 +194,7 @@ export class Slots {
         gate.averageMs += NEWEST * (performance.now() - request.startedAt - gate.averageMs);
         this.#recount(gate);
         if (this.#waiting > 0) this.#serve();
-        this.#forgetIfIdle(gate);
+        this.#setAsideIfIdle(gate);
       },
     };
   }
@@ -246,7 +255,7 @@ export class Slots {
         this.#startFirst(gate);
       }
       if (gate.waiters.length > 0) setTimeout(() => this.#serve(), Math.max(1, Math.ceil(retryInMs))).unref();
-      this.#forgetIfIdle(gate);
+      this.#setAsideIfIdle(gate);
     });
   }
 
@@ -262,7 +271,7 @@ export class Slots {
       clearInterval(this.#sweeping);
       this.#sweeping = undefined;
     }
-    this.#forgetIfIdle(gate);
+    this.#setAsideIfIdle(gate);
     for (const tell of this.#roomWaiters) tell();
     waiter.resolve(turn);
   }
@@ -306,10 +315,22 @@ export class Slots {
     gate.counted = runnable;
   }
 
-  #forgetIfIdle(gate: Gate): void {
-    if (gate.underWay.size === 0 && gate.waiters.length === 0 && !gate.isAskingForTokens) {
-      this.#gates.delete(gate.subscription);
+  #setAsideIfIdle(gate: Gate): void {
+    if (gate.underWay.size > 0 || gate.waiters.length > 0 || gate.isAskingForTokens) return;
+    this.#gates.delete(gate.subscription);
+    const now = performance.now();
+    gate.idleSince = now;
+    this.#idle.set(gate.subscription, gate);
+    for (const [subscription, { idleSince }] of this.#idle) {
+      if (now - idleSince < REMEMBER_MS) return;
+      this.#idle.delete(subscription);
     }
+  }
+
+  #recall(subscription: string): Gate | undefined {
+    const gate = this.#idle.get(subscription);
+    this.#idle.delete(subscription);
+    return gate && performance.now() - gate.idleSince < REMEMBER_MS ? gate : undefined;
   }
 }
 
