@@ -10,7 +10,7 @@ import { readBudget, releaseOldest, whereAre } from "./release-batch.ts";
 
 /** How often it looks what has become of what it released: soon while that moves, less often while it does not. */
 const LOOK_MS = { least: 50, most: 500 };
-/** A subscriber whose budget is used up is left alone for this long. */
+/** A subscriber that has no room for a single one is left alone for this long. */
 const FULL_MS = 1_000;
 /** How long it goes on looking when nothing is held any more: for what was on its way to being held when it was called. */
 const LINGER_MS = 1_500;
@@ -59,7 +59,7 @@ export async function release(context: Context, subscriptionId: string, lease: L
     if (isMoving || onItsWay.size > 0) movedAt = performance.now();
     if (performance.now() - movedAt > LINGER_MS) break;
     lookMs = isMoving ? Math.max(LOOK_MS.least, lookMs / 2) : Math.min(LOOK_MS.most, lookMs * 2);
-    const pauseMs = seen.cameBack > 0 ? FULL_MS : lookMs;
+    const pauseMs = seen.cameBack > 0 && window === GENTLE ? FULL_MS : lookMs;
     await sleep(pauseMs, undefined, { signal: lease.signal }).catch(() => undefined);
   }
   if (lease.signal.aborted) throw new RetryLater("given back", 0);
