@@ -111,7 +111,7 @@ export function subscriptionRoutes(context: Context): Router {
       // What failed was the old address.
       () => ({ ...change, ...(change.url === undefined ? {} : { failingSince: null }) }) as SubscriptionChange,
     );
-    if (change.url !== undefined) await trustAgain(row);
+    if (change.url !== undefined) await closeBreaker(row);
     const [shown] = await present([row]);
     response.json(shown);
   });
@@ -120,8 +120,8 @@ export function subscriptionRoutes(context: Context): Router {
     const row = await changeSubscription(db, callerOf(response), pathId(request, "sub"), () => ({
       deletedAt: new Date(),
     }));
-    // The release job of a deleted subscription cancels what is unfinished.
-    void wakeRelease(queues, row.id);
+    // The release job of a deleted subscription cancels what is unfinished; its breaker is nobody's any more.
+    await closeBreaker(row);
     response.status(204).end();
   });
 
@@ -148,7 +148,7 @@ export function subscriptionRoutes(context: Context): Router {
     rawBody(MAX_BODY_BYTES),
     changeStatus(
       ({ status }) => (status === "disabled" ? { status: "active", disabledReason: null, failingSince: null } : {}),
-      trustAgain,
+      closeBreaker,
     ),
   );
 
@@ -167,8 +167,8 @@ export function subscriptionRoutes(context: Context): Router {
     };
   }
 
-  /** Closes the breaker on a person's word: what is held goes on at once. While Redis is away there is no breaker to close. */
-  async function trustAgain(row: SubscriptionRow): Promise<void> {
+  /** Closes the breaker on a person's word, and what is held goes on at once. While Redis is away there is no breaker to close. */
+  async function closeBreaker(row: SubscriptionRow): Promise<void> {
     await breakers.apply(row.id, { kind: "reset" }).catch(() => undefined);
     void wakeRelease(queues, row.id);
   }

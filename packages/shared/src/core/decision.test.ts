@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decide, triggerOf } from "./decision.ts";
+import { decide, decideProbe, triggerOf } from "./decision.ts";
 import { DEFAULT_RETRY_SCHEDULE } from "./retry-schedule.ts";
 
 const failed = { kind: "retryable", retryAfterMs: undefined } as const;
@@ -36,4 +36,11 @@ test("the first attempt of a cycle that a person began is theirs, the following 
   expect(triggerOf(0, 3)).toBe("auto");
   expect(triggerOf(1, 0)).toBe("manual");
   expect(triggerOf(1, 1)).toBe("auto");
+});
+
+test("a probe that fails leaves its delivery held; any other end is as of every attempt", () => {
+  expect(decideProbe(failed)).toEqual({ state: "held", reason: "breaker" });
+  expect(decideProbe({ kind: "delivered" })).toEqual({ state: "delivered" });
+  expect(decideProbe({ kind: "gone" })).toEqual({ state: "dead", reason: "gone" });
+  expect(decideProbe({ kind: "blocked" })).toEqual({ state: "dead", reason: "blocked" });
 });

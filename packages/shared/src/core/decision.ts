@@ -31,18 +31,8 @@ export function decide(outcome: Outcome, scheduleStep: number, schedule: RetrySc
 }
 
 /** Decides what becomes of a held delivery that the breaker probed with: failing as such costs it nothing. */
-export function decideProbe(outcome: Outcome): Decision {
-  switch (outcome.kind) {
-    case "delivered":
-      return { state: "delivered" };
-    case "gone":
-      return { state: "dead", reason: "gone" };
-    case "blocked":
-      return { state: "dead", reason: "blocked" };
-    case "retryable":
-      return { state: "held", reason: "breaker" };
-  }
-}
+export const decideProbe = (outcome: Outcome): Decision =>
+  outcome.kind === "retryable" ? { state: "held", reason: "breaker" } : decide(outcome, 0, [], 0);
 
 /** Why the next attempt of a delivery is made: a cycle above 0 was begun by a person, and its first attempt is theirs. */
 export function triggerOf(cycle: number, scheduleStep: number): Trigger {
