@@ -1,6 +1,9 @@
 /** How long what a tenant did counts, in seconds: recent figures decay exponentially with this time constant. */
 const MEMORY_S = 10;
-/** A tenant's share of all recent deliveries. Not more than eight can be over it, so that batches stay full with any number of quiet tenants. */
+/**
+ * A tenant's share of what the mixed batches have carried recently: of those and not of all, or several floods would
+ * fill them together. Not more than eight tenants can be over it for long, so batches stay full with any number of quiet ones.
+ */
 const SHARE = 1 / 8;
 /** Deliveries per second that are within the share of every tenant, however quiet the others are. */
 const LEAST_SHARE = 100;
@@ -28,8 +31,9 @@ interface Tenant {
  */
 export class TenantShares {
   readonly #tenants = new Map<string, Tenant>();
-  #recent = 0;
-  #recentAt = 0;
+  /** Recent deliveries in mixed batches, decayed. */
+  #mixed = 0;
+  #mixedAt = 0;
 
   /** How many tenants are remembered: those with deliveries in the last minute or so. */
   get size(): number {
@@ -52,8 +56,10 @@ export class TenantShares {
   /** @param isBehind whether they went into batches of the tenant's own, which cost its share nothing */
   charge(name: string, deliveries: number, isBehind: boolean, now: number): void {
     if (deliveries === 0) return;
-    this.#recent = this.#recentAtTime(now) + deliveries;
-    this.#recentAt = now;
+    if (!isBehind) {
+      this.#mixed = this.#mixedNow(now) + deliveries;
+      this.#mixedAt = now;
+    }
     const tenant = this.#tenants.get(name) ?? { recent: 0, unpaid: 0, at: now };
     settle(tenant, this.#shareAt(now), now);
     tenant.recent += deliveries;
@@ -65,11 +71,11 @@ export class TenantShares {
   }
 
   #shareAt(now: number): number {
-    return Math.max(LEAST_SHARE, (SHARE * this.#recentAtTime(now)) / MEMORY_S);
+    return Math.max(LEAST_SHARE, (SHARE * this.#mixedNow(now)) / MEMORY_S);
   }
 
-  #recentAtTime(now: number): number {
-    return this.#recent * decay(now - this.#recentAt);
+  #mixedNow(now: number): number {
+    return this.#mixed * decay(now - this.#mixedAt);
   }
 
   /** A few at a time: those that were charged longest ago, and owe nothing. */
