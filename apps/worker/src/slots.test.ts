@@ -223,6 +223,19 @@ test("a rate limit is asked for as many tokens as can be used, one call at a tim
   expect(await turns.kinds()).toEqual(["granted", "granted", "over", "over"]);
 });
 
+test("who comes while a rate limit has nothing to give is served when it has", async () => {
+  const grants = [{ granted: 1, retryInMs: 100 }, { granted: 1, retryInMs: 100 }]; // prettier-ignore
+  const slots = new Slots(100, () => Promise.resolve(grants.shift()!));
+  const first = watch([slots.take(want("limited", { rateLimit: 10 }))]);
+  expect(await first.kinds()).toEqual(["granted"]);
+  first.turn(0).done();
+  await vi.advanceTimersByTimeAsync(50);
+  const second = watch([slots.take(want("limited", { rateLimit: 10 }))]);
+  expect(await second.kinds()).toEqual(["waiting"]);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(await second.kinds()).toEqual(["granted"]);
+});
+
 test("more than a rate limit lets through in a second does not wait", async () => {
   const slots = new Slots(100, () => Promise.resolve({ granted: 0, retryInMs: 10_000 }));
   const turns = watch(Array.from({ length: 5 }, () => slots.take(want("limited", { rateLimit: 2 }))));

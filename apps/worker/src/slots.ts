@@ -42,6 +42,8 @@ interface Gate {
   /** Before this moment its rate limit has nothing to give. */
   tokensAt: number;
   isAskingForTokens: boolean;
+  /** Until then, where somebody waits for it. */
+  timer: NodeJS.Timeout | undefined;
   /** How many of its waiters wait for nothing but a free slot, as counted in `#runnable`. */
   counted: number;
   idleSince: number;
@@ -165,6 +167,7 @@ export class Slots {
         averageMs: 0,
         tokensAt: 0,
         isAskingForTokens: false,
+        timer: undefined,
         counted: 0,
         idleSince: 0,
       };
@@ -243,8 +246,17 @@ export class Slots {
     this.#leave(gate, gate.waiters[0]!, this.#start(gate));
   }
 
+  /** Asks the rate limit, at once or when it has something to give; one call and one timer per gate at a time. */
   #askForTokens(gate: Gate): void {
-    if (gate.isAskingForTokens || gate.tokensAt > performance.now()) return;
+    if (gate.isAskingForTokens) return;
+    const waitMs = gate.tokensAt - performance.now();
+    if (waitMs > 0) {
+      gate.timer ??= setTimeout(() => {
+        gate.timer = undefined;
+        this.#serve();
+      }, Math.ceil(waitMs));
+      return;
+    }
     gate.isAskingForTokens = true;
     const wanted = Math.min(gate.waiters.length, Math.min(gate.maxInFlight, gate.window) - gate.underWay.size);
     void this.#takeTokens(gate.subscription, gate.rateLimit!, wanted).then(({ granted, retryInMs }) => {
@@ -254,8 +266,8 @@ export class Slots {
       for (let left = granted; left > 0 && gate.waiters.length > 0 && this.#mayStart(gate); left -= 1) {
         this.#startFirst(gate);
       }
-      if (gate.waiters.length > 0) setTimeout(() => this.#serve(), Math.max(1, Math.ceil(retryInMs))).unref();
       this.#setAsideIfIdle(gate);
+      this.#serve();
     });
   }
 
