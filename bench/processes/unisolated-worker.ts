@@ -1,5 +1,6 @@
 // Postrider's worker with nothing that keeps subscribers apart: slots go to whoever came first, whatever its
 // subscription has already, and no breaker ever opens.
+import { setTimeout as sleep } from "node:timers/promises";
 import { readSettings } from "../../packages/shared/src/config/settings.ts";
 import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
 import { runProcess } from "../../packages/shared/src/process/run.ts";
@@ -13,7 +14,7 @@ class FirstComeSlots implements SlotTaker {
   inUse = 0;
   waiting = 0;
   readonly #semaphore: Semaphore;
-  readonly #roomWaiters = new Set<() => void>();
+  readonly #told: (() => void)[] = [];
 
   constructor(size: number) {
     this.size = size;
@@ -24,7 +25,7 @@ class FirstComeSlots implements SlotTaker {
     this.waiting += 1;
     const hasSlot = await this.#semaphore.acquire(signal);
     this.waiting -= 1;
-    for (const tell of this.#roomWaiters) tell();
+    for (const tell of this.#told.splice(0)) tell();
     if (!hasSlot) return { kind: "aborted" };
     this.inUse += 1;
     return {
@@ -36,18 +37,17 @@ class FirstComeSlots implements SlotTaker {
     };
   }
 
-  async room(signal: AbortSignal): Promise<void> {
-    while (this.waiting > this.size >> 1 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          this.#roomWaiters.delete(done);
-          signal.removeEventListener("abort", done);
-          resolve();
-        };
-        this.#roomWaiters.add(done);
-        signal.addEventListener("abort", done, { once: true });
-      });
-    }
+  get isFull(): boolean {
+    return this.waiting > this.size / 2;
+  }
+
+  get isOverfull(): boolean {
+    return this.isFull;
+  }
+
+  async room(_signal: AbortSignal, atMostMs: number): Promise<void> {
+    if (this.isFull)
+      await Promise.race([sleep(atMostMs), new Promise<void>((resolve) => void this.#told.push(resolve))]);
   }
 }
 

@@ -173,23 +173,43 @@ test("an aborted waiter leaves, and takes no slot from the next", async () => {
   expect([slots.inUse, slots.waiting]).toEqual([1, 0]);
 });
 
-test("there is no room while many wait for slots, and there is when they are served", async () => {
+test("a worker is full while more waits than half its slots, and says when it is no longer", async () => {
   const slots = new Slots(2, noTokens);
   const turns = watch(["a", "b", "c", "d"].map((name) => slots.take(want(name))));
   await turns.kinds();
+  expect(slots.isFull).toBe(true);
   let hasRoom = false;
-  const room = slots.room(never).then(() => (hasRoom = true));
+  const room = slots.room(never, 60_000).then(() => (hasRoom = true));
   await vi.advanceTimersByTimeAsync(0);
   expect(hasRoom).toBe(false);
   turns.turn(0).done();
   await room;
+  expect(slots.isFull).toBe(false);
 });
 
-test("those who wait for their own slow subscription do not keep the worker from fetching more", async () => {
-  const slots = new Slots(10, noTokens);
-  for (let count = 0; count < 12; count += 1) void slots.take(want("slow", { maxInFlight: 1 }));
-  await slots.room(never);
-  expect(slots.waiting).toBe(11);
+test("a worker that gets much done may have more waiting: half a second's worth of it", async () => {
+  const slots = new Slots(2, noTokens);
+  for (let ms = 0; ms < 3_000; ms += 1) {
+    const turn = await slots.take(want("fast"));
+    if (turn.kind === "granted") turn.done();
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  for (let count = 0; count < 400; count += 1) void slots.take(want(`waiting-${count}`));
+  expect(slots.isFull).toBe(false);
+  for (let count = 400; count < 600; count += 1) void slots.take(want(`waiting-${count}`));
+  expect(slots.isFull).toBe(true);
+  // It gets nothing done any more.
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(slots.isOverfull).toBe(true);
+});
+
+test("room is waited for no longer than asked", async () => {
+  const slots = new Slots(1, noTokens);
+  for (const name of ["a", "b", "c"]) void slots.take(want(name));
+  const room = slots.room(never, 20);
+  await vi.advanceTimersByTimeAsync(20);
+  await room;
+  expect(slots.isFull).toBe(true);
 });
 
 test("a subscription that has not answered yet has a few slots", async () => {

@@ -44,8 +44,6 @@ interface Gate {
   isAskingForTokens: boolean;
   /** Until then, where somebody waits for it. */
   timer: NodeJS.Timeout | undefined;
-  /** How many of its waiters wait for nothing but a free slot, as counted in `#runnable`. */
-  counted: number;
   idleSince: number;
 }
 
@@ -61,6 +59,8 @@ const MAX_WAIT_MS = 1_000;
 const SWEEP_MS = 50;
 /** Requests under way of a subscription that has not answered yet, and which part of all slots they are at most. */
 const FIRST_WINDOW = { most: 8, least: 2, part: 1 / 8 };
+/** How many deliveries more than enough may wait, where they go before all others. */
+const MOST_BEYOND = 400;
 /** How long it is remembered how a subscription did that has nothing to send. */
 const REMEMBER_MS = 5_000;
 /** Weight of the newest request in the moving average. */
@@ -82,7 +82,9 @@ export class Slots {
   readonly #takeTokens: TakeTokens;
   #inUse = 0;
   #waiting = 0;
-  #runnable = 0;
+  /** Requests that ended, per second: a count that decays with a time constant of a second. */
+  #endedPerSecond = 0;
+  #endedAt = 0;
   readonly #gates = new Map<string, Gate>();
   /** Those with nothing under way and no waiters, longest idle first. */
   readonly #idle = new Map<string, Gate>();
@@ -127,7 +129,6 @@ export class Slots {
       gate.waiters.splice(place, 0, waiter);
       this.#waiting += 1;
       this.#queue(gate);
-      this.#recount(gate);
       this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
       if (gate.rateLimit !== null) this.#serve();
       if (isBusy(gate, performance.now())) want.onHeldUp();
@@ -135,22 +136,45 @@ export class Slots {
   }
 
   /**
-   * Waits for the moment to fetch more work: few wait for nothing but a slot, and those who wait for their own
-   * subscriptions are not too many. The latter are each served within a second, so twice as many as there are slots
-   * are more than enough to keep the worker busy.
+   * Whether enough waits to keep the worker busy: as much as it gets done in half a second, and no less than half as
+   * many as there are slots. Then fetching more would only take it from other workers.
    */
-  async room(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && (this.#runnable > this.size >> 1 || this.#waiting > 2 * this.size)) {
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          this.#roomWaiters.delete(done);
-          signal.removeEventListener("abort", done);
-          resolve();
-        };
-        this.#roomWaiters.add(done);
-        signal.addEventListener("abort", done, { once: true });
-      });
-    }
+  get isFull(): boolean {
+    return this.#waiting > this.#enough();
+  }
+
+  /** Whether not even a batch that goes before all others should be fetched now, because what waits takes memory. */
+  get isOverfull(): boolean {
+    return this.#waiting > this.#enough() + MOST_BEYOND;
+  }
+
+  /** Waits until it is no longer full, or for so long. */
+  async room(signal: AbortSignal, atMostMs: number): Promise<void> {
+    if (!this.isFull || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#roomWaiters.delete(look);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const look = () => {
+        if (!this.isFull) done();
+      };
+      const timer = setTimeout(done, atMostMs);
+      this.#roomWaiters.add(look);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  #enough(): number {
+    const passedMs = performance.now() - this.#endedAt;
+    return Math.max(this.size / 2, 0.5 * this.#endedPerSecond * Math.exp(-passedMs / 1_000));
+  }
+
+  #countEnded(now: number): void {
+    this.#endedPerSecond = 1 + this.#endedPerSecond * Math.exp((this.#endedAt - now) / 1_000);
+    this.#endedAt = now;
   }
 
   #gateOf({ subscription, tenant, maxInFlight, rateLimit }: Want): Gate {
@@ -168,7 +192,6 @@ export class Slots {
         tokensAt: 0,
         isAskingForTokens: false,
         timer: undefined,
-        counted: 0,
         idleSince: 0,
       };
       this.#gates.set(subscription, gate);
@@ -194,8 +217,9 @@ export class Slots {
         gate.underWay.delete(request);
         this.#inUse -= 1;
         gate.window += 1;
-        gate.averageMs += NEWEST * (performance.now() - request.startedAt - gate.averageMs);
-        this.#recount(gate);
+        const now = performance.now();
+        gate.averageMs += NEWEST * (now - request.startedAt - gate.averageMs);
+        this.#countEnded(now);
         if (this.#waiting > 0) this.#serve();
         this.#setAsideIfIdle(gate);
       },
@@ -278,7 +302,6 @@ export class Slots {
     waiter.want.signal.removeEventListener("abort", waiter.onAbort);
     this.#waiting -= 1;
     if (gate.waiters.length === 0) this.#unqueue(gate);
-    this.#recount(gate);
     if (this.#waiting === 0) {
       clearInterval(this.#sweeping);
       this.#sweeping = undefined;
@@ -318,13 +341,6 @@ export class Slots {
     const line = this.#lines.get(gate.tenant);
     line?.delete(gate);
     if (line?.size === 0) this.#lines.delete(gate.tenant);
-  }
-
-  #recount(gate: Gate): void {
-    const limitedByItself = gate.rateLimit !== null || gate.underWay.size >= Math.min(gate.maxInFlight, gate.window);
-    const runnable = limitedByItself ? 0 : gate.waiters.length;
-    this.#runnable += runnable - gate.counted;
-    gate.counted = runnable;
   }
 
   #setAsideIfIdle(gate: Gate): void {

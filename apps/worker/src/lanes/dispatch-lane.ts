@@ -9,7 +9,9 @@ import { POISON_STALLS, setApart } from "../poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 
 /** How many batches may be on their way from Redis to the slots at once. */
-const LOADING = 4;
+const LOADING = 2;
+/** How often a full worker looks whether a batch waits that goes before all others. */
+const URGENT_MS = 20;
 const REDIS_RETRY_MS = 1_000;
 /** A batch that cannot be worked on just now comes again after this. */
 const POSTPONE_MS = 1_000;
@@ -35,7 +37,7 @@ interface ActiveJob {
 /**
  * Takes batches from the dispatch queue. BullMQ's own loop counts jobs; here slots count HTTP requests, and a batch
  * that waits for one slow answer must not keep the others waiting. So this lane fetches by hand: a job whenever few
- * loaded deliveries wait for a slot, however many jobs are unfinished.
+ * loaded deliveries wait, however many jobs are unfinished.
  * https://docs.bullmq.io/patterns/manually-fetching-jobs
  */
 export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane {
@@ -56,7 +58,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
 
   async function loop(): Promise<void> {
     for (let number = 0; !stopping.signal.aborted; number += 1) {
-      await slots.room(stopping.signal);
+      await room();
       if (!(await loading.acquire(stopping.signal))) return;
       const token = `${worker.id}:${number}`;
       const job = await fetch(token);
@@ -64,6 +66,23 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       else track(work(job, token));
     }
   }
+
+  /**
+   * Waits until this worker is not full. A batch without a priority, which is taken before those of a tenant that
+   * floods, is fetched also by a full worker: its deliveries are next when a slot is free.
+   */
+  async function room(): Promise<void> {
+    while (slots.isFull && !stopping.signal.aborted) {
+      if (!slots.isOverfull && (await hasUrgent())) return;
+      await slots.room(stopping.signal, URGENT_MS);
+    }
+  }
+
+  const hasUrgent = () =>
+    context.redis.llen(context.queues.dispatch.toKey("wait")).then(
+      (waiting) => waiting > 0,
+      () => false,
+    );
 
   async function fetch(token: string): Promise<Job<DispatchJob> | undefined> {
     try {
