@@ -187,19 +187,21 @@ test("a worker is full while more waits than half its slots, and says when it is
   expect(slots.isFull).toBe(false);
 });
 
-test("a worker that gets much done may have more waiting: half a second's worth of it", async () => {
+test("a worker that gets much done may have more waiting: a quarter of a second's worth of it", async () => {
   const slots = new Slots(2, noTokens);
   for (let ms = 0; ms < 3_000; ms += 1) {
     const turn = await slots.take(want("fast"));
     if (turn.kind === "granted") turn.done();
     await vi.advanceTimersByTimeAsync(1);
   }
-  for (let count = 0; count < 400; count += 1) void slots.take(want(`waiting-${count}`));
+  for (let count = 0; count < 200; count += 1) void slots.take(want(`waiting-${count}`));
   expect(slots.isFull).toBe(false);
-  for (let count = 400; count < 600; count += 1) void slots.take(want(`waiting-${count}`));
+  for (let count = 200; count < 300; count += 1) void slots.take(want(`waiting-${count}`));
   expect(slots.isFull).toBe(true);
   // It gets nothing done any more.
   await vi.advanceTimersByTimeAsync(2_000);
+  expect(slots.isOverfull).toBe(false);
+  for (let count = 300; count < 450; count += 1) void slots.take(want(`waiting-${count}`));
   expect(slots.isOverfull).toBe(true);
 });
 

@@ -59,6 +59,8 @@ const MAX_WAIT_MS = 1_000;
 const SWEEP_MS = 50;
 /** Requests under way of a subscription that has not answered yet, and which part of all slots they are at most. */
 const FIRST_WINDOW = { most: 8, least: 2, part: 1 / 8 };
+/** So many seconds' worth of what the worker gets done may wait in it. Loading a batch takes a tenth of that. */
+const ENOUGH_S = 0.25;
 /** How many deliveries more than enough may wait, where they go before all others. */
 const MOST_BEYOND = 400;
 /** How long it is remembered how a subscription did that has nothing to send. */
@@ -136,7 +138,7 @@ export class Slots {
   }
 
   /**
-   * Whether enough waits to keep the worker busy: as much as it gets done in half a second, and no less than half as
+   * Whether enough waits to keep the worker busy: as much as it gets done in a quarter of a second, and no less than half as
    * many as there are slots. Then fetching more would only take it from other workers.
    */
   get isFull(): boolean {
@@ -169,7 +171,7 @@ export class Slots {
 
   #enough(): number {
     const passedMs = performance.now() - this.#endedAt;
-    return Math.max(this.size / 2, 0.5 * this.#endedPerSecond * Math.exp(-passedMs / 1_000));
+    return Math.max(this.size / 2, ENOUGH_S * this.#endedPerSecond * Math.exp(-passedMs / 1_000));
   }
 
   #countEnded(now: number): void {

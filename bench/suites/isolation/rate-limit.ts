@@ -7,7 +7,7 @@ import type { Bench } from "../suite.ts";
 import { ISOLATED, scenario } from "./scenario.ts";
 
 const RATE = 50;
-const EVENTS = { quick: 500, full: 750 };
+const EVENTS = { quick: 500, full: 800 };
 const EVENTS_PER_REQUEST = 100;
 const QUEUE_DEADLINE_MS = 60_000;
 /** No receipt for so long, and there will be none. */
