@@ -173,9 +173,9 @@ test("an aborted waiter leaves, and takes no slot from the next", async () => {
   expect([slots.inUse, slots.waiting]).toEqual([1, 0]);
 });
 
-test("a worker is full while more waits than half its slots, and says when it is no longer", async () => {
-  const slots = new Slots(2, noTokens);
-  const turns = watch(["a", "b", "c", "d"].map((name) => slots.take(want(name))));
+test("a worker is full while more waits than an eighth of its slots, and says when it is no longer", async () => {
+  const slots = new Slots(8, noTokens);
+  const turns = watch(Array.from({ length: 10 }, (_, index) => slots.take(want(`subscription-${index}`))));
   await turns.kinds();
   expect(slots.isFull).toBe(true);
   let hasRoom = false;

@@ -138,8 +138,8 @@ export class Slots {
   }
 
   /**
-   * Whether enough waits to keep the worker busy: as much as it gets done in a quarter of a second, and no less than half as
-   * many as there are slots. Then fetching more would only take it from other workers.
+   * Whether enough waits to keep the worker busy: as much as it gets done in a quarter of a second, and no less than an eighth of
+   * its slots. Then fetching more would only take it from other workers.
    */
   get isFull(): boolean {
     return this.#waiting > this.#enough();
@@ -171,7 +171,7 @@ export class Slots {
 
   #enough(): number {
     const passedMs = performance.now() - this.#endedAt;
-    return Math.max(this.size / 2, ENOUGH_S * this.#endedPerSecond * Math.exp(-passedMs / 1_000));
+    return Math.max(this.size / 8, ENOUGH_S * this.#endedPerSecond * Math.exp(-passedMs / 1_000));
   }
 
   #countEnded(now: number): void {

@@ -1,48 +1,46 @@
-import type { Target } from "../../processes/event-source.ts";
-import type { Behaviour } from "../../processes/subscribers.ts";
 import type { Database } from "../../support/database.ts";
-import { type Fleet, withFleet } from "../../support/fleet.ts";
+import { type Fleet, type FleetKind, type NewSubscription, withFleet } from "../../support/fleet.ts";
 import { get } from "../../support/postrider.ts";
 import { ratePerSecond } from "../../support/receipts.ts";
 import { type Column, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
 import { untilItStops } from "../../support/until.ts";
 import type { Bench } from "../suite.ts";
 import { ISOLATED, scenario } from "./scenario.ts";
+import { UNISOLATED, UNISOLATED_POLICY } from "./unisolated.ts";
 
 const EVENTS = { quick: 3_000, full: 20_000 };
 const EVENTS_PER_REQUEST = 100;
-const MANY = 100;
 /** The first receipts are not counted: of two workers, one is ready first. */
 const WARM_UP_SHARE = 0.2;
 const QUEUE_DEADLINE_MS = 120_000;
 /** No receipt for so long, and there will be none. */
 const PATIENCE_MS = 20_000;
 
-const ONE = "one subscription";
-const HUNDRED = `${MANY} subscriptions`;
+const LIMITED = "as it is";
+const UNLIMITED = "not isolated";
 
 /** Whether what keeps subscribers apart slows down one that is fast and has all the traffic. */
 export const oneSubscriber = scenario(
   "one-subscriber",
-  `a backlog that is all for one fast subscriber, against the same for ${MANY}, drained by two workers`,
+  "a backlog that is all for one fast subscriber, against the same where nothing limits it, drained by two workers",
   async (bench, database) => {
     const events = EVENTS[bench.isQuick ? "quick" : "full"];
     const contenders = [
-      { name: ONE, measure: () => measure(bench, database, events, 1) },
-      { name: HUNDRED, measure: () => measure(bench, database, events, MANY) },
+      { name: LIMITED, measure: () => measure(bench, database, events, ISOLATED, {}) },
+      { name: UNLIMITED, measure: () => measure(bench, database, events, UNISOLATED, UNISOLATED_POLICY) },
     ];
     const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`one subscriber: ${line}`));
     return [
       {
-        title: `isolation, a backlog of ${events} for one subscriber and for ${MANY}`,
+        title: `isolation, a backlog of ${events} for one fast subscriber`,
         columns: COLUMNS,
         measured,
         ratios: [
           withRatio(measured, {
             label: "delivered/s",
             metric: "delivered/s",
-            of: ONE,
-            against: HUNDRED,
+            of: LIMITED,
+            against: UNLIMITED,
             goal: "about 1",
           }),
         ],
@@ -57,17 +55,16 @@ const COLUMNS: readonly Column[] = [
   { metric: "missing", label: "not received", digits: 0 },
 ];
 
-function measure(bench: Bench, database: Database, events: number, subscriptions: number): Promise<Figures> {
-  const behaviours = Array.from({ length: subscriptions }, (): Behaviour => "healthy");
-  return withFleet(bench, database, ISOLATED, behaviours, async (fleet) => {
-    const targets = behaviours.map((_, number): Target => ({
-      tenant: "default",
-      type: `bench.event-${number}`,
-      number,
-    }));
-    for (const { type, number } of targets) {
-      await fleet.subscribe({ url: fleet.subscribers.urls[number]!, eventTypes: [type] });
-    }
+function measure(
+  bench: Bench,
+  database: Database,
+  events: number,
+  kind: FleetKind,
+  policy: Pick<NewSubscription, "maxInFlight">,
+): Promise<Figures> {
+  return withFleet(bench, database, kind, ["healthy"], async (fleet) => {
+    await fleet.subscribe({ ...policy, url: fleet.subscribers.urls[0]! });
+    const targets = [{ tenant: "default", type: "bench.event", number: 0 }];
     await fleet.queue({ targets, events, eventsPerRequest: EVENTS_PER_REQUEST }, QUEUE_DEADLINE_MS);
     await database.run("checkpoint");
     await fleet.startWorkers();
