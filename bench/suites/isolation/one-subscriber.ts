@@ -1,12 +1,12 @@
 import type { Database } from "../../support/database.ts";
-import { type Fleet, type FleetKind, type NewSubscription, withFleet } from "../../support/fleet.ts";
+import { type Fleet, type FleetKind, withFleet } from "../../support/fleet.ts";
 import { get } from "../../support/postrider.ts";
 import { ratePerSecond } from "../../support/receipts.ts";
 import { type Column, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
 import { untilItStops } from "../../support/until.ts";
 import type { Bench } from "../suite.ts";
 import { ISOLATED, scenario } from "./scenario.ts";
-import { UNISOLATED, UNISOLATED_POLICY } from "./unisolated.ts";
+import { UNISOLATED } from "./unisolated.ts";
 
 const EVENTS = { quick: 3_000, full: 20_000 };
 const EVENTS_PER_REQUEST = 100;
@@ -18,16 +18,22 @@ const PATIENCE_MS = 20_000;
 
 const LIMITED = "as it is";
 const UNLIMITED = "not isolated";
+const DEFAULT_MAX_IN_FLIGHT = 32;
+/** As many requests under way as the subscription may have, and nothing else that decides whose turn it is. */
+const FIRST_COME: FleetKind = {
+  ...UNISOLATED,
+  env: { ...UNISOLATED.env, MAX_IN_FLIGHT: String(DEFAULT_MAX_IN_FLIGHT) },
+};
 
 /** Whether what keeps subscribers apart slows down one that is fast and has all the traffic. */
 export const oneSubscriber = scenario(
   "one-subscriber",
-  "a backlog that is all for one fast subscriber, against the same where nothing limits it, drained by two workers",
+  "a backlog that is all for one fast subscriber, against as many requests at once, first come, first served, drained by two workers",
   async (bench, database) => {
     const events = EVENTS[bench.isQuick ? "quick" : "full"];
     const contenders = [
-      { name: LIMITED, measure: () => measure(bench, database, events, ISOLATED, {}) },
-      { name: UNLIMITED, measure: () => measure(bench, database, events, UNISOLATED, UNISOLATED_POLICY) },
+      { name: LIMITED, measure: () => measure(bench, database, events, ISOLATED) },
+      { name: UNLIMITED, measure: () => measure(bench, database, events, FIRST_COME) },
     ];
     const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`one subscriber: ${line}`));
     return [
@@ -55,15 +61,9 @@ const COLUMNS: readonly Column[] = [
   { metric: "missing", label: "not received", digits: 0 },
 ];
 
-function measure(
-  bench: Bench,
-  database: Database,
-  events: number,
-  kind: FleetKind,
-  policy: Pick<NewSubscription, "maxInFlight">,
-): Promise<Figures> {
+function measure(bench: Bench, database: Database, events: number, kind: FleetKind): Promise<Figures> {
   return withFleet(bench, database, kind, ["healthy"], async (fleet) => {
-    await fleet.subscribe({ ...policy, url: fleet.subscribers.urls[0]! });
+    await fleet.subscribe({ url: fleet.subscribers.urls[0]! });
     const targets = [{ tenant: "default", type: "bench.event", number: 0 }];
     await fleet.queue({ targets, events, eventsPerRequest: EVENTS_PER_REQUEST }, QUEUE_DEADLINE_MS);
     await database.run("checkpoint");
