@@ -89,7 +89,7 @@ export async function attempt(
       scheduleStep: delivery.scheduleStep + (trigger === PROBE ? 0 : 1),
       lastError: error,
     }),
-    tell(context, subscription, outcome, generation, trigger),
+    tell(context, subscription, { outcome, generation, trigger, breaker }),
   ]);
   if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
   return { kind: "made", decision, applied, error };
@@ -114,14 +114,23 @@ function wantOf(
 async function tell(
   { health, metrics, failing }: Context,
   { id, isFailing }: Subscription,
-  outcome: Outcome,
-  generation: number | undefined,
-  trigger: Trigger,
+  {
+    outcome,
+    generation,
+    trigger,
+    breaker,
+  }: Pick<Admitted, "breaker"> & {
+    outcome: Outcome;
+    generation: number | undefined;
+    trigger: Trigger;
+  },
 ): Promise<void> {
-  if (trigger === PROBE) metrics.probes.inc({ result: outcome.kind === "delivered" ? "success" : "failure" });
+  const isProbe = trigger === PROBE;
+  if (isProbe) metrics.probes.inc({ result: outcome.kind === "delivered" ? "success" : "failure" });
   if (outcome.kind === "delivered" && isFailing) failing.end(id);
-  if (generation === undefined) return;
-  await health.report({ subscriptionId: id, generation, isProbe: trigger === PROBE, outcome });
+  if (generation === undefined || breaker === undefined) return;
+  const wasFailing = breaker.failures > 0 || breaker.state !== "closed";
+  await health.report({ subscriptionId: id, generation, isProbe, wasFailing, outcome });
 }
 
 function requestFor(delivery: Delivery, subscription: Subscription, now: Date) {

@@ -9,6 +9,8 @@ export interface Report {
   /** The breaker's generation that the request was sent in. */
   generation: number;
   isProbe: boolean;
+  /** Whether the breaker counted failures, or was not closed, when it was read: then a success is news. */
+  wasFailing: boolean;
   outcome: Outcome;
 }
 
@@ -23,6 +25,8 @@ export interface SubscriberHealth {
   report(report: Report): Promise<void>;
 }
 
+/** How long a success may wait that is no news. It goes before any failure that this worker has to tell. */
+const SUCCESS_DELAY_MS = 100;
 /** More open breakers than this are not remembered here; they are still asked for with every batch. */
 const REMEMBERED = 10_000;
 
@@ -33,8 +37,9 @@ export function createSubscriberHealth(
 ): SubscriberHealth {
   /** Breakers that are not closed, as last heard. */
   const shut = new Map<string, Breaker>();
-  /** Successes on their way: another one of the same generation would tell nothing new. */
-  const succeeding = new Map<string, number>();
+  /** Successes that wait to be told, with their generations; a later one of the same subscription tells nothing more. */
+  const successes = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
 
   function hear(id: string, breaker: SharedBreaker): void {
     if (breaker.state === "closed") shut.delete(id);
@@ -51,6 +56,17 @@ export function createSubscriberHealth(
       // Redis is away. What it is not told it need not know: the next answers tell it.
       return undefined;
     }
+  }
+
+  function tellSuccesses(): void {
+    timer = undefined;
+    for (const id of successes.keys()) void tellSuccess(id);
+  }
+
+  async function tellSuccess(id: string): Promise<void> {
+    const generation = successes.get(id);
+    successes.delete(id);
+    if (generation !== undefined) await tell(id, { kind: "success", generation });
   }
 
   return {
@@ -71,13 +87,12 @@ export function createSubscriberHealth(
       const breaker = await tell(id, { kind: "probe", leaseMs });
       return breaker?.changed ? breaker.generation : undefined;
     },
-    async report({ subscriptionId: id, generation, isProbe, outcome }) {
+    async report({ subscriptionId: id, generation, isProbe, wasFailing, outcome }) {
       switch (outcome.kind) {
         case "delivered":
-          if (succeeding.get(id) === generation) return;
-          succeeding.set(id, generation);
-          await tell(id, { kind: "success", generation });
-          if (succeeding.get(id) === generation) succeeding.delete(id);
+          successes.set(id, generation);
+          if (wasFailing || isProbe) return tellSuccess(id);
+          timer ??= setTimeout(tellSuccesses, SUCCESS_DELAY_MS);
           return;
         case "blocked":
           // Nothing was sent, so nothing is known, except that a probe has brought no success.
@@ -87,7 +102,8 @@ export function createSubscriberHealth(
         case "gone":
           break;
       }
-      succeeding.delete(id);
+      // Told in the order in which they happened: a success in between begins the count anew.
+      void tellSuccess(id);
       const asked = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
       const retryAfterMs = Math.min(asked, MAX_RETRY_AFTER_MS);
       await tell(id, { kind: "failure", generation, isProbe, retryAfterMs });
