@@ -20,6 +20,7 @@ interface Tenant {
   unpaid: number;
   /** When both were true, in milliseconds. */
   at: number;
+  chargedAt: number;
 }
 
 /**
@@ -60,9 +61,10 @@ export class TenantShares {
       this.#mixed = this.#mixedNow(now) + deliveries;
       this.#mixedAt = now;
     }
-    const tenant = this.#tenants.get(name) ?? { recent: 0, unpaid: 0, at: now };
+    const tenant = this.#tenants.get(name) ?? { recent: 0, unpaid: 0, at: now, chargedAt: now };
     settle(tenant, this.#shareAt(now), now);
     tenant.recent += deliveries;
+    tenant.chargedAt = now;
     if (!isBehind) tenant.unpaid += deliveries;
     // At the end of the map, where those are who were busy last.
     this.#tenants.delete(name);
@@ -80,8 +82,8 @@ export class TenantShares {
 
   /** A few at a time: those that were charged longest ago, and owe nothing. */
   #forgetIdle(now: number): void {
-    for (const [name, { at }] of this.#tenants) {
-      if (now - at < IDLE_MS) return;
+    for (const [name, { chargedAt }] of this.#tenants) {
+      if (now - chargedAt < IDLE_MS) return;
       this.#tenants.delete(name);
     }
   }

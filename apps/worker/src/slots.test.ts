@@ -201,7 +201,7 @@ test("a worker that gets much done may have more waiting: a quarter of a second'
   // It gets nothing done any more.
   await vi.advanceTimersByTimeAsync(2_000);
   expect(slots.isOverfull).toBe(false);
-  for (let count = 300; count < 450; count += 1) void slots.take(want(`waiting-${count}`));
+  for (let count = 300; count < 1_400; count += 1) void slots.take(want(`waiting-${count}`));
   expect(slots.isOverfull).toBe(true);
 });
 
@@ -256,6 +256,39 @@ test("who comes while a rate limit has nothing to give is served when it has", a
   expect(await second.kinds()).toEqual(["waiting"]);
   await vi.advanceTimersByTimeAsync(50);
   expect(await second.kinds()).toEqual(["granted"]);
+});
+
+test("slots are kept for the tokens that are asked for, so that they are not lost where slots are short", async () => {
+  let answer: (tokens: { granted: number; retryInMs: number }) => void = () => undefined;
+  const slots = new Slots(4, () => new Promise((resolve) => (answer = resolve)));
+  const busy = watch([slots.take(want("a")), slots.take(want("b"))]);
+  await busy.kinds();
+  const limited = watch([slots.take(want("limited", { rateLimit: 50 }))]);
+  await limited.kinds();
+  const others = watch(["c", "d", "e"].map((name) => slots.take(want(name))));
+  expect(await others.kinds()).toEqual(["granted", "waiting", "waiting"]);
+  answer({ granted: 1, retryInMs: 20 });
+  expect(await limited.kinds()).toEqual(["granted"]);
+  expect(slots.inUse).toBe(4);
+});
+
+test("what waits because all slots are taken waits on, though its subscription has one of them", async () => {
+  const slots = new Slots(2, noTokens);
+  const turns = watch([slots.take(want("a")), slots.take(want("b")), slots.take(want("a"))]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(await turns.kinds()).toEqual(["granted", "granted", "waiting"]);
+});
+
+test("one request that hangs does not hold up a subscription that is fast", async () => {
+  const slots = new Slots(256, noTokens);
+  const turns = watch(Array.from({ length: 60 }, () => slots.take(want("fast"))));
+  for (let done = 1; done < 30; done += 1) {
+    await turns.kinds();
+    await vi.advanceTimersByTimeAsync(20);
+    turns.turn(done).done();
+  }
+  await vi.advanceTimersByTimeAsync(300);
+  expect((await turns.kinds()).filter((kind) => kind === "over")).toEqual([]);
 });
 
 test("more than a rate limit lets through in a second does not wait", async () => {

@@ -62,7 +62,7 @@ const FIRST_WINDOW = { most: 8, least: 2, part: 1 / 8 };
 /** So many seconds' worth of what the worker gets done may wait in it. Loading a batch takes a tenth of that. */
 const ENOUGH_S = 0.25;
 /** How many deliveries more than enough may wait, where they go before all others. */
-const MOST_BEYOND = 400;
+const MOST_BEYOND = 1_000;
 /** How long it is remembered how a subscription did that has nothing to send. */
 const REMEMBER_MS = 5_000;
 /** Weight of the newest request in the moving average. */
@@ -133,7 +133,7 @@ export class Slots {
       this.#queue(gate);
       this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
       if (gate.rateLimit !== null) this.#serve();
-      if (isBusy(gate, performance.now())) want.onHeldUp();
+      if (isHeldUp(gate, this.size - this.#inUse, performance.now())) want.onHeldUp();
     });
   }
 
@@ -206,7 +206,7 @@ export class Slots {
 
   #mayStart(gate: Gate): boolean {
     const free = this.size - this.#inUse;
-    return gate.underWay.size < Math.min(gate.maxInFlight, gate.window, free);
+    return gate.underWay.size < Math.min(limitOf(gate), free);
   }
 
   #start(gate: Gate): Turn {
@@ -230,7 +230,7 @@ export class Slots {
 
   /** Gives free slots to whoever is next, until nobody may start. */
   #serve(): void {
-    for (let served = true; served;) {
+    for (let served = true; served && this.#inUse < this.size;) {
       served = false;
       for (const gate of this.#inTurn()) {
         if (!this.#mayStart(gate)) continue;
@@ -263,13 +263,17 @@ export class Slots {
   }
 
   #startFirst(gate: Gate): void {
-    // Behind the other subscriptions of its tenant, and the tenant behind the other tenants.
+    this.#toTheEnd(gate);
+    this.#leave(gate, gate.waiters[0]!, this.#start(gate));
+  }
+
+  /** Behind the other subscriptions of its tenant, and the tenant behind the other tenants. */
+  #toTheEnd(gate: Gate): void {
     const line = this.#lines.get(gate.tenant)!;
     line.delete(gate);
     line.add(gate);
     this.#lines.delete(gate.tenant);
     this.#lines.set(gate.tenant, line);
-    this.#leave(gate, gate.waiters[0]!, this.#start(gate));
   }
 
   /** Asks the rate limit, at once or when it has something to give; one call and one timer per gate at a time. */
@@ -283,15 +287,18 @@ export class Slots {
       }, Math.ceil(waitMs));
       return;
     }
+    this.#toTheEnd(gate);
     gate.isAskingForTokens = true;
-    const wanted = Math.min(gate.waiters.length, Math.min(gate.maxInFlight, gate.window) - gate.underWay.size);
+    const mayHave = Math.min(limitOf(gate), Math.ceil((this.size - this.#inUse + gate.underWay.size) / 2));
+    const wanted = Math.max(1, Math.min(gate.waiters.length, mayHave - gate.underWay.size));
+    // Taken before the answer: tokens that come when the slots are gone would be lost to the whole fleet.
+    this.#inUse += wanted;
     void this.#takeTokens(gate.subscription, gate.rateLimit!, wanted).then(({ granted, retryInMs }) => {
+      this.#inUse -= wanted;
       gate.isAskingForTokens = false;
       gate.tokensAt = performance.now() + retryInMs;
       // Used at once or lost: tokens that were kept would be sent as a burst beyond the limit.
-      for (let left = granted; left > 0 && gate.waiters.length > 0 && this.#mayStart(gate); left -= 1) {
-        this.#startFirst(gate);
-      }
+      for (let left = granted; left > 0 && gate.waiters.length > 0; left -= 1) this.#startFirst(gate);
       this.#setAsideIfIdle(gate);
       this.#serve();
     });
@@ -316,10 +323,13 @@ export class Slots {
   /** @param place 1 is the next of its subscription to be served */
   #expectedWaitMs(gate: Gate, place: number): number {
     const byRate = gate.rateLimit === null ? 0 : ((place - 1) * 1_000) / gate.rateLimit;
-    const [oldest] = gate.underWay;
-    if (!oldest) return byRate;
-    // Before the first answer, how long the oldest request has been out says most.
-    const requestMs = Math.max(gate.averageMs, performance.now() - oldest.startedAt);
+    const middle = gate.underWay
+      .values()
+      .drop(gate.underWay.size >> 1)
+      .next().value;
+    if (!middle) return byRate;
+    // Of one that has begun to hang the requests under way say more than those that ended; a single slow one says nothing.
+    const requestMs = Math.max(gate.averageMs, performance.now() - middle.startedAt);
     return Math.max(byRate, (place * requestMs) / Math.min(gate.maxInFlight, Math.max(1, this.size >> 1)));
   }
 
@@ -327,7 +337,7 @@ export class Slots {
   #sweep(): void {
     const now = performance.now();
     for (const gate of this.#inTurn().toArray()) {
-      if (!isBusy(gate, now)) continue;
+      if (!isHeldUp(gate, this.size - this.#inUse, now)) continue;
       const overdue = gate.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
       for (const waiter of overdue) this.#leave(gate, waiter, { kind: "over", reason: reasonOf(gate) });
     }
@@ -364,9 +374,15 @@ export class Slots {
   }
 }
 
-/** Whether its own requests or its own rate limit keep its waiters waiting, and not the others'. */
-const isBusy = (gate: Gate, now: number): boolean =>
-  gate.underWay.size > 0 || gate.isAskingForTokens || gate.tokensAt > now;
+/** How many requests a subscription may have under way by its own limits. */
+const limitOf = ({ maxInFlight, window }: Gate): number => Math.min(maxInFlight, window);
+
+/** Whether its own requests or its own rate limit keep its waiters waiting, and not that all slots are taken. */
+const isHeldUp = (gate: Gate, free: number, now: number): boolean =>
+  gate.underWay.size >= limitOf(gate) ||
+  (free > 0 && gate.underWay.size >= free) ||
+  gate.isAskingForTokens ||
+  gate.tokensAt > now;
 
 const reasonOf = ({ rateLimit, underWay, maxInFlight }: Gate): "rate_limit" | "in_flight" =>
   rateLimit !== null && underWay.size < maxInFlight ? "rate_limit" : "in_flight";

@@ -1,19 +1,21 @@
 import { Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, type ReleaseJob } from "@postrider/shared/queue/queues.ts";
+import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
 import type { Context } from "../context.ts";
 import type { Lease } from "../lease.ts";
 import { release } from "../release-held.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-import { backoffStrategy } from "./retry-later.ts";
+import { backoffStrategy, BreakerNotClosed } from "./retry-later.ts";
 
 /** Runs the release jobs: one per subscription with held deliveries. */
 export function startControlLane(context: Context): Lane {
   const { settings, pool, log } = context;
   const stopping = new AbortController();
+  // A release job mostly waits: for a probe's answer, or for what it released.
+  const crowd = { running: 0, most: settings.maxInFlight };
   const worker = new Worker<ReleaseJob>(QUEUE_NAMES.control, (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
-    // A release job mostly waits: for a probe's answer, or for what it released.
-    concurrency: settings.maxInFlight,
+    concurrency: crowd.most,
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
@@ -21,11 +23,25 @@ export function startControlLane(context: Context): Lane {
     for (const id of jobIds) worker.cancelJob(id, "lock lost");
   });
   worker.on("completed", (job) => void lookAgain(job.data.subscription));
+  worker.on("failed", (job, error) => {
+    if (job && error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
+  });
 
   async function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([cancelled, stopping.signal]);
     const lease: Lease = { signal, held: () => !signal.aborted };
-    await release(context, job.data.subscription, lease);
+    crowd.running += 1;
+    try {
+      await release(context, job.data.subscription, lease, crowd);
+    } finally {
+      crowd.running -= 1;
+    }
+  }
+
+  /** The breaker may have been closed while the job was on its way to waiting for the end of the cooldown, where nobody could wake it. */
+  async function wakeIfClosed(subscriptionId: string): Promise<void> {
+    const breaker = (await context.health.read([subscriptionId])).get(subscriptionId);
+    if (breaker?.state === "closed") await wakeRelease(context.queues, subscriptionId);
   }
 
   /** Something may have been held while the job was ending, when no other one could be added. */
@@ -33,7 +49,7 @@ export function startControlLane(context: Context): Lane {
     try {
       const { rowCount } = await pool.query({
         name: "is-releasable",
-        text: `select from subscriptions s where id = $1 and status = 'active'
+        text: `select from subscriptions s where id = $1 and (status = 'active' or deleted_at is not null)
                and exists (select from deliveries d where d.state = 'held' and d.subscription_id = s.id)`,
         values: [subscriptionId],
       });

@@ -12,6 +12,8 @@ import { laneOptions, type Lane } from "./lane.ts";
 const LOADING = 2;
 /** How often a full worker looks whether a batch waits that goes before all others. */
 const URGENT_MS = 20;
+/** A full worker fetches a batch all the same after this: what waits in it may wait for slow subscribers, and others need not. */
+const FULL_MS = 250;
 const REDIS_RETRY_MS = 1_000;
 /** A batch that cannot be worked on just now comes again after this. */
 const POSTPONE_MS = 1_000;
@@ -72,8 +74,9 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
    * floods, is fetched also by a full worker: its deliveries are next when a slot is free.
    */
   async function room(): Promise<void> {
+    const since = performance.now();
     while (slots.isFull && !stopping.signal.aborted) {
-      if (!slots.isOverfull && (await hasUrgent())) return;
+      if (!slots.isOverfull && (performance.now() - since > FULL_MS || (await hasUrgent()))) return;
       await slots.room(stopping.signal, URGENT_MS);
     }
   }

@@ -9,6 +9,9 @@ export class RetryLater extends Error {
   }
 }
 
+/** A release waits for the end of its breaker's cooldown. */
+export class BreakerNotClosed extends RetryLater {}
+
 /** Wait before a job is tried again that failed for a reason of ours and not the subscriber's. */
 export const OWN_TROUBLE_MS = 1_000;
 
