@@ -37,6 +37,8 @@ class FirstComeSlots implements SlotTaker {
     };
   }
 
+  *heldUpSubscriptions(): Generator<string> {}
+
   get isFull(): boolean {
     return this.waiting > this.size / 2;
   }
@@ -54,6 +56,7 @@ class FirstComeSlots implements SlotTaker {
 const neverIll: SubscriberHealth = {
   read: async (ids) => new Map(ids.map((id) => [id, { ...CLOSED_BREAKER, now: Date.now(), changed: false }])),
   hasOpenedSince: () => false,
+  shutSubscriptions: () => [],
   takeProbe: async () => undefined,
   report: async () => undefined,
 };

@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { send, type SendResult } from "./http/send.ts";
 import type { Lease } from "./lease.ts";
-import type { Delivery } from "./load-deliveries.ts";
+import { loadBodies, type Delivery } from "./load-deliveries.ts";
 import type { Subscription } from "./load-subscribers.ts";
 import { observeAttempt } from "./observe-attempt.ts";
 import type { Want } from "./slots.ts";
@@ -59,9 +59,11 @@ export async function attempt(
     } else if (trigger === "auto" && generation !== undefined && health.hasOpenedSince(subscription.id, generation)) {
       return { kind: "held", reason: "breaker" };
     }
+    const body = delivery.body ?? (await loadBodies(context.pool, [delivery.eventId])).get(delivery.eventId);
+    if (body === undefined) throw new Error("the event is missing");
     if (!lease.held()) return { kind: "given_back" };
     startedAt = new Date();
-    result = await send(agent, requestFor(delivery, subscription, startedAt));
+    result = await send(agent, requestFor(delivery, body, subscription, startedAt));
   } finally {
     // The slot counts the request: recording waits for Postgres, not for the network.
     turn.done();
@@ -133,10 +135,9 @@ async function tell(
   await health.report({ subscriptionId: id, generation, isProbe, wasFailing, outcome });
 }
 
-function requestFor(delivery: Delivery, subscription: Subscription, now: Date) {
-  const id = toPublicId("evt", delivery.eventId);
+function requestFor({ eventId }: Delivery, body: string, subscription: Subscription, now: Date) {
+  const id = toPublicId("evt", eventId);
   const timestamp = Math.floor(now.getTime() / 1000);
-  const body = delivery.body!;
   return {
     url: subscription.url,
     headers: {

@@ -15,7 +15,7 @@ export interface Delivery {
   scheduleStep: number;
   deadReason: DeadReason | null;
   lastError: string | null;
-  /** Null where it is not loaded yet (see loadBodies). */
+  /** Null where it is not loaded yet (see loadBodies); an attempt loads what it lacks. */
   body: string | null;
   bodyBytes: number;
   /** False where the event is gone: the row is broken, and nothing can be sent. */
@@ -29,16 +29,28 @@ const COLUMNS = `d.id, d.event_id as "eventId", d.subscription_id as "subscripti
   d.state, d.cycle, d.attempt_count as "attemptCount", d.schedule_step as "scheduleStep",
   d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes", e.id is not null as "hasEvent"`;
 
-/** The rows of a batch that are still pending under its id; a batch that runs again finds only what is unfinished. */
-export async function loadBatch(pool: Pool, batchId: string, range: IdRange): Promise<Delivery[]> {
+/**
+ * The rows of a batch that are still pending under its id; a batch that runs again finds only what is unfinished.
+ *
+ * @param bodiless subscriptions whose deliveries will hardly be sent now: they come without their bodies
+ */
+export async function loadBatch(
+  pool: Pool,
+  batchId: string,
+  range: IdRange,
+  bodiless: readonly string[] = [],
+): Promise<Delivery[]> {
   const { rows } = await pool.query<Delivery>({
     name: "load-batch",
     text: `
-      select ${COLUMNS}, case when sum(octet_length(e.body)) over (order by d.id) <= ${SLICE_BYTES} then e.body end as body
+      select ${COLUMNS}, case
+          when d.subscription_id = any ($4::uuid[]) then null
+          when sum(octet_length(e.body)) over (order by d.id) <= ${SLICE_BYTES} then e.body
+        end as body
       from deliveries d left join events e on e.id = d.event_id and e.id between $2 and $3
       where d.state = 'pending' and d.batch_id = $1 and d.id between $2 and $3
       order by d.id`,
-    values: [batchId, range.from, range.to],
+    values: [batchId, range.from, range.to, bodiless],
   });
   return rows;
 }

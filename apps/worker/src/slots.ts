@@ -137,6 +137,13 @@ export class Slots {
     });
   }
 
+  /** Those for which one more would not even begin to wait. */
+  *heldUpSubscriptions(): Generator<string> {
+    for (const gate of this.#gates.values()) {
+      if (this.#expectedWaitMs(gate, gate.waiters.length + 1) > MAX_WAIT_MS) yield gate.subscription;
+    }
+  }
+
   /**
    * Whether enough waits to keep the worker busy: as much as it gets done in a quarter of a second, and no less than an eighth of
    * its slots. Then fetching more would only take it from other workers.

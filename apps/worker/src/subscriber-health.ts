@@ -20,6 +20,8 @@ export interface SubscriberHealth {
   read(subscriptionIds: readonly string[]): Promise<ReadonlyMap<string, SharedBreaker>>;
   /** Whether this worker has heard that the breaker opened after it was read: then what is not sent yet is not sent. */
   hasOpenedSince(subscriptionId: string, generation: number): boolean;
+  /** Those whose breaker is not closed, as last heard. */
+  shutSubscriptions(): Iterable<string>;
   /** @returns the probe's generation, or undefined where it is not granted */
   takeProbe(subscriptionId: string, leaseMs: number): Promise<number | undefined>;
   report(report: Report): Promise<void>;
@@ -83,6 +85,7 @@ export function createSubscriberHealth(
       const heard = shut.get(id);
       return heard !== undefined && heard.generation > generation;
     },
+    shutSubscriptions: () => shut.keys(),
     async takeProbe(id, leaseMs) {
       const breaker = await tell(id, { kind: "probe", leaseMs });
       return breaker?.changed ? breaker.generation : undefined;

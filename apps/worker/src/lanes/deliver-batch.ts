@@ -22,7 +22,9 @@ export async function deliverBatch(
   lease: Lease,
   onQueued: () => void,
 ): Promise<boolean> {
-  const deliveries = await whenAvailable(context, lease, () => loadBatch(context.pool, batch.id, batch));
+  // Most of what is held is for few subscribers: what hardly will be sent now is not read from the disk.
+  const bodiless = [...context.health.shutSubscriptions(), ...context.slots.heldUpSubscriptions()];
+  const deliveries = await whenAvailable(context, lease, () => loadBatch(context.pool, batch.id, batch, bodiless));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
   const subscribers = await whenAvailable(
@@ -34,9 +36,9 @@ export async function deliverBatch(
   if (subscribers === undefined) return false;
 
   const endings: Promise<boolean>[] = [];
-  const parts = slices(deliveries);
+  const parts = slices(deliveries, new Set(bodiless));
   for (const [index, slice] of parts.entries()) {
-    const loaded = await whenAvailable(context, lease, () => withBodies(context, slice));
+    const loaded = index === 0 ? slice : await whenAvailable(context, lease, () => withBodies(context, slice));
     if (loaded === undefined) break;
     const started = loaded.map(
       (delivery) =>
@@ -97,13 +99,14 @@ async function whenAvailable<T>({ log }: Context, lease: Lease, work: () => Prom
   return undefined;
 }
 
-/** The first slice came with its bodies; the others are bounded in bytes. */
-function slices(deliveries: readonly Delivery[]): Delivery[][] {
-  const withBody = deliveries.filter(({ body, hasEvent }) => body !== null || !hasEvent);
-  const result = withBody.length > 0 ? [withBody] : [];
+/** The first slice came with its bodies, or needs none yet; the others are bounded in bytes. */
+function slices(deliveries: readonly Delivery[], bodiless: ReadonlySet<string>): Delivery[][] {
+  const isReady = ({ body, hasEvent, subscriptionId }: Delivery) =>
+    body !== null || !hasEvent || bodiless.has(subscriptionId);
+  const result = [deliveries.filter(isReady)];
   let bytes = Number.POSITIVE_INFINITY;
   for (const delivery of deliveries) {
-    if (delivery.body !== null || !delivery.hasEvent) continue;
+    if (isReady(delivery)) continue;
     if (bytes + delivery.bodyBytes > SLICE_BYTES) {
       result.push([]);
       bytes = 0;
@@ -115,8 +118,6 @@ function slices(deliveries: readonly Delivery[]): Delivery[][] {
 }
 
 async function withBodies({ pool }: Context, slice: readonly Delivery[]): Promise<Delivery[]> {
-  const lacking = slice.filter(({ body, hasEvent }) => body === null && hasEvent);
-  if (lacking.length === 0) return [...slice];
-  const bodies = await loadBodies(pool, lacking.map(({ eventId }) => eventId)); // prettier-ignore
-  return slice.map((delivery) => ({ ...delivery, body: delivery.body ?? bodies.get(delivery.eventId) ?? null }));
+  const bodies = await loadBodies(pool, slice.map(({ eventId }) => eventId)); // prettier-ignore
+  return slice.map((delivery) => ({ ...delivery, body: bodies.get(delivery.eventId) ?? null }));
 }
