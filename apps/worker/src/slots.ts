@@ -90,7 +90,7 @@ export class Slots {
   readonly #gates = new Map<string, Gate>();
   /** Those with nothing under way and no waiters, longest idle first. */
   readonly #idle = new Map<string, Gate>();
-  /** Gates with waiters, by tenant; whoever was served last is at the end of both. */
+  /** Gates that wait for the others and not for themselves, by tenant; whoever was served last is at the end of both. */
   readonly #lines = new Map<string, Set<Gate>>();
   readonly #roomWaiters = new Set<() => void>();
   #sweeping: NodeJS.Timeout | undefined;
@@ -130,7 +130,7 @@ export class Slots {
       want.signal.addEventListener("abort", onAbort, { once: true });
       gate.waiters.splice(place, 0, waiter);
       this.#waiting += 1;
-      this.#queue(gate);
+      this.#align(gate);
       this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
       if (gate.rateLimit !== null) this.#serve();
       if (isHeldUp(gate, this.size - this.#inUse, performance.now())) want.onHeldUp();
@@ -229,6 +229,7 @@ export class Slots {
         const now = performance.now();
         gate.averageMs += NEWEST * (now - request.startedAt - gate.averageMs);
         this.#countEnded(now);
+        this.#align(gate);
         if (this.#waiting > 0) this.#serve();
         this.#setAsideIfIdle(gate);
       },
@@ -252,7 +253,7 @@ export class Slots {
     }
   }
 
-  /** The gates with waiters: one of each tenant in turn, then the next of each. */
+  /** The gates in line: one of each tenant in turn, then the next of each. */
   *#inTurn(): Generator<Gate> {
     // Lazily: mostly the first one is served, and nobody asks for the others.
     let round: Iterable<SetIterator<Gate>> = this.#lines.values().map((gates) => gates.values());
@@ -276,8 +277,8 @@ export class Slots {
 
   /** Behind the other subscriptions of its tenant, and the tenant behind the other tenants. */
   #toTheEnd(gate: Gate): void {
-    const line = this.#lines.get(gate.tenant)!;
-    line.delete(gate);
+    const line = this.#lines.get(gate.tenant);
+    if (!line?.delete(gate)) return;
     line.add(gate);
     this.#lines.delete(gate.tenant);
     this.#lines.set(gate.tenant, line);
@@ -317,7 +318,7 @@ export class Slots {
     gate.waiters.splice(index, 1);
     waiter.want.signal.removeEventListener("abort", waiter.onAbort);
     this.#waiting -= 1;
-    if (gate.waiters.length === 0) this.#unqueue(gate);
+    this.#align(gate);
     if (this.#waiting === 0) {
       clearInterval(this.#sweeping);
       this.#sweeping = undefined;
@@ -343,23 +344,22 @@ export class Slots {
   /** Lets go of those whose subscription has kept them waiting for a second. */
   #sweep(): void {
     const now = performance.now();
-    for (const gate of this.#inTurn().toArray()) {
-      if (!isHeldUp(gate, this.size - this.#inUse, now)) continue;
+    for (const gate of Array.from(this.#gates.values())) {
+      if (gate.waiters.length === 0 || !isHeldUp(gate, this.size - this.#inUse, now)) continue;
       const overdue = gate.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
       for (const waiter of overdue) this.#leave(gate, waiter, { kind: "over", reason: reasonOf(gate) });
     }
   }
 
-  #queue(gate: Gate): void {
+  /** In line is who has waiters and is below its own limits; all others need not be looked at when a slot is free. */
+  #align(gate: Gate): void {
     const line = this.#lines.get(gate.tenant);
-    if (line) line.add(gate);
-    else this.#lines.set(gate.tenant, new Set([gate]));
-  }
-
-  #unqueue(gate: Gate): void {
-    const line = this.#lines.get(gate.tenant);
-    line?.delete(gate);
-    if (line?.size === 0) this.#lines.delete(gate.tenant);
+    if (gate.waiters.length > 0 && gate.underWay.size < limitOf(gate)) {
+      if (line) line.add(gate);
+      else this.#lines.set(gate.tenant, new Set([gate]));
+    } else if (line?.delete(gate) && line.size === 0) {
+      this.#lines.delete(gate.tenant);
+    }
   }
 
   #setAsideIfIdle(gate: Gate): void {

@@ -4,7 +4,7 @@ import type { Outcome } from "@postrider/shared/core/outcome.ts";
 import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/retry-schedule.ts";
 
 /** What an attempt tells about its subscriber. */
-export interface Report {
+interface Report {
   subscriptionId: string;
   /** The breaker's generation that the request was sent in. */
   generation: number;
