@@ -40,14 +40,14 @@ export async function createWorld(over: Record<string, string> = {}) {
     acceptor,
     /** What was committed and would be dispatched: a test decides whether it is. */
     batches,
-    accept: (...events: Partial<NewEvent>[]) =>
+    accept: (...events: (Partial<Omit<NewEvent, "data">> & { data?: string })[]) =>
       acceptor.accept(
-        events.map((event) => ({
+        events.map(({ data = "{}", ...event }) => ({
           tenant: "default",
           type: "order.created",
-          data: "{}",
           idempotencyKey: undefined,
           ...event,
+          data: Buffer.from(data),
         })),
       ),
 

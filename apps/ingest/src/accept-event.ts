@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { parseExactly } from "@postrider/shared/core/exact-json.ts";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
 import { isDataError, isIdempotencyConflict } from "@postrider/shared/db/errors.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
@@ -71,7 +72,7 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
       const prepared = events.map(prepare);
       const { unique, placeOf } = foldRepeatedKeys(prepared);
       if (!unique) return prepared.map(() => ({ kind: "conflict" }) as const);
-      const bytes = unique.reduce((sum, { body }) => sum + body.length + EVENT_ROW_BYTES, 0);
+      const bytes = unique.reduce((sum, { data }) => sum + data.length + EVENT_ROW_BYTES, 0);
       const results = await commits.add({ events: unique, bytes }).catch((error: unknown) => {
         // One event of several conflicts, so none was stored.
         if (isIdempotencyConflict(error)) return unique.map(() => ({ kind: "conflict" }) as const);
@@ -93,13 +94,16 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
 function prepare(event: NewEvent): PreparedEvent {
   const id = newId();
   const timestamp = new Date(timeOfId(id)).toISOString();
-  // Put together as text: the data is serialised already, and a type needs no escapes.
-  const body = `{"type":"${event.type}","timestamp":"${timestamp}","data":${event.data}}`;
+  // Put together as text: the data is JSON already, and a type needs no escapes.
+  const body = [`{"type":"${event.type}","timestamp":"${timestamp}","data":`, event.data, "}"];
   return { ...event, id, body, hash: event.idempotencyKey === undefined ? null : hashOf(event) };
 }
 
-/** What an idempotency key stands for: type and data, whatever the white space they were sent with. */
-const hashOf = ({ type, data }: NewEvent): Buffer => createHash("sha256").update(`${type}\n${data}`).digest();
+/** What an idempotency key stands for: type and data, whatever the white space and the spelling of numbers they were sent with. */
+const hashOf = ({ type, data }: NewEvent): Buffer =>
+  createHash("sha256")
+    .update(`${type}\n${JSON.stringify(parseExactly(data.toString()))}`)
+    .digest();
 
 /** One key twice in one request is one event, or a conflict (`unique` undefined): a statement can claim a key only once. */
 function foldRepeatedKeys(events: readonly PreparedEvent[]) {

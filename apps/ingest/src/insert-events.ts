@@ -3,22 +3,22 @@ import { patternsMatching } from "@postrider/shared/core/event-types.ts";
 import { isMissingPartition } from "@postrider/shared/db/errors.ts";
 import { ensurePartitions } from "@postrider/shared/db/partitions.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
-import { textArray } from "@postrider/shared/db/text-array.ts";
+import { textArray, type TextParts } from "@postrider/shared/db/text-array.ts";
 import { newId } from "@postrider/shared/ids.ts";
 
 /** An event as the API took it, validated. */
 export interface NewEvent {
   tenant: string;
   type: string;
-  /** The JSON text of `data`. */
-  data: string;
+  /** The JSON text of `data` in UTF-8, as it was sent. */
+  data: Buffer;
   idempotencyKey: string | undefined;
 }
 
 /** An event with its id, what every attempt will send, and what its idempotency key stands for. */
 export interface PreparedEvent extends NewEvent {
   id: string;
-  body: string;
+  body: TextParts;
   hash: Buffer | null;
 }
 

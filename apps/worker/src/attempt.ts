@@ -63,7 +63,7 @@ export async function attempt(
     if (body === undefined) throw new Error("the event is missing");
     if (!lease.held()) return { kind: "given_back" };
     startedAt = new Date();
-    result = await send(agent, requestFor(delivery, body, subscription, startedAt));
+    result = await send(agent, requestFor(delivery, Buffer.from(body), subscription, startedAt));
   } finally {
     // The slot counts the request: recording waits for Postgres, not for the network.
     turn.done();
@@ -135,7 +135,7 @@ async function tell(
   await health.report({ subscriptionId: id, generation, isProbe, wasFailing, outcome });
 }
 
-function requestFor({ eventId }: Delivery, body: string, subscription: Subscription, now: Date) {
+function requestFor({ eventId }: Delivery, body: Buffer, subscription: Subscription, now: Date) {
   const id = toPublicId("evt", eventId);
   const timestamp = Math.floor(now.getTime() / 1000);
   return {

@@ -28,6 +28,8 @@ export function observeAttempt(
   if (delivery.attemptCount === 0) {
     metrics.firstAttemptDelay.observe(Math.max(0, seen.startedAt.getTime() - timeOfId(delivery.id)) / 1000);
   }
+  // An attempt's line costs as much as its metrics: not made where nobody reads it.
+  if (!log.isLevelEnabled("info")) return;
   log.info(
     {
       event: toPublicId("evt", delivery.eventId),

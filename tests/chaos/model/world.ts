@@ -81,7 +81,7 @@ export class World {
     const acceptor = createAcceptor(this.#pool, (batches) => {
       if (dispatched) adding.push(dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size))));
     });
-    const event = { tenant: TENANT, type: "order.created", data: "null", idempotencyKey: undefined };
+    const event = { tenant: TENANT, type: "order.created", data: Buffer.from("null"), idempotencyKey: undefined };
     await acceptor.accept(Array.from({ length: count }, () => event));
     await Promise.allSettled(adding);
     this.accepted += count;

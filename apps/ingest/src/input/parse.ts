@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import express, { type Request, type RequestHandler } from "express";
 import type { z } from "zod";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
@@ -16,17 +17,30 @@ export function rawBody(limit: number): RequestHandler {
   };
 }
 
-/** Parses the body by a schema; an absent body counts as `{}`. */
-export function body<Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> {
-  const bytes: unknown = request.body;
-  const text = Buffer.isBuffer(bytes) ? bytes.toString("utf8") : "";
-  let json: unknown;
+/** Parses the body by a schema; an absent body counts as `{}`. No number loses digits. */
+export const body = <Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> =>
+  check(schema, parsed(textOf(request).text, parseExactly));
+
+/** The same for who needs the body's own bytes: what is parsed of them is plain, and rounds numbers that a double cannot hold. */
+export function bodyAndBytes<Schema extends z.ZodType>(request: Request, schema: Schema) {
+  const { bytes, text } = textOf(request);
+  return { input: check(schema, parsed(text, JSON.parse)), bytes };
+}
+
+function textOf(request: Request): { bytes: Buffer; text: string } {
+  const body: unknown = request.body;
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+  const text = bytes.toString("utf8");
+  // What is no UTF-8 has become U+FFFD in the text, and so it does in the bytes.
+  return { bytes: isUtf8(bytes) ? bytes : Buffer.from(text), text };
+}
+
+function parsed(text: string, parse: (text: string) => unknown): unknown {
   try {
-    json = text.trim() === "" ? {} : parseExactly(text);
+    return text.trim() === "" ? {} : parse(text);
   } catch (error) {
     throw new Problem("invalid_json", error instanceof Error ? error.message : "the body is not JSON");
   }
-  return check(schema, json);
 }
 
 /** Parses the query string by a schema: a parameter given twice, or one that is unknown, is refused. */

@@ -9,9 +9,9 @@ import { callerOf, type Caller } from "../auth.ts";
 import type { Context } from "../context.ts";
 import type { NewEvent } from "../insert-events.ts";
 import { eventType, page, tenant, text, time } from "../input/fields.ts";
-import { jsonOf } from "../input/json.ts";
+import { dataOfBatch, dataOfEvent, type EventData } from "../input/event-data.ts";
 import { toPage } from "../input/page.ts";
-import { body, pathId, query, rawBody } from "../input/parse.ts";
+import { bodyAndBytes, pathId, query, rawBody } from "../input/parse.ts";
 import { invalid, Problem } from "../problem.ts";
 import { isOwn } from "../tenancy.ts";
 import { listDeliveries } from "./deliveries.ts";
@@ -20,6 +20,8 @@ const MAX_BATCH = 1_000;
 const MAX_BATCH_BYTES = 10 * 1024 * 1024;
 /** Room for type, tenant and white space around a payload of the full size. */
 const ENVELOPE_BYTES = 16 * 1024;
+/** Lists and objects inside of each other: more than this many receivers' parsers refuse, or worse. */
+const MAX_DEPTH = 1_000;
 
 const idempotencyKey = text(1, 255);
 
@@ -49,17 +51,19 @@ export function eventRoutes(context: Context): Router {
   const routes = Router();
 
   routes.post("/events", rawBody(MAX_PAYLOAD_BYTES + ENVELOPE_BYTES), async (request, response) => {
-    const input = body(request, newEvent);
-    const event = toNewEvent(input, keyFromHeader(request.get("idempotency-key")), callerOf(response), "");
+    const { input, bytes } = bodyAndBytes(request, newEvent);
+    const key = keyFromHeader(request.get("idempotency-key"));
+    const event = toNewEvent(input, dataOfEvent(bytes), key, callerOf(response), "");
     const [accepted] = await acceptor.accept([event]);
     response.status(202).json(present(event, accepted!));
   });
 
   routes.post("/events/batch", rawBody(MAX_BATCH_BYTES), async (request, response) => {
-    const input = body(request, newBatch);
+    const { input, bytes } = bodyAndBytes(request, newBatch);
     const caller = callerOf(response);
+    const data = dataOfBatch(bytes);
     const batch = input.events.map((event, index) =>
-      toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`),
+      toNewEvent(event, data[index]!, event.idempotencyKey, caller, `events.${index}.`),
     );
     const accepted = await acceptor.accept(batch);
     response.status(202).json({ data: batch.map((event, index) => present(event, accepted[index]!)) });
@@ -129,6 +133,7 @@ function keyFromHeader(header: string | undefined): string | undefined {
 
 function toNewEvent(
   input: z.output<typeof newEvent>,
+  { json: data, depth }: EventData,
   key: string | undefined,
   caller: Caller,
   prefix: string,
@@ -136,9 +141,10 @@ function toNewEvent(
   if (caller.tenant !== undefined && input.tenant !== undefined && input.tenant !== caller.tenant) {
     throw new Problem("forbidden", `${prefix}tenant: this API key is for the tenant "${caller.tenant}"`);
   }
-  const data = jsonOf(input.data);
-  if (data === undefined) throw invalid({ field: `${prefix}data`, message: "is nested too deeply" });
-  if (Buffer.byteLength(data) > MAX_PAYLOAD_BYTES) {
+  if (depth > MAX_DEPTH) {
+    throw invalid({ field: `${prefix}data`, message: `is nested too deeply: at most ${MAX_DEPTH} levels` });
+  }
+  if (data.length > MAX_PAYLOAD_BYTES) {
     throw new Problem("payload_too_large", `${prefix}data is larger than ${MAX_PAYLOAD_BYTES / 1024} KiB`);
   }
   return {

@@ -1,4 +1,3 @@
-import { pipeline, type Readable } from "node:stream";
 import { createBrotliDecompress, createInflate, createUnzip } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { Exchange } from "@postrider/shared/core/outcome.ts";
@@ -8,7 +7,7 @@ import { AddressNotAllowedError } from "./delivery-agent.ts";
 export interface SendRequest {
   url: URL;
   headers: Record<string, string>;
-  body: string;
+  body: Buffer;
   /** For the whole exchange: connecting, headers and body. */
   timeoutMs: number;
 }
@@ -25,64 +24,116 @@ export interface SendResult {
 }
 
 /** Makes one HTTP request and never throws: whatever goes wrong out there is the result. */
-export async function send(agent: Dispatcher, request: SendRequest): Promise<SendResult> {
-  const startedAt = performance.now();
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), request.timeoutMs);
-  let status: number | null = null;
-  const chunks: Buffer[] = [];
-  const result = (exchange: Exchange, error: string | null): SendResult => ({
-    exchange,
-    durationMs: Math.round(performance.now() - startedAt),
-    responseStatus: status,
-    responseBody: status === null ? null : safeText(Buffer.concat(chunks).subarray(0, MAX_RESPONSE_BYTES)),
-    error,
+export const send = (agent: Dispatcher, request: SendRequest): Promise<SendResult> =>
+  new Promise((resolve) => {
+    const { url, headers, body } = request;
+    const path = `${url.pathname}${url.search}`;
+    agent.dispatch({ origin: url.origin, path, method: "POST", headers, body }, new Sending(request, resolve));
   });
-  try {
-    const response = await agent.request({
-      origin: request.url.origin,
-      path: `${request.url.pathname}${request.url.search}`,
-      method: "POST",
-      headers: request.headers,
-      body: request.body,
-      signal: deadline.signal,
+
+const OVER = new Error("nobody waits for the rest");
+
+/**
+ * One request under way, as undici tells of it. `agent.request()` would wrap the response in a stream and the deadline in an
+ * abort signal, which together cost more than the rest of an attempt (docs/performance.md).
+ */
+class Sending implements Dispatcher.DispatchHandler {
+  readonly #timeoutMs: number;
+  readonly #resolve: (result: SendResult) => void;
+  readonly #startedAt = performance.now();
+  readonly #deadline: NodeJS.Timeout;
+  #controller: Dispatcher.DispatchController | undefined;
+  #status: number | null = null;
+  #retryAfter: string | undefined;
+  /** Undefined where the response is not compressed. */
+  #decoder: ReturnType<typeof decoderFor>;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #isOver = false;
+
+  constructor({ timeoutMs }: SendRequest, resolve: (result: SendResult) => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#resolve = resolve;
+    this.#deadline = setTimeout(() => this.#fail(`no complete response within ${this.#timeoutMs} ms`), timeoutMs);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // The deadline passed while it was connecting: it is not sent.
+    if (this.#isOver) controller.abort(OVER);
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (status < 200) return;
+    this.#status = status;
+    this.#retryAfter = one(headers["retry-after"]);
+    const encoding = one(headers["content-encoding"]);
+    // We ask for no encoding; a receiver that compresses all the same is decoded, and the cap is on what comes out.
+    if (encoding !== undefined) this.#decoder = decoderFor(encoding.trim().toLowerCase());
+    this.#decoder
+      ?.on("data", (chunk: Buffer) => this.#keep(chunk))
+      .on("drain", () => controller.resume())
+      .on("end", () => this.#complete())
+      .on("error", (error) => this.#fail(describe(error)));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isOver) return;
+    if (this.#decoder === undefined) this.#keep(chunk);
+    else if (!this.#decoder.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#decoder === undefined) this.#complete();
+    else if (!this.#isOver) this.#decoder.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (error instanceof AddressNotAllowedError) this.#end({ kind: "blocked" }, error.message);
+    else this.#fail(describe(error));
+  }
+
+  /** Up to the cap; the rest of the response is let go with its connection. */
+  #keep(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes >= MAX_RESPONSE_BYTES) this.#complete();
+  }
+
+  #complete(): void {
+    this.#end({ kind: "response", status: this.#status!, retryAfter: this.#retryAfter }, null);
+  }
+
+  #fail(reason: string): void {
+    this.#end({ kind: "failed" }, reason);
+  }
+
+  #end(exchange: Exchange, error: string | null): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#deadline);
+    this.#resolve({
+      exchange,
+      durationMs: Math.round(performance.now() - this.#startedAt),
+      responseStatus: this.#status,
+      responseBody: this.#status === null ? null : textOf(this.#chunks),
+      error,
     });
-    status = response.statusCode;
-    await readCapped(decoded(response.body, response.headers["content-encoding"]), chunks);
-    const retryAfter = response.headers["retry-after"];
-    return result(
-      { kind: "response", status, retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter },
-      null,
-    );
-  } catch (error) {
-    if (error instanceof AddressNotAllowedError) return result({ kind: "blocked" }, error.message);
-    const reason = deadline.signal.aborted ? `no complete response within ${request.timeoutMs} ms` : describe(error);
-    return result({ kind: "failed" }, reason);
-  } finally {
-    clearTimeout(timer);
+    this.#decoder?.destroy();
+    // Does nothing where the response is complete.
+    this.#controller?.abort(OVER);
   }
 }
 
-/** Reads up to the cap, then lets the rest of the response go with its connection. */
-async function readCapped(body: Readable, chunks: Buffer[]): Promise<void> {
-  let bytes = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-    // Leaving the loop destroys the stream, and with it the connection.
-    if (bytes >= MAX_RESPONSE_BYTES) break;
-  }
-}
+const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
 
-/** We ask for no encoding; a receiver that compresses all the same is decoded, and the cap is on what comes out. */
-function decoded(body: Readable, encoding: string | string[] | undefined): Readable {
-  const decoder = decoderFor(
-    String(encoding ?? "identity")
-      .trim()
-      .toLowerCase(),
-  );
-  // An error of either stream reaches the reader through the decoder.
-  return decoder ? pipeline(body, decoder, () => undefined) : body;
+function textOf(chunks: readonly Buffer[]): string {
+  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return safeText(bytes.subarray(0, MAX_RESPONSE_BYTES));
 }
 
 function decoderFor(encoding: string) {

@@ -1,6 +1,9 @@
 const TEXT_OID = 25;
 const HEADER_BYTES = 20;
 
+/** The parts of a text; bytes are UTF-8. */
+export type TextParts = readonly (string | Buffer)[];
+
 /**
  * A `text[]` in PostgreSQL's binary format, as a query parameter. The driver would write every element as a quoted
  * literal with its quotes escaped, and the server would take that apart again: for JSON, which is full of quotes,
@@ -9,14 +12,14 @@ const HEADER_BYTES = 20;
  * Format: array_send in https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/utils/adt/arrayfuncs.c: number of
  * dimensions, null flag, element type, length, lower bound, then length and bytes of each element.
  */
-export function textArray(texts: readonly string[]): Buffer {
-  const lengths = texts.map((text) => Buffer.byteLength(text));
+export function textArray(texts: readonly TextParts[]): Buffer {
+  const lengths = texts.map((parts) => parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0));
   const buffer = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 4 + length, HEADER_BYTES));
   let at = 0;
   for (const field of [1, 0, TEXT_OID, texts.length, 1]) at = buffer.writeInt32BE(field, at);
-  for (const [index, text] of texts.entries()) {
+  for (const [index, parts] of texts.entries()) {
     at = buffer.writeInt32BE(lengths[index]!, at);
-    at += buffer.write(text, at);
+    for (const part of parts) at += typeof part === "string" ? buffer.write(part, at) : part.copy(buffer, at);
   }
   return buffer;
 }
