@@ -32,6 +32,8 @@ export interface Batch {
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 
 const EVENT_ROW_BYTES = 200;
+/** While Postgres has one, the next is being put together and sent: with one at a time each would wait for the other. */
+const MAX_FLUSHING = 2;
 const MAX_FLUSH = { rows: 1_000, bytes: 16 * 1024 * 1024 };
 const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };
 
@@ -64,6 +66,7 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
       events.flatMap(({ tenant, idempotencyKey }) =>
         idempotencyKey === undefined ? [] : `${tenant} ${idempotencyKey}`,
       ),
+    maxFlushing: MAX_FLUSHING,
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,
   });

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash as digest, timingSafeEqual } from "node:crypto";
 import type { Request, RequestHandler, Response } from "express";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { Problem } from "./problem.ts";
@@ -17,7 +17,7 @@ const OPERATOR: Caller = { tenant: undefined, scopes: new Set(SCOPES) };
 const CACHE_MS = 10_000;
 const CACHE_SIZE = 10_000;
 
-const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
+const sha256 = (text: string): Buffer => digest("sha256", text, "buffer");
 
 export const callerOf = (response: Response): Caller => response.locals["caller"] as Caller;
 

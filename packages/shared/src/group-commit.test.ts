@@ -52,6 +52,34 @@ test("what arrives while a flush is under way goes into the next one", async () 
   expect(flushes).toEqual([[1], [2, 3]]);
 });
 
+test("as many flushes are under way at once as may be, and no more", async () => {
+  const { commits, flushes, gate, open, whenGated } = recording({ maxFlushing: 2 });
+  gate();
+  const first = commits.add(1);
+  await whenGated(1);
+  const second = commits.add(2);
+  await whenGated(2);
+  const later = [3, 4].map((item) => commits.add(item));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(flushes).toEqual([[1], [2]]);
+  open();
+  await first;
+  await whenGated(2);
+  expect(flushes).toEqual([[1], [2], [3, 4]]);
+  open();
+  open();
+  expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
+});
+
+test("an item that is added the moment a flush ends is not forgotten", async () => {
+  const { commits } = recording();
+  for (let turns = 0; turns < 5; turns += 1) {
+    let following = commits.add(turns);
+    for (let depth = 0; depth < 10; depth += 1) following = following.then(() => commits.add(depth));
+    expect(await following).toBe(90);
+  }
+});
+
 test("one bad item fails alone, its neighbours are committed", async () => {
   const { commits } = recording();
   const results = await Promise.allSettled([1, 2, -3, 4, 5].map((item) => commits.add(item)));

@@ -15,6 +15,8 @@ export interface GroupCommitOptions<Item, Result> {
   weigh: (item: Item) => { rows: number; bytes: number };
   /** Two items that share a key never go into one flush (a statement cannot change one row twice). */
   keysOf?: (item: Item) => readonly string[];
+  /** How many flushes may be under way at once; 1 where nothing is said. Items that share a key may be in two of them. */
+  maxFlushing?: number;
   maxFlush: { rows: number; bytes: number };
   maxWaiting: { rows: number; bytes: number };
 }
@@ -28,15 +30,16 @@ interface Entry<Item, Result> {
 }
 
 /**
- * Group commit: what arrives while one flush is under way goes into the next, so batches grow with load and an idle
- * caller waits for nobody. One flush is under way at a time.
+ * Group commit: what arrives while as many flushes are under way as may be goes into the next, so batches grow with load
+ * and an idle caller waits for nobody.
  */
 export class GroupCommit<Item, Result> {
   readonly #options: GroupCommitOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
   #waitingRows = 0;
   #waitingBytes = 0;
-  #running: Promise<void> | undefined;
+  #flushing = 0;
+  readonly #running = new Set<Promise<void>>();
 
   constructor(options: GroupCommitOptions<Item, Result>) {
     this.#options = options;
@@ -60,20 +63,28 @@ export class GroupCommit<Item, Result> {
       this.#waiting.push({ item, rows, bytes, resolve, reject });
       this.#waitingRows += rows;
       this.#waitingBytes += bytes;
-      this.#running ??= this.#run();
+      if (this.#flushing < (this.#options.maxFlushing ?? 1)) this.#start();
     });
   }
 
   /** Resolves when nothing is waiting or under way. */
   async idle(): Promise<void> {
-    while (this.#running) await this.#running;
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  #start(): void {
+    this.#flushing += 1;
+    const running = this.#run();
+    this.#running.add(running);
+    void running.then(() => this.#running.delete(running));
   }
 
   async #run(): Promise<void> {
     // Let everything that arrived in this turn of the event loop come along.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) await this.#flush(this.#take());
-    this.#running = undefined;
+    // In the same turn as the look at what waits: what is added after it must find that nobody runs.
+    this.#flushing -= 1;
   }
 
   #take(): Entry<Item, Result>[] {

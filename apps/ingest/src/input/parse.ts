@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import express, { type Request, type RequestHandler } from "express";
 import type { z } from "zod";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
@@ -19,21 +18,16 @@ export function rawBody(limit: number): RequestHandler {
 
 /** Parses the body by a schema; an absent body counts as `{}`. No number loses digits. */
 export const body = <Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> =>
-  check(schema, parsed(textOf(request).text, parseExactly));
+  check(schema, parsed(bytesOf(request).toString("utf8"), parseExactly));
 
-/** The same for who needs the body's own bytes: what is parsed of them is plain, and rounds numbers that a double cannot hold. */
-export function bodyAndBytes<Schema extends z.ZodType>(request: Request, schema: Schema) {
-  const { bytes, text } = textOf(request);
-  return { input: check(schema, parsed(text, JSON.parse)), bytes };
-}
-
-function textOf(request: Request): { bytes: Buffer; text: string } {
-  const body: unknown = request.body;
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+/** The same for who takes its large part as it was sent: what is parsed rounds numbers that a double cannot hold. */
+export function bodyAsSent<Schema extends z.ZodType>(request: Request, schema: Schema) {
+  const bytes = bytesOf(request);
   const text = bytes.toString("utf8");
-  // What is no UTF-8 has become U+FFFD in the text, and so it does in the bytes.
-  return { bytes: isUtf8(bytes) ? bytes : Buffer.from(text), text };
+  return { input: check(schema, parsed(text, JSON.parse)), json: { bytes, text } };
 }
+
+const bytesOf = ({ body }: Request): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));
 
 function parsed(text: string, parse: (text: string) => unknown): unknown {
   try {

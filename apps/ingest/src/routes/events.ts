@@ -11,7 +11,7 @@ import type { NewEvent } from "../insert-events.ts";
 import { eventType, page, tenant, text, time } from "../input/fields.ts";
 import { dataOfBatch, dataOfEvent, type EventData } from "../input/event-data.ts";
 import { toPage } from "../input/page.ts";
-import { bodyAndBytes, pathId, query, rawBody } from "../input/parse.ts";
+import { bodyAsSent, pathId, query, rawBody } from "../input/parse.ts";
 import { invalid, Problem } from "../problem.ts";
 import { isOwn } from "../tenancy.ts";
 import { listDeliveries } from "./deliveries.ts";
@@ -51,17 +51,17 @@ export function eventRoutes(context: Context): Router {
   const routes = Router();
 
   routes.post("/events", rawBody(MAX_PAYLOAD_BYTES + ENVELOPE_BYTES), async (request, response) => {
-    const { input, bytes } = bodyAndBytes(request, newEvent);
+    const { input, json } = bodyAsSent(request, newEvent);
     const key = keyFromHeader(request.get("idempotency-key"));
-    const event = toNewEvent(input, dataOfEvent(bytes), key, callerOf(response), "");
+    const event = toNewEvent(input, dataOfEvent(json), key, callerOf(response), "");
     const [accepted] = await acceptor.accept([event]);
     response.status(202).json(present(event, accepted!));
   });
 
   routes.post("/events/batch", rawBody(MAX_BATCH_BYTES), async (request, response) => {
-    const { input, bytes } = bodyAndBytes(request, newBatch);
+    const { input, json } = bodyAsSent(request, newBatch);
     const caller = callerOf(response);
-    const data = dataOfBatch(bytes);
+    const data = dataOfBatch(json);
     const batch = input.events.map((event, index) =>
       toNewEvent(event, data[index]!, event.idempotencyKey, caller, `events.${index}.`),
     );
