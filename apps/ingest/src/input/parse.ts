@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import express, { type Request, type RequestHandler } from "express";
 import type { z } from "zod";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
@@ -24,7 +25,9 @@ export const body = <Schema extends z.ZodType>(request: Request, schema: Schema)
 export function bodyAsSent<Schema extends z.ZodType>(request: Request, schema: Schema) {
   const bytes = bytesOf(request);
   const text = bytes.toString("utf8");
-  return { input: check(schema, parsed(text, JSON.parse)), json: { bytes, text } };
+  const input = check(schema, parsed(text, JSON.parse));
+  // What is no UTF-8 has become U+FFFD in the text, and so it does in the bytes.
+  return { input, json: { bytes: isUtf8(bytes) ? bytes : Buffer.from(text), text } };
 }
 
 const bytesOf = ({ body }: Request): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));
