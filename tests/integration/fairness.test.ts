@@ -2,6 +2,7 @@ import { Worker } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Batch } from "../../apps/ingest/src/accept-event.ts";
 import { runOnce } from "../../apps/worker/src/watchdog.ts";
+import { priorityOfBatch } from "../../packages/shared/src/core/batch-number.ts";
 import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -17,6 +18,8 @@ beforeEach(async () => {
 afterAll(() => world.close());
 
 const FLOOD = "flood";
+const isBehind = ({ id }: Batch) => priorityOfBatch(id) > 0;
+const isInFront = ({ id }: Batch) => priorityOfBatch(id) === 0;
 
 /** Far over its share, in one request after the other. */
 async function flood(requests = 8): Promise<void> {
@@ -27,7 +30,7 @@ async function flood(requests = 8): Promise<void> {
 }
 
 const add = (batches: readonly Batch[]) =>
-  world.context.queues.dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size, batch.priority))); // prettier-ignore
+  world.context.queues.dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size)));
 
 /** Ids of the batches in the order in which a worker takes them. */
 async function takenFirst(count: number): Promise<string[]> {
@@ -50,8 +53,8 @@ test("what a tenant makes beyond its share is in batches of its own, behind; all
   const before = world.batches.length;
   await world.accept(...Array.from({ length: 150 }, (_, index) => ({ tenant: index % 3 === 0 ? "quiet" : FLOOD })));
   const made = world.batches.slice(before);
-  expect(made.filter(({ priority }) => priority === 0).map(({ size }) => size)).toEqual([50]);
-  expect(made.filter(({ priority }) => priority > 0).map(({ size }) => size)).toEqual([100]);
+  expect(made.filter(isInFront).map(({ size }) => size)).toEqual([50]);
+  expect(made.filter(isBehind).map(({ size }) => size)).toEqual([100]);
   const tenants = await world.context.pool.query<{ batch_id: string; tenants: string[]; size: number }>(
     "select batch_id, array_agg(distinct tenant) as tenants, count(*)::int as size from deliveries group by batch_id",
   );
@@ -59,7 +62,7 @@ test("what a tenant makes beyond its share is in batches of its own, behind; all
   for (const { batch_id, tenants: own, size } of tenants.rows) {
     const batch = world.batches.find(({ id }) => id === batch_id)!;
     expect(batch.size).toBe(size);
-    if (batch.priority > 0) expect(own).toEqual([FLOOD]);
+    if (isBehind(batch)) expect(own).toEqual([FLOOD]);
   }
 });
 
@@ -67,14 +70,14 @@ test("a thousand quiet tenants share full batches", async () => {
   const tenants = Array.from({ length: 1_000 }, (_, index) => `quiet-${index}`);
   for (const tenant of tenants) await world.subscribe({ tenant });
   await world.accept(...tenants.map((tenant) => ({ tenant })));
-  expect(world.batches.map(({ size, priority }) => [size, priority])).toEqual(Array.from({ length: 10 }, () => [100, 0])); // prettier-ignore
+  expect(world.batches.map((batch) => [batch.size, isInFront(batch)])).toEqual(Array.from({ length: 10 }, () => [100, true])); // prettier-ignore
 });
 
 test("a worker takes a quiet tenant's batch before a flood's earlier ones, and the flood's in their order", async () => {
   await flood();
   await add(world.batches);
-  const behind = world.batches.filter(({ priority }) => priority > 0);
-  const inFront = world.batches.filter(({ priority }) => priority === 0);
+  const behind = world.batches.filter(isBehind);
+  const inFront = world.batches.filter(isInFront);
   await world.subscribe({ tenant: "quiet" });
   world.batches.length = 0;
   await world.accept({ tenant: "quiet" });
@@ -103,10 +106,17 @@ test("after Redis was emptied the watchdog puts a flood's backlog behind the oth
   const priorityOf = new Map(jobs.map((job) => [job.id!, job.opts.priority ?? 0]));
   expect(priorityOf.size).toBe(world.batches.length);
   expect(priorityOf.get(world.batches.at(-1)!.id)).toBe(0);
-  // In the order of their ids, which is the order in which they were made.
-  const ids = world.batches.slice(0, -1).map(({ id }) => id);
-  const floods = ids.toSorted().map((id) => priorityOf.get(id)!);
-  expect(floods.filter((priority) => priority === 0)).toHaveLength(10);
-  expect(floods.slice(10)).toEqual(floods.slice(10).toSorted((a, b) => a - b));
-  expect(floods.at(-1)).toBeGreaterThan(30);
+  for (const batch of world.batches) expect(priorityOf.get(batch.id)).toBe(priorityOfBatch(batch.id));
+  expect(Math.max(...priorityOf.values())).toBeGreaterThan(2);
+});
+
+test("tenants that flood alike share full batches", async () => {
+  const floods = Array.from({ length: 5 }, (_, index) => `flood-${index}`);
+  for (const tenant of floods) await world.subscribe({ tenant });
+  for (let request = 0; request < 10; request += 1) {
+    await world.accept(...Array.from({ length: 500 }, (_, index) => ({ tenant: floods[index % 5]! })));
+  }
+  const last = world.batches.slice(-5);
+  expect(last.map(({ size }) => size)).toEqual([100, 100, 100, 100, 100]);
+  expect(last.every(isBehind)).toBe(true);
 });

@@ -46,7 +46,7 @@ describe("the watchdog", () => {
     const [id] = await batchIds();
     await world.context.queues.dispatch.addBulk([dispatchJobOf(id!, world.batches[0]!, 1)]);
     expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1, repaired: 0 } });
-    expect(await world.context.queues.dispatch.getWaitingCount()).toBe(1);
+    expect(await world.context.queues.dispatch.count()).toBe(1);
   });
 
   test("walks any backlog page by page: 100,000 deliveries in 1,000 batches, of which one is missing", async () => {

@@ -8,7 +8,6 @@ import { newId } from "@postrider/shared/ids.ts";
 import {
   deliveryCounts,
   insertEvents,
-  MAX_LANES,
   type AcceptRow,
   type NewEvent,
   type PreparedEvent,
@@ -24,8 +23,6 @@ export interface Batch {
   size: number;
   from: string;
   to: string;
-  /** For BullMQ: 0 goes first; above it are batches of one tenant that is over its share. */
-  priority: number;
 }
 
 /** A delivered body larger than this is not taken (design: 256 KiB of payload). */
@@ -136,19 +133,11 @@ async function flush(
 ): Promise<Accepted[][]> {
   const events = requests.flatMap((request) => request.events);
   const isAlone = requests.flatMap((request) => request.events.map(() => request.events.length === 1));
-  const { lanes, priorities } = lanesOf(events, shares);
-  const rows = await insertEvents(pool, events, isAlone, lanes);
+  const priorities = prioritiesOf(events, shares);
+  const rows = await insertEvents(pool, events, isAlone, events.map(({ tenant }) => priorities.get(tenant)!)); // prettier-ignore
   const batches = rows.filter((row) => row.kind === "batch");
   if (batches.length > 0) {
-    // A tenant that is over its share is in no batch of the others', so one tenant tells which kind a batch is.
-    onBatches(
-      batches.map(({ id, size, from, to, tenant }) => ({
-        id,
-        size,
-        ...familyRange([from!, to!]),
-        priority: priorities.get(tenant!) ?? 0,
-      })),
-    );
+    onBatches(batches.map(({ id, size, from, to }) => ({ id, size, ...familyRange([from!, to!]) })));
   }
   charge(shares, events, rows, priorities);
   const duplicates = rows.filter(({ kind }) => kind === "duplicate").map(({ id }) => id);
@@ -158,21 +147,14 @@ async function flush(
   return requests.map((request) => results.slice(taken, (taken += request.events.length)));
 }
 
-/** Events of a tenant that is over its share have a lane of their own; all others share lane 0. */
-function lanesOf(events: readonly PreparedEvent[], shares: TenantShares) {
+/** Of every tenant of a flush; those that are over their share alike have the same, and share batches. */
+function prioritiesOf(events: readonly PreparedEvent[], shares: TenantShares): Map<string, number> {
   const now = performance.now();
-  const laneOf = new Map<string, number>();
   const priorities = new Map<string, number>();
-  const lanes = events.map(({ tenant }) => {
-    const known = laneOf.get(tenant);
-    if (known !== undefined) return known;
-    const priority = shares.priorityOf(tenant, now);
-    if (priority > 0 && priorities.size < MAX_LANES) priorities.set(tenant, priority);
-    const lane = priorities.has(tenant) ? priorities.size : 0;
-    laneOf.set(tenant, lane);
-    return lane;
-  });
-  return { lanes, priorities };
+  for (const { tenant } of events) {
+    if (!priorities.has(tenant)) priorities.set(tenant, shares.priorityOf(tenant, now));
+  }
+  return priorities;
 }
 
 function charge(
@@ -188,7 +170,7 @@ function charge(
     made.set(tenant, (made.get(tenant) ?? 0) + size);
   }
   const now = performance.now();
-  for (const [tenant, deliveries] of made) shares.charge(tenant, deliveries, priorities.has(tenant), now);
+  for (const [tenant, deliveries] of made) shares.charge(tenant, deliveries, priorities.get(tenant)! > 0, now);
 }
 
 function toAccepted(row: AcceptRow, counts: ReadonlyMap<string, number>): Accepted {

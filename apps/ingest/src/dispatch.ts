@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { priorityOfBatch } from "@postrider/shared/core/batch-number.ts";
 import { dispatchJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
 import type { Logger } from "@postrider/shared/telemetry/logger.ts";
 import type { Batch } from "./accept-event.ts";
@@ -17,10 +18,10 @@ export function createDispatcher(queues: Queues, redis: Redis, metrics: IngestMe
   let isMissing = false;
 
   const dispatch = (batches: readonly Batch[]): void => {
-    const jobs = batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size, batch.priority));
+    const jobs = batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size));
     queues.dispatch.addBulk(jobs).then(
       () => {
-        for (const { size, priority } of batches) if (priority > 0) metrics.overShare.inc(size);
+        for (const { id, size } of batches) if (priorityOfBatch(id) > 0) metrics.overShare.inc(size);
         if (isMissing) log.info("dispatching again");
         isMissing = false;
       },

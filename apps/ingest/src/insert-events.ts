@@ -1,3 +1,4 @@
+import { firstBatchNumber } from "@postrider/shared/core/batch-number.ts";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
 import { patternsMatching } from "@postrider/shared/core/event-types.ts";
 import { isMissingPartition } from "@postrider/shared/db/errors.ts";
@@ -22,13 +23,9 @@ export interface PreparedEvent extends NewEvent {
   hash: Buffer | null;
 }
 
-/** More than a flush can have; 127 lanes of them still are a 32-bit number (batch_id). */
-const BATCHES_PER_LANE = 2 ** 24;
-export const MAX_LANES = 127;
-
 /**
  * One flush: idempotency keys, events, and one delivery per matching subscription, in one statement and so in one
- * commit. Per row of input it answers `event` with the id that counts and how many deliveries; per 100 deliveries of a lane a `batch`.
+ * commit. Per row of input it answers `event` with the id that counts and how many deliveries; per 100 deliveries of a priority a `batch`.
  *
  * Keys are written in order, so that two flushes that share keys wait for each other instead of deadlocking. An
  * expired key is overwritten. A conflict inside a batch request takes the statement back (refuse_idempotency_conflict),
@@ -37,7 +34,7 @@ export const MAX_LANES = 127;
 const ACCEPT = `
   with input as materialized (
     select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::boolean[], $10::int[])
-      with ordinality as t (id, tenant, type, patterns, body, key, hash, alone, lane, n)
+      with ordinality as t (id, tenant, type, patterns, body, key, hash, alone, first_batch, n)
   ), claimed as (
     insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
     select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
@@ -57,7 +54,7 @@ const ACCEPT = `
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
   ), matched as (
     select j.id as event_id, j.tenant, j.type, wanting.subscription_id,
-      j.lane * ${BATCHES_PER_LANE} + (row_number() over (partition by j.lane order by j.n) - 1) / 100 as batch
+      j.first_batch + (row_number() over (partition by j.first_batch order by j.n) - 1) / 100 as batch
     from judged j cross join lateral (
       select distinct p.subscription_id from subscription_patterns p
       where p.tenant = j.tenant and p.pattern = any (string_to_array(j.patterns, ','))
@@ -66,7 +63,7 @@ const ACCEPT = `
   ), delivery as (
     insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
     select delivery_id(event_id), event_id, subscription_id, tenant, type, 'pending', batch_id($9, batch) from matched
-    returning event_id, tenant, batch_id
+    returning event_id, batch_id
   ), counted as materialized (
     select event_id, count(*)::int as deliveries from delivery group by event_id
   ), event as (
@@ -74,10 +71,10 @@ const ACCEPT = `
     select j.id, j.tenant, j.type, j.body, coalesce(c.deliveries, 0)
     from judged j left join counted c on c.event_id = j.id where j.verdict = 'new'
   )
-  select j.n::int, j.verdict as kind, j.event_id as id, coalesce(c.deliveries, 0) as size, null as "from", null as "to", null as tenant
+  select j.n::int, j.verdict as kind, j.event_id as id, coalesce(c.deliveries, 0) as size, null as "from", null as "to"
   from judged j left join counted c on c.event_id = j.id
   union all
-  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text), min(tenant) from delivery group by batch_id
+  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id
   order by 1`;
 
 export interface AcceptRow {
@@ -87,21 +84,19 @@ export interface AcceptRow {
   size: number;
   from: string | null;
   to: string | null;
-  /** Of a batch: one of its tenants. */
-  tenant: string | null;
 }
 
 /**
  * Stores events and their deliveries in one commit, and makes the partition that is missing.
  *
  * @param isAlone per event, whether it is the only one of its request
- * @param lanes per event, a small number: deliveries of events with different numbers are never in one batch
+ * @param priorities per event, that of the batches its deliveries are in
  */
 export async function insertEvents(
   pool: Pool,
   events: readonly PreparedEvent[],
   isAlone: readonly boolean[],
-  lanes: readonly number[],
+  priorities: readonly number[],
 ): Promise<AcceptRow[]> {
   const statement = {
     name: "accept",
@@ -116,7 +111,7 @@ export async function insertEvents(
       events.map(({ hash }) => hash),
       isAlone,
       newId(),
-      lanes,
+      priorities.map(firstBatchNumber),
     ],
   };
   try {

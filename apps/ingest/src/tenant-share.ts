@@ -1,17 +1,20 @@
+import { MAX_PRIORITY } from "@postrider/shared/core/batch-number.ts";
+
 /** How long what a tenant did counts, in seconds: recent figures decay exponentially with this time constant. */
 const MEMORY_S = 10;
 /**
  * A tenant's share of what the mixed batches have carried recently: of those and not of all, or several floods would
- * fill them together. Not more than eight tenants can be over it for long, so batches stay full with any number of quiet ones.
+ * fill them together.
  */
 const SHARE = 1 / 8;
 /** Deliveries per second that are within the share of every tenant, however quiet the others are. */
 const LEAST_SHARE = 100;
 /** How long a tenant may exceed its share at once, in seconds of it. */
 const BURST_S = 2;
-const DELIVERIES_PER_BATCH = 100;
-/** The largest that BullMQ takes. */
-const MAX_PRIORITY = 2_097_151;
+/** Fewer recent deliveries than this make no difference to how far behind a tenant goes. */
+const LEAST_RECENT = 100;
+/** 1 is for what is released to a subscriber that came back. */
+const LEAST_PRIORITY = 2;
 
 interface Tenant {
   /** All its recent deliveries, decayed. */
@@ -25,7 +28,7 @@ interface Tenant {
 
 /**
  * Who floods. What a tenant makes within its share goes into the batches that all tenants share; what exceeds it goes
- * into batches of its own, behind those. It counts deliveries and not events or jobs, in the memory of this process only:
+ * into batches behind those, which it shares only with tenants that flood like it. It counts deliveries and not events or jobs, in the memory of this process only:
  * a counter in Redis would have to be taken back by workers that may have died.
  *
  * Times are milliseconds of any clock that does not run backwards.
@@ -42,8 +45,9 @@ export class TenantShares {
   }
 
   /**
-   * The BullMQ priority of what a tenant makes now: 0 within its share, else the higher the more it has made
-   * recently, so that of two floods the larger one is behind the smaller. BullMQ takes lower numbers first, and 0 before all.
+   * The BullMQ priority of what a tenant makes now: 0 within its share, else one more for each doubling of what it has
+   * made recently, so that of two floods the larger one is behind the smaller, and any number of like ones fill batches
+   * together. BullMQ takes lower numbers first, and 0 before all.
    */
   priorityOf(name: string, now: number): number {
     const tenant = this.#tenants.get(name);
@@ -51,7 +55,8 @@ export class TenantShares {
     const share = this.#shareAt(now);
     settle(tenant, share, now);
     if (tenant.unpaid <= BURST_S * share) return 0;
-    return Math.min(MAX_PRIORITY, 2 + Math.floor(tenant.recent / DELIVERIES_PER_BATCH));
+    const doublings = Math.floor(Math.log2(Math.max(1, tenant.recent / LEAST_RECENT)));
+    return Math.min(MAX_PRIORITY, LEAST_PRIORITY + doublings);
   }
 
   /** @param isBehind whether they went into batches of the tenant's own, which cost its share nothing */

@@ -1,3 +1,4 @@
+import { firstBatchNumber } from "@postrider/shared/core/batch-number.ts";
 import { familyRange } from "@postrider/shared/core/id-range.ts";
 import type { DeliveryState, SubscriptionStatus } from "@postrider/shared/core/states.ts";
 import { newId } from "@postrider/shared/ids.ts";
@@ -67,7 +68,7 @@ export async function releaseOldest(
       with oldest as materialized (
         select id from deliveries where state = 'held' and subscription_id = $1 order by id limit $2 for update skip locked
       ), numbered as (
-        select id, batch_id($3, (row_number() over (order by id) - 1) / $4) as batch from oldest
+        select id, batch_id($3, ${firstBatchNumber(BEHIND_FRESH)} + (row_number() over (order by id) - 1) / $4) as batch from oldest
       )
       update deliveries d set state = 'pending', batch_id = n.batch, held_reason = null
       from numbered n where d.id = n.id and d.state = 'held'
@@ -75,7 +76,7 @@ export async function releaseOldest(
     values: [subscriptionId, count, newId(), Math.min(maxInFlight, MAX_BATCH)],
   });
   const jobs = [...Map.groupBy(rows, ({ batch }) => batch)].map(([batch, members]) =>
-    dispatchJobOf(batch, familyRange(members.map(({ id }) => id)), members.length, BEHIND_FRESH),
+    dispatchJobOf(batch, familyRange(members.map(({ id }) => id)), members.length),
   );
   if (jobs.length > 0) {
     await queues.dispatch

@@ -20,8 +20,6 @@ const PAGE = 500;
 const FROZEN_LEADER_MS = 15_000;
 /** What was committed this recently is still being put on its lane by whoever committed it. */
 export const WATCHDOG_GRACE_MS = 2_000;
-/** The largest that BullMQ takes. */
-const MAX_PRIORITY = 2_097_151;
 const NOTHING = { examined: 0, repaired: 0 };
 
 type AddedJob = { name: string; data: unknown; opts: { jobId: string } };
@@ -69,41 +67,18 @@ interface Batch {
   size: number;
   from: string;
   to: string;
-  tenant: string;
-  isMixed: boolean;
-}
-
-/** So many deliveries of one tenant are put back as they come; what it has beyond goes behind the others'. */
-const SHARE = 1_000;
-
-/**
- * The priorities that ingest gave are gone with Redis. A flood is known by its batches, which are of one tenant only,
- * and many: the later one is, the further behind it goes. So tenants with backlogs take turns.
- */
-function createBacklogPriority(): (batch: Batch) => number {
-  const before = new Map<string, number>();
-  return ({ tenant, size, isMixed }) => {
-    if (isMixed) return 0;
-    const sum = (before.get(tenant) ?? 0) + size;
-    before.set(tenant, sum);
-    return sum <= SHARE ? 0 : Math.min(MAX_PRIORITY, 1 + Math.floor(sum / 100));
-  };
 }
 
 async function sweepPending({ queues }: Context, client: PoolClient, graceMs: number) {
   const total = { examined: 0, repaired: 0 };
-  const priorityOf = createBacklogPriority();
   for (let after = "00000000-0000-0000-0000-000000000000"; ;) {
     const { rows } = await client.query<Batch>(
-      `select batch_id as batch, count(*)::int as size, min(id::text) as "from", max(id::text) as "to",
-         min(tenant) as tenant, min(tenant) <> max(tenant) as "isMixed"
+      `select batch_id as batch, count(*)::int as size, min(id::text) as "from", max(id::text) as "to"
        from deliveries where state = 'pending' and batch_id > $1 group by batch_id order by batch_id limit ${PAGE}`,
       [after],
     );
     const settled = rows.filter(({ batch }) => Date.now() - timeOfId(batch) > graceMs);
-    const jobs = settled.map((batch) =>
-      dispatchJobOf(batch.batch, familyRange([batch.from, batch.to]), batch.size, priorityOf(batch)),
-    );
+    const jobs = settled.map(({ batch, from, to, size }) => dispatchJobOf(batch, familyRange([from, to]), size));
     total.examined += rows.length;
     total.repaired += await addMissing(queues.dispatch as Queue, jobs);
     if (rows.length < PAGE) return total;

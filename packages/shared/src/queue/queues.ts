@@ -1,3 +1,4 @@
+import { priorityOfBatch } from "../core/batch-number.ts";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 
@@ -74,12 +75,18 @@ const retryOptions: JobsOptions = {
   stackTraceLimit: 1,
 };
 
-/** @param priority lower numbers are taken first, and 0, which is none, before all others (BullMQ) */
-export const dispatchJobOf = (batchId: string, range: { from: string; to: string }, size: number, priority = 0) => ({
-  name: `batch of ${size}`,
-  data: { from: range.from, to: range.to, size } satisfies DispatchJob,
-  opts: { ...dispatchOptions, jobId: batchId, ...(priority > 0 ? { priority } : {}) },
-});
+/**
+ * The job of a batch, with the BullMQ priority that is in the batch's id: whoever makes the job again, after Redis has lost
+ * it, need not know why the batch was given it. Lower numbers are taken first, and 0, which is none, before all others.
+ */
+export const dispatchJobOf = (batchId: string, range: { from: string; to: string }, size: number) => {
+  const priority = priorityOfBatch(batchId);
+  return {
+    name: `batch of ${size}`,
+    data: { from: range.from, to: range.to, size } satisfies DispatchJob,
+    opts: { ...dispatchOptions, jobId: batchId, ...(priority > 0 ? { priority } : {}) },
+  };
+};
 
 export const retryJobId = (deliveryId: string, cycle: number): string => `${deliveryId}-${cycle}`;
 
