@@ -37,7 +37,7 @@ class FirstComeSlots implements SlotTaker {
     };
   }
 
-  *heldUpSubscriptions(): Generator<string> {}
+  *heldUpSubscriptions(): Generator<never> {}
 
   get isFull(): boolean {
     return this.waiting > this.size / 2;
@@ -57,6 +57,7 @@ const neverIll: SubscriberHealth = {
   read: async (ids) => new Map(ids.map((id) => [id, { ...CLOSED_BREAKER, now: Date.now(), changed: false }])),
   hasOpenedSince: () => false,
   shutSubscriptions: () => [],
+  justHeardShut: () => [],
   takeProbe: async () => undefined,
   report: async () => undefined,
 };

@@ -5,13 +5,7 @@ import { isDataError, isIdempotencyConflict } from "@postrider/shared/db/errors.
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
 import { newId } from "@postrider/shared/ids.ts";
-import {
-  deliveryCounts,
-  insertEvents,
-  type AcceptRow,
-  type NewEvent,
-  type PreparedEvent,
-} from "./insert-events.ts";
+import { deliveryCounts, insertEvents, type AcceptRow, type NewEvent, type PreparedEvent } from "./insert-events.ts";
 import { TenantShares } from "./tenant-share.ts";
 
 /** What accept answers for one event. */

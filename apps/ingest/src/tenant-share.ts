@@ -1,4 +1,4 @@
-import { MAX_PRIORITY } from "@postrider/shared/core/batch-number.ts";
+import { MAX_PRIORITY, RELEASED } from "@postrider/shared/core/batch-number.ts";
 
 /** How long what a tenant did counts, in seconds: recent figures decay exponentially with this time constant. */
 const MEMORY_S = 10;
@@ -13,8 +13,7 @@ const LEAST_SHARE = 100;
 const BURST_S = 2;
 /** Fewer recent deliveries than this make no difference to how far behind a tenant goes. */
 const LEAST_RECENT = 100;
-/** 1 is for what is released to a subscriber that came back. */
-const LEAST_PRIORITY = 2;
+const LEAST_PRIORITY = RELEASED + 1;
 
 interface Tenant {
   /** All its recent deliveries, decayed. */

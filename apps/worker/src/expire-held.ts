@@ -1,3 +1,4 @@
+import { firstIdAt } from "@postrider/shared/core/id-range.ts";
 import { jobName } from "@postrider/shared/queue/job-name.ts";
 import { retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
@@ -15,7 +16,7 @@ export async function expireHeld({ pool, settings, queues, metrics, log }: Conte
   for (let expired = 0; ;) {
     const { rows } = await pool.query<{ id: string; cycle: number; eventType: string; url: string }>(
       `with overdue as (
-         select id from deliveries where state = 'held' and held_at < now() - $1 * interval '1 millisecond'
+         select id from deliveries where state = 'held' and id < $2 and held_at < now() - $1 * interval '1 millisecond'
          limit ${PAGE} for update skip locked
        )
        update deliveries d set state = 'dead', dead_reason = 'expired', settled_at = now(), held_reason = null, held_at = null,
@@ -23,7 +24,8 @@ export async function expireHeld({ pool, settings, queues, metrics, log }: Conte
        from overdue, subscriptions s
        where d.id = overdue.id and d.state = 'held' and s.id = d.subscription_id
        returning d.id, d.cycle, d.event_type as "eventType", s.url`,
-      [settings.holdLimitMs],
+      // Nothing is held before it is made, so the index of what is held, and old partitions only, are looked at.
+      [settings.holdLimitMs, firstIdAt(Date.now() - settings.holdLimitMs)],
     );
     expired += rows.length;
     metrics.moves.inc({ state: "dead", reason: "expired" }, rows.length);

@@ -1,4 +1,4 @@
-import { firstBatchNumber } from "@postrider/shared/core/batch-number.ts";
+import { firstBatchNumber, RELEASED } from "@postrider/shared/core/batch-number.ts";
 import { familyRange } from "@postrider/shared/core/id-range.ts";
 import type { DeliveryState, SubscriptionStatus } from "@postrider/shared/core/states.ts";
 import { newId } from "@postrider/shared/ids.ts";
@@ -6,8 +6,6 @@ import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
 
 const MAX_BATCH = 100;
-/** A subscriber that comes back with a large backlog does not delay the others' fresh deliveries. */
-const BEHIND_FRESH = 1;
 
 /** What a subscription may take, as its row says. */
 interface Budget {
@@ -68,7 +66,7 @@ export async function releaseOldest(
       with oldest as materialized (
         select id from deliveries where state = 'held' and subscription_id = $1 order by id limit $2 for update skip locked
       ), numbered as (
-        select id, batch_id($3, ${firstBatchNumber(BEHIND_FRESH)} + (row_number() over (order by id) - 1) / $4) as batch from oldest
+        select id, batch_id($3, ${firstBatchNumber(RELEASED)} + (row_number() over (order by id) - 1) / $4) as batch from oldest
       )
       update deliveries d set state = 'pending', batch_id = n.batch, held_reason = null
       from numbered n where d.id = n.id and d.state = 'held'

@@ -19,8 +19,10 @@ export type Turn =
   /** `done()` must be called once, when the request is over. */
   | { kind: "granted"; done: () => void }
   /** Its subscription keeps it waiting for too long. */
-  | { kind: "over"; reason: "rate_limit" | "in_flight" }
+  | { kind: "over"; reason: OverReason }
   | { kind: "aborted" };
+
+type OverReason = "rate_limit" | "in_flight";
 
 /** What the lanes use of the slots. */
 export type SlotTaker = Pick<Slots, keyof Slots>;
@@ -137,10 +139,10 @@ export class Slots {
     });
   }
 
-  /** Those for which one more would not even begin to wait. */
-  *heldUpSubscriptions(): Generator<string> {
+  /** Those for which one more would not even begin to wait, and why. */
+  *heldUpSubscriptions(): Generator<[subscription: string, reason: OverReason]> {
     for (const gate of this.#gates.values()) {
-      if (this.#expectedWaitMs(gate, gate.waiters.length + 1) > MAX_WAIT_MS) yield gate.subscription;
+      if (this.#expectedWaitMs(gate, gate.waiters.length + 1) > MAX_WAIT_MS) yield [gate.subscription, reasonOf(gate)];
     }
   }
 
@@ -391,7 +393,7 @@ const isHeldUp = (gate: Gate, free: number, now: number): boolean =>
   gate.isAskingForTokens ||
   gate.tokensAt > now;
 
-const reasonOf = ({ rateLimit, underWay, maxInFlight }: Gate): "rate_limit" | "in_flight" =>
+const reasonOf = ({ rateLimit, underWay, maxInFlight }: Gate): OverReason =>
   rateLimit !== null && underWay.size < maxInFlight ? "rate_limit" : "in_flight";
 
 /** Deliveries mostly come in order of age, so the search begins at the end. */

@@ -22,6 +22,8 @@ export interface SubscriberHealth {
   hasOpenedSince(subscriptionId: string, generation: number): boolean;
   /** Those whose breaker is not closed, as last heard. */
   shutSubscriptions(): Iterable<string>;
+  /** Those of them that were heard of within the last second. */
+  justHeardShut(): Iterable<string>;
   /** @returns the probe's generation, or undefined where it is not granted */
   takeProbe(subscriptionId: string, leaseMs: number): Promise<number | undefined>;
   report(report: Report): Promise<void>;
@@ -29,6 +31,8 @@ export interface SubscriberHealth {
 
 /** How long a success may wait that is no news. It goes before any failure that this worker has to tell. */
 const SUCCESS_DELAY_MS = 100;
+/** What was heard of a breaker holds for so long without asking again. */
+const FRESH_MS = 1_000;
 /** More open breakers than this are not remembered here; they are still asked for with every batch. */
 const REMEMBERED = 10_000;
 
@@ -38,14 +42,16 @@ export function createSubscriberHealth(
   onTransition: (subscriptionId: string, breaker: Breaker) => void,
 ): SubscriberHealth {
   /** Breakers that are not closed, as last heard. */
-  const shut = new Map<string, Breaker>();
+  const shut = new Map<string, { generation: number; heardAt: number }>();
   /** Successes that wait to be told, with their generations; a later one of the same subscription tells nothing more. */
   const successes = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
 
   function hear(id: string, breaker: SharedBreaker): void {
     if (breaker.state === "closed") shut.delete(id);
-    else if (shut.has(id) || shut.size < REMEMBERED) shut.set(id, breaker);
+    else if (shut.has(id) || shut.size < REMEMBERED) {
+      shut.set(id, { generation: breaker.generation, heardAt: performance.now() });
+    }
     if (breaker.changed) onTransition(id, breaker);
   }
 
@@ -86,6 +92,10 @@ export function createSubscriberHealth(
       return heard !== undefined && heard.generation > generation;
     },
     shutSubscriptions: () => shut.keys(),
+    *justHeardShut() {
+      const since = performance.now() - FRESH_MS;
+      for (const [id, { heardAt }] of shut) if (heardAt > since) yield id;
+    },
     async takeProbe(id, leaseMs) {
       const breaker = await tell(id, { kind: "probe", leaseMs });
       return breaker?.changed ? breaker.generation : undefined;

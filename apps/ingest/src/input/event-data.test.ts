@@ -11,13 +11,11 @@ const bodyOf = (text: string) => ({ bytes: Buffer.from(text), text });
 const textOf = (data: { json: Buffer } | undefined): string | undefined => data?.json.toString();
 
 /** The text of an event with other members around its data, in any order. */
-const event = fc
-  .tuple(jsonText, fc.array(fc.tuple(fc.string(), jsonText)), fc.nat())
-  .map(([data, others, place]) => {
-    const members = others.filter(([name]) => name !== "data").map(([name, text]) => member(name, text));
-    members.splice(place % (members.length + 1), 0, member("data", data));
-    return { data, text: ` {${members.join(" ,")}} ` };
-  });
+const event = fc.tuple(jsonText, fc.array(fc.tuple(fc.string(), jsonText)), fc.nat()).map(([data, others, place]) => {
+  const members = others.filter(([name]) => name !== "data").map(([name, text]) => member(name, text));
+  members.splice(place % (members.length + 1), 0, member("data", data));
+  return { data, text: ` {${members.join(" ,")}} ` };
+});
 
 test("an event's data is cut out as it was sent, to the byte, wherever it stands", () => {
   fc.assert(

@@ -4,6 +4,9 @@
  */
 const BATCHES_PER_PRIORITY = 2 ** 24;
 
+/** The priority of what is released to a subscriber: its backlog does not delay the others' fresh deliveries. */
+export const RELEASED = 1;
+
 /** Larger ones would make the number negative. */
 export const MAX_PRIORITY = 127;
 

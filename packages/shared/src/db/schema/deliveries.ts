@@ -60,9 +60,6 @@ export const deliveries = pgTable(
     index("deliveries_held_idx")
       .on(table.subscriptionId, table.id, table.heldReason)
       .where(sql`state = 'held'`),
-    index("deliveries_held_at_idx")
-      .on(table.heldAt)
-      .where(sql`state = 'held'`),
     index("deliveries_dead_idx")
       .on(table.id)
       .where(sql`state = 'dead'`),
