@@ -109,6 +109,18 @@ test("a wait that can be foreseen to be longer than a second is not begun", asyn
   expect(await later.kinds()).toEqual(["waiting", "waiting", "waiting", "over"]);
 });
 
+test("after one had to be let go the next do not begin to wait, until a request of theirs has ended", async () => {
+  const slots = new Slots(100, noTokens);
+  const turns = watch([1, 2, 3].map(() => slots.take(want("a", { maxInFlight: 2 }))));
+  await vi.advanceTimersByTimeAsync(1_100);
+  expect(await turns.kinds()).toEqual(["granted", "granted", "over"]);
+  expect([...slots.heldUpSubscriptions()]).toEqual([["a", "in_flight"]]);
+  expect(await watch([slots.take(want("a", { maxInFlight: 2 }))]).kinds()).toEqual(["over"]);
+  turns.turn(0).done();
+  const later = watch([slots.take(want("a", { maxInFlight: 2 })), slots.take(want("a", { maxInFlight: 2 }))]);
+  expect(await later.kinds()).toEqual(["granted", "waiting"]);
+});
+
 test("tenants take turns, however many deliveries and subscriptions one of them has", async () => {
   const slots = new Slots(1, noTokens);
   const first = watch([slots.take(want("busy"))]);

@@ -41,6 +41,8 @@ interface Gate {
   window: number;
   /** How long its requests take, in milliseconds: a moving average. */
   averageMs: number;
+  /** None of its requests has ended since one that waited for them was let go of. */
+  isStuck: boolean;
   /** Before this moment its rate limit has nothing to give. */
   tokensAt: number;
   isAskingForTokens: boolean;
@@ -200,6 +202,7 @@ export class Slots {
         window: this.#firstWindow,
         waiters: [],
         averageMs: 0,
+        isStuck: false,
         tokensAt: 0,
         isAskingForTokens: false,
         timer: undefined,
@@ -228,6 +231,7 @@ export class Slots {
         gate.underWay.delete(request);
         this.#inUse -= 1;
         gate.window += 1;
+        gate.isStuck = false;
         const now = performance.now();
         gate.averageMs += NEWEST * (now - request.startedAt - gate.averageMs);
         this.#countEnded(now);
@@ -332,6 +336,7 @@ export class Slots {
 
   /** @param place 1 is the next of its subscription to be served */
   #expectedWaitMs(gate: Gate, place: number): number {
+    if (gate.isStuck) return Number.POSITIVE_INFINITY;
     const byRate = gate.rateLimit === null ? 0 : ((place - 1) * 1_000) / gate.rateLimit;
     const middle = gate.underWay
       .values()
@@ -350,6 +355,7 @@ export class Slots {
       if (gate.waiters.length === 0 || !isHeldUp(gate, this.size - this.#inUse, now)) continue;
       const overdue = gate.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
       for (const waiter of overdue) this.#leave(gate, waiter, { kind: "over", reason: reasonOf(gate) });
+      gate.isStuck ||= overdue.length > 0 && gate.underWay.size > 0;
     }
   }
 
