@@ -1,6 +1,7 @@
 import { toPublicId } from "@postrider/shared/ids.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { STEADY_PLANS } from "@postrider/shared/db/pool.ts";
 import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
 import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
 import { createWorkerConnection } from "@postrider/shared/redis/connection.ts";
@@ -31,7 +32,7 @@ export interface Overrides {
 
 /** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
 export async function createContext(settings: Settings, overrides: Overrides = {}) {
-  const foundations = openFoundations("worker", settings, POOL_SIZE);
+  const foundations = openFoundations("worker", settings, POOL_SIZE, STEADY_PLANS);
   const { log, pool, redis, queues, registry } = foundations;
   const secretBox = await checkDatabase(foundations, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);

@@ -15,10 +15,16 @@ export type Foundations = ReturnType<typeof openFoundations>;
  * What every process stands on. Neither Postgres nor Redis is asked for anything yet.
  *
  * @param poolSize connections to Postgres at most
+ * @param serverSettings of these connections; see createPool
  */
-export function openFoundations(app: "ingest" | "worker" | "console", settings: Settings, poolSize: number) {
+export function openFoundations(
+  app: "ingest" | "worker" | "console",
+  settings: Settings,
+  poolSize: number,
+  serverSettings?: string,
+) {
   const log = createLogger(app, settings.logLevel);
-  const pool = createPool(settings.databaseUrl, app, poolSize, log);
+  const pool = createPool(settings.databaseUrl, app, poolSize, log, serverSettings);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
   return {
