@@ -1,3 +1,4 @@
+import { isOneOf } from "@postrider/shared/db/picked-rows.ts";
 import { toPublicId } from "@postrider/shared/ids.ts";
 import type { Context } from "./context.ts";
 import { RetryLater } from "./lanes/retry-later.ts";
@@ -18,11 +19,11 @@ export async function cancelUnfinished(context: Context, subscriptionId: string,
       name: `cancel-${state}`,
       // The state is spelled out, because an index of rows in that state is what finds them.
       text: `
-        with unfinished as (
+        with unfinished as materialized (
           select id from deliveries where state = '${state}' and subscription_id = $1 limit $2 for update skip locked
         )
         update deliveries d set state = 'cancelled', settled_at = now(), held_reason = null, held_at = null, next_attempt_at = null
-        from unfinished where d.id = unfinished.id and d.state = '${state}'`,
+        where ${isOneOf("unfinished")}`,
       values: [subscriptionId, page],
     });
     metrics.moves.inc({ state: "cancelled", reason: "" }, rowCount ?? 0);

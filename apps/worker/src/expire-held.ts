@@ -1,4 +1,5 @@
 import { firstIdAt } from "@postrider/shared/core/id-range.ts";
+import { isOneOf } from "@postrider/shared/db/picked-rows.ts";
 import { jobName } from "@postrider/shared/queue/job-name.ts";
 import { retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
@@ -15,14 +16,14 @@ const PAGE = 1_000;
 export async function expireHeld({ pool, settings, queues, metrics, log }: Context): Promise<number> {
   for (let expired = 0; ;) {
     const { rows } = await pool.query<{ id: string; cycle: number; eventType: string; url: string }>(
-      `with overdue as (
+      `with overdue as materialized (
          select id from deliveries where state = 'held' and id < $2 and held_at < now() - $1 * interval '1 millisecond'
          limit ${PAGE} for update skip locked
        )
        update deliveries d set state = 'dead', dead_reason = 'expired', settled_at = now(), held_reason = null, held_at = null,
          last_error = coalesce(d.last_error, 'held for longer than HOLD_LIMIT')
-       from overdue, subscriptions s
-       where d.id = overdue.id and d.state = 'held' and s.id = d.subscription_id
+       from subscriptions s
+       where s.id = d.subscription_id and ${isOneOf("overdue")}
        returning d.id, d.cycle, d.event_type as "eventType", s.url`,
       // Nothing is held before it is made, so the index of what is held, and old partitions only, are looked at.
       [settings.holdLimitMs, firstIdAt(Date.now() - settings.holdLimitMs)],

@@ -14,15 +14,18 @@ export async function holdBack(context: Context, batch: { id: string } & IdRange
   if (reasons.size === 0) return;
   const { rows } = await pool.query<{ subscriptionId: string; reason: HeldReason; count: number }>({
     name: "hold-back",
-    // A manual attempt (cycle above 0) may pass an open breaker, so those are left to who knows.
+    // A manual attempt (cycle above 0) may pass an open breaker, so those are left to who knows. The batch is walked once,
+    // by its own index: array_position keeps the one by subscription out.
     text: `
       with held as (
         update deliveries d set state = 'held', batch_id = null, held_at = coalesce(d.held_at, now()),
-          held_reason = case s.status when 'active' then b.reason else s.status end
-        from unnest($4::uuid[], $5::text[]) as b (subscription_id, reason)
-          join subscriptions s on s.id = b.subscription_id and s.deleted_at is null
+          held_reason = (
+            select case status when 'active' then ($5::text[])[array_position($4::uuid[], id)] else status end
+            from subscriptions where id = d.subscription_id
+          )
         where d.state = 'pending' and d.batch_id = $1 and d.id between $2 and $3 and d.cycle = 0
-          and d.subscription_id = b.subscription_id
+          and array_position($4::uuid[], d.subscription_id) is not null
+          and (select deleted_at is null from subscriptions where id = d.subscription_id)
         returning d.subscription_id, d.held_reason
       )
       select subscription_id as "subscriptionId", held_reason as reason, count(*)::int as count from held group by 1, 2`,

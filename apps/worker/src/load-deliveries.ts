@@ -29,6 +29,10 @@ const COLUMNS = `d.id, d.event_id as "eventId", d.subscription_id as "subscripti
   d.state, d.cycle, d.attempt_count as "attemptCount", d.schedule_step as "scheduleStep",
   d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes", e.id is not null as "hasEvent"`;
 
+/** The limit keeps it a look-up per delivery: a batch of old and new deliveries would otherwise read all events in between. */
+const ITS_EVENT =
+  "left join lateral (select id, body from events where id = d.event_id and id between $2 and $3 limit 1) e on true";
+
 /**
  * The rows of a batch that are still pending under its id; a batch that runs again finds only what is unfinished.
  *
@@ -47,7 +51,7 @@ export async function loadBatch(
           when d.subscription_id = any ($4::uuid[]) then null
           when sum(octet_length(e.body)) over (order by d.id) <= ${SLICE_BYTES} then e.body
         end as body
-      from deliveries d left join events e on e.id = d.event_id and e.id between $2 and $3
+      from deliveries d ${ITS_EVENT}
       where d.state = 'pending' and d.batch_id = $1 and d.id between $2 and $3
       order by d.id`,
     values: [batchId, range.from, range.to, bodiless],
@@ -62,7 +66,7 @@ export async function loadByIds(pool: Pool, ids: readonly string[]): Promise<Del
     name: "load-by-ids",
     text: `
       select ${COLUMNS}, e.body
-      from deliveries d left join events e on e.id = d.event_id and e.id between $2 and $3
+      from deliveries d ${ITS_EVENT}
       where d.id = any ($1::uuid[]) and d.id between $2 and $3`,
     values: [ids, from, to],
   });

@@ -1,4 +1,5 @@
 import { familyRange, type IdRange } from "@postrider/shared/core/id-range.ts";
+import { isOneOf } from "@postrider/shared/db/picked-rows.ts";
 import { newId } from "@postrider/shared/ids.ts";
 import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
@@ -21,12 +22,12 @@ export async function setApart(context: Context, batch: IdRange & { id: string }
     return;
   }
   const { rows } = await context.pool.query<{ id: string; batch: string }>(
-    `with numbered as (
+    `with numbered as materialized (
        select id, row_number() over (order by id) as number from deliveries
        where state = 'pending' and batch_id = $1 and id between $2 and $3
      )
      update deliveries d set batch_id = batch_id($4, n.number) from numbered n
-     where d.id = n.id and d.id between $2 and $3 and d.state = 'pending' and d.batch_id = $1
+     where d.id = n.id and d.batch_id = $1 and ${isOneOf("numbered")}
      returning d.id, d.batch_id as batch`,
     [batch.id, batch.from, batch.to, newId()],
   );

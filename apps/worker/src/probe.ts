@@ -28,13 +28,13 @@ async function nextToProbeWith({ pool }: Context, subscriptionId: string): Promi
     name: "next-to-probe-with",
     // There is one probe per cooldown, so few deliveries are marked; the second look is for when all of them are.
     text: `
-      update deliveries d set probed_at = now() from (
+      update deliveries d set probed_at = now()
+      where d.id = (
         select coalesce(
           (select id from deliveries where state = 'held' and subscription_id = $1 and probed_at is null order by id limit 1),
           (select id from deliveries where state = 'held' and subscription_id = $1 order by probed_at, id limit 1)
-        ) as id
-      ) chosen
-      where d.id = chosen.id and d.state = 'held'
+        )
+      ) and d.held_reason is not null
       returning d.id`,
     values: [subscriptionId],
   });

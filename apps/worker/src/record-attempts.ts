@@ -67,7 +67,7 @@ const RECORD = `
       schedule_step = i.schedule_step,
       last_error = case when i.attempt_id is null and i.last_error is null then d.last_error else i.last_error end
     from input i
-    where d.id = i.delivery_id and d.id between $17 and $18
+    where d.id = i.delivery_id and d.id = any ($1) and d.id between $17 and $18
       and (d.state = i.from_state and d.cycle = i.cycle and d.attempt_count = i.attempt_count
         or i.to_state = 'delivered' and d.state <> 'delivered')
     returning d.id

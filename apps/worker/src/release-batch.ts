@@ -1,6 +1,7 @@
 import { firstBatchNumber, RELEASED } from "@postrider/shared/core/batch-number.ts";
 import { familyRange } from "@postrider/shared/core/id-range.ts";
 import type { DeliveryState, SubscriptionStatus } from "@postrider/shared/core/states.ts";
+import { isOneOf } from "@postrider/shared/db/picked-rows.ts";
 import { newId } from "@postrider/shared/ids.ts";
 import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
@@ -69,7 +70,7 @@ export async function releaseOldest(
         select id, batch_id($3, ${firstBatchNumber(RELEASED)} + (row_number() over (order by id) - 1) / $4) as batch from oldest
       )
       update deliveries d set state = 'pending', batch_id = n.batch, held_reason = null
-      from numbered n where d.id = n.id and d.state = 'held'
+      from numbered n where d.id = n.id and ${isOneOf("oldest")}
       returning d.id, d.batch_id as batch`,
     values: [subscriptionId, count, newId(), Math.min(maxInFlight, MAX_BATCH)],
   });

@@ -9,8 +9,12 @@ export type Db = NodePgDatabase<typeof schema>;
 /**
  * Server settings for a process that runs the same few statements for ever, all of them by index: each is planned once per
  * connection. Planned anew for its values, one that touches all partitions costs more to plan than to run (the release of
- * held deliveries with 90 partitions: 30 ms instead of 1). Without sequential scans a plan made while a table was empty
- * still is right when it is full.
+ * held deliveries with 90 partitions: 30 ms instead of 1).
+ *
+ * A plan may so be made while the tables are empty, when every way costs the same, and is kept when they are full. So there are
+ * no sequential scans, and statements are written such that there is one index to take: rows that are known by their ids
+ * are asked for with `id = any (…)`, since a join with a list may become a walk over all ids between the lowest
+ * and the highest, and without the state that a partial index is of. A range of ids beside that prunes partitions.
  */
 export const STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
 

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { cancelUnfinished } from "../../apps/worker/src/cancel-unfinished.ts";
+import { expireHeld } from "../../apps/worker/src/expire-held.ts";
+import { holdBack } from "../../apps/worker/src/hold-back.ts";
+import { loadBatch, loadByIds } from "../../apps/worker/src/load-deliveries.ts";
+import { releaseOldest } from "../../apps/worker/src/release-batch.ts";
+import { familyRange } from "../../packages/shared/src/core/id-range.ts";
+import { newId } from "../../packages/shared/src/ids.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const BETWEEN = 3_000;
+/** A look-up reads an index entry or two per row and index; a walk over what is in between reads thousands. */
+const FEW = 200;
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
+  // One connection, whose plans are all made now, while the tables are empty: that is what a worker does when it starts.
+  await world.subscribe({ tenant: "busy" });
+  await exercise();
+  await world.subscribe();
+});
+afterAll(() => world.close());
+
+/** Events of `default`, the oldest and the newest of all, with thousands of others' in between. */
+async function spread() {
+  await world.accept({});
+  for (let made = 0; made < BETWEEN; made += 1_000) {
+    await world.accept(...Array.from({ length: 1_000 }, () => ({ tenant: "busy" })));
+  }
+  await world.accept({});
+  const rows = (await world.load()).filter(({ tenant, state }) => tenant === "default" && state === "pending");
+  return rows.slice(-2);
+}
+
+const lease = { signal: new AbortController().signal, held: () => true };
+const held = (where: string) =>
+  world.context.pool.query(`update deliveries set state = 'held', held_reason = 'breaker', held_at = now(), batch_id = null where ${where}`); // prettier-ignore
+
+/** Opens the breaker of a subscription. */
+async function shut(subscriptionId: string): Promise<void> {
+  const outcome = { kind: "retryable", retryAfterMs: undefined } as const;
+  for (let failed = 0; failed < world.settings.breakerThreshold; failed += 1) {
+    await world.context.health.report({ subscriptionId, generation: 0, isProbe: false, wasFailing: false, outcome });
+  }
+}
+
+/** Runs each statement once where there is nothing to do, on every connection. */
+async function exercise() {
+  const id = newId();
+  const { context } = world;
+  for (let connection = 0; connection < 10; connection += 1) {
+    await Promise.all([
+      loadBatch(context.pool, id, { from: id, to: id }),
+      loadByIds(context.pool, [id]),
+      releaseOldest(context, id, 10, 10),
+      expireHeld(context),
+      cancelUnfinished(context, id, lease),
+      shut(id).then(() => holdBack(context, { id, from: id, to: id })),
+    ]);
+  }
+}
+
+/** Index entries that Postgres has read for the deliveries and events so far, once every connection has told what it counted. */
+async function entriesRead(): Promise<number> {
+  const { pool } = world.context;
+  for (let before = -1; ;) {
+    const clients = await Promise.all(Array.from({ length: pool.totalCount }, () => pool.connect()));
+    for (const client of clients) await client.query("select pg_stat_force_next_flush()");
+    for (const client of clients) client.release();
+    const { rows } = await pool.query<{ read: number }>(
+      `select coalesce(sum(idx_tup_read), 0)::int as read from pg_stat_user_indexes
+       where relname like 'deliveries%' or relname like 'events%'`,
+    );
+    if (rows[0]!.read === before) return before;
+    before = rows[0]!.read;
+  }
+}
+
+async function readBy(work: () => Promise<unknown>): Promise<number> {
+  const before = await entriesRead();
+  await work();
+  return (await entriesRead()) - before;
+}
+
+test("recording what lies far apart reads what is recorded", async () => {
+  const rows = await spread();
+  const outcome = { move: { state: "delivered" }, attempt: undefined, scheduleStep: 1, lastError: null } as const;
+  const entries = await readBy(() =>
+    Promise.all(rows.map((delivery) => world.context.recorder.record({ ...outcome, delivery }))),
+  );
+  expect(entries).toBeLessThan(FEW);
+});
+
+test("so does loading it, as a batch or by its ids", async () => {
+  const rows = await spread();
+  const ids = rows.map(({ id }) => id);
+  const batch = newId();
+  await world.context.pool.query("update deliveries set batch_id = $1 where id = any ($2::uuid[])", [batch, ids]);
+  expect(await readBy(() => loadBatch(world.context.pool, batch, familyRange(ids)))).toBeLessThan(FEW);
+  expect(await readBy(() => loadByIds(world.context.pool, ids))).toBeLessThan(FEW);
+});
+
+test("so does holding, releasing and cancelling it, with thousands of others held", async () => {
+  await spread();
+  await held("state = 'pending'");
+  const { context } = world;
+  const [own] = (await world.load()).filter(({ tenant }) => tenant === "default");
+  const subscription = own!.subscriptionId;
+  let released: string[] = [];
+  expect(await readBy(async () => (released = await releaseOldest(context, subscription, 2, 2)))).toBeLessThan(FEW);
+  expect(released).toHaveLength(2);
+  const [batch] = (await world.rows()).filter(({ id }) => id === released[0]);
+  await shut(subscription);
+  expect([...context.health.justHeardShut()]).toContain(subscription);
+  expect(await readBy(() => holdBack(context, { id: batch!.batch_id!, ...familyRange(released) }))).toBeLessThan(FEW);
+  expect((await world.rows()).filter(({ id }) => released.includes(id)).map(({ state }) => state)).toEqual(["held", "held"]); // prettier-ignore
+  expect(await readBy(() => cancelUnfinished(context, subscription, lease))).toBeLessThan(FEW);
+});
