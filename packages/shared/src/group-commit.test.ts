@@ -71,6 +71,17 @@ test("as many flushes are under way at once as may be, and no more", async () =>
   expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
 });
 
+test("with a least interval flushes keep a distance, unless they are full, and none waits for nothing", async () => {
+  const { commits, flushes } = recording({ minIntervalMs: 300, maxFlush: { rows: 2, bytes: 100 } });
+  expect(await commits.add(1)).toBe(10);
+  const later = commits.add(2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(flushes).toEqual([[1]]);
+  expect(await later).toBe(20);
+  const full = recording({ minIntervalMs: 60_000, maxFlush: { rows: 2, bytes: 100 } });
+  expect(await Promise.all([1, 2, 3, 4].map((item) => full.commits.add(item)))).toEqual([10, 20, 30, 40]);
+});
+
 test("an item that is added the moment a flush ends is not forgotten", async () => {
   const { commits } = recording();
   for (let turns = 0; turns < 5; turns += 1) {

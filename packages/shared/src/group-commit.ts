@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** Thrown at callers when the buffer is full: the work was not taken, and may be offered again later. */
 export class BufferFullError extends Error {
   constructor() {
@@ -17,6 +19,8 @@ export interface GroupCommitOptions<Item, Result> {
   keysOf?: (item: Item) => readonly string[];
   /** How many flushes may be under way at once; 1 where nothing is said. Items that share a key may be in two of them. */
   maxFlushing?: number;
+  /** A flush that is not full begins no sooner than this after the one before it began; at once where nothing is said. */
+  minIntervalMs?: number;
   maxFlush: { rows: number; bytes: number };
   maxWaiting: { rows: number; bytes: number };
 }
@@ -39,6 +43,7 @@ export class GroupCommit<Item, Result> {
   #waitingRows = 0;
   #waitingBytes = 0;
   #flushing = 0;
+  #beganAt = Number.NEGATIVE_INFINITY;
   readonly #running = new Set<Promise<void>>();
 
   constructor(options: GroupCommitOptions<Item, Result>) {
@@ -82,9 +87,21 @@ export class GroupCommit<Item, Result> {
   async #run(): Promise<void> {
     // Let everything that arrived in this turn of the event loop come along.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.#waiting.length > 0) await this.#flush(this.#take());
+    while (this.#waiting.length > 0) {
+      await this.#pace();
+      const entries = this.#take();
+      // Meanwhile another flush may have taken all.
+      if (entries.length > 0) await this.#flush(entries);
+    }
     // In the same turn as the look at what waits: what is added after it must find that nobody runs.
     this.#flushing -= 1;
+  }
+
+  async #pace(): Promise<void> {
+    const { minIntervalMs = 0, maxFlush } = this.#options;
+    const waitMs = this.#beganAt + minIntervalMs - performance.now();
+    if (waitMs > 0 && this.#waitingRows < maxFlush.rows) await sleep(waitMs);
+    this.#beganAt = performance.now();
   }
 
   #take(): Entry<Item, Result>[] {
