@@ -135,6 +135,25 @@ describe("the request to the subscriber", () => {
     expect(request?.body.toString("utf8")).toContain(`"data":${data}}`);
   });
 
+  test("carries data to the byte as it was sent, singly and in a batch", async () => {
+    const tenant = newTenant();
+    const endpoint = e2e.receiver.endpoint();
+    await e2e.api.subscribe({ tenant, url: endpoint.url });
+    const data = ['{ "b" : 1.0,\n\t"a": [1e2 , "\\u00e4 ä \\"}"], "b": 2 }', '"] } \\\\"', " -0 ".trim()];
+    const events = data.map((text) => `{"data" :${text} , "type":"order.created","tenant":"${tenant}"}`);
+    for (const raw of events) expect((await e2e.api.call("POST", "/v1/events", { raw })).status).toBe(202);
+    const batch = `{ "events":[ ${events.join(" , ")} ] }`;
+    expect((await e2e.api.call("POST", "/v1/events/batch", { raw: batch })).status).toBe(202);
+    const requests = await endpoint.untilRequests(2 * data.length);
+    const sent = requests.map(({ body }) =>
+      body
+        .toString("utf8")
+        .replace(/^.*?"data":/, "")
+        .slice(0, -1),
+    );
+    expect(sent.toSorted()).toEqual([...data, ...data].toSorted());
+  });
+
   test("goes out once for each of 300 events that arrive at the same moment", async () => {
     const tenant = newTenant();
     const endpoint = e2e.receiver.endpoint();

@@ -33,6 +33,21 @@ describe("an idempotency key", () => {
     expect(endpoint.requests).toHaveLength(2);
   });
 
+  test("stands for the data, whatever its white space and the spelling of its numbers", async () => {
+    const { tenant, eventIds } = await subscribed();
+    const headers = { "idempotency-key": randomUUID() };
+    const send = (data: string) =>
+      e2e.api.call<Accepted>("POST", "/v1/events", {
+        raw: `{"type":"order.created","tenant":"${tenant}","data":${data}}`,
+        headers,
+      });
+    const first = await send('{"order":100,"id":12345678901234567890}');
+    const second = await send('{ "order" : 1e2,\n"id":12345678901234567890 }');
+    expect(second.body).toMatchObject({ id: first.body.id, duplicate: true });
+    expect((await send('{"order":100,"id":12345678901234567891}')).status).toBe(409);
+    expect(await eventIds()).toEqual([first.body.id]);
+  });
+
   test.each([
     ["data", { data: { order: 8 } }],
     ["type", { type: "order.paid" }],

@@ -33,6 +33,21 @@ async function expectFieldNamed(method: string, path: string, body: unknown, fie
   expect(errors.map((error) => `${error.field} ${error.message}`).join("\n")).toContain(field);
 }
 
+test("data that is nested too deeply is refused by name", async () => {
+  const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+  const event = (data: string) => `{"type":"order.created","data":${data}}`;
+  expect((await call("POST", "/v1/events", { raw: event(nested(1_000)) })).status).toBe(202);
+  for (const levels of [1_001, 50_000]) {
+    const answer = await call("POST", "/v1/events", { raw: event(nested(levels)) });
+    expectProblem(answer, 400);
+    expect(answer.body.errors).toMatchObject([{ field: "data" }]);
+    const batch = await call("POST", "/v1/events/batch", {
+      raw: `{"events":[${event("1")},${event(nested(levels))}]}`,
+    });
+    expect(batch.body.errors).toMatchObject([{ field: "events.1.data" }]);
+  }
+});
+
 describe("POST /v1/events", () => {
   const good = { type: "order.created", data: 1 };
   const bad: [string, unknown, string][] = [

@@ -217,6 +217,16 @@ test("a worker that gets much done may have more waiting: a quarter of a second'
   expect(slots.isOverfull).toBe(true);
 });
 
+test("what waits for slow subscribers does not make a worker full, though it has a limit, too", async () => {
+  const slots = new Slots(100, noTokens);
+  const names = Array.from({ length: 10 }, (_, index) => `slow-${index}`);
+  for (const name of names) for (let count = 0; count < 20; count += 1) void slots.take(want(name, { maxInFlight: 2 }));
+  expect(slots.waiting).toBeGreaterThan(100);
+  expect(slots.isFull).toBe(false);
+  for (let count = 0; count < 1_000; count += 1) void slots.take(want(`also-slow-${count % 10}`, { maxInFlight: 2 }));
+  expect(slots.isFull).toBe(true);
+});
+
 test("room is waited for no longer than asked", async () => {
   const slots = new Slots(1, noTokens);
   for (const name of ["a", "b", "c"]) void slots.take(want(name));

@@ -149,11 +149,13 @@ export class Slots {
   }
 
   /**
-   * Whether enough waits to keep the worker busy: as much as it gets done in a quarter of a second, and no less than an eighth of
-   * its slots. Then fetching more would only take it from other workers.
+   * Whether enough waits for free slots to keep the worker busy: as much as it gets done in a quarter of a second, and no
+   * less than an eighth of its slots. Then fetching more would only take it from other workers. What its own subscription keeps waiting
+   * keeps nobody busy, and counts only where it takes too much memory.
    */
   get isFull(): boolean {
-    return this.#waiting > this.#enough();
+    const enough = this.#enough();
+    return this.#waiting > enough && (this.isOverfull || this.#waitingForSlots() > enough);
   }
 
   /** Whether not even a batch that goes before all others should be fetched now, because what waits takes memory. */
@@ -178,6 +180,16 @@ export class Slots {
       this.#roomWaiters.add(look);
       signal.addEventListener("abort", done, { once: true });
     });
+  }
+
+  #waitingForSlots(): number {
+    const free = this.size - this.#inUse;
+    const now = performance.now();
+    let count = 0;
+    for (const gates of this.#lines.values()) {
+      for (const gate of gates) if (!isHeldUp(gate, free, now)) count += gate.waiters.length;
+    }
+    return count;
   }
 
   #enough(): number {
