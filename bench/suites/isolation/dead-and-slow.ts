@@ -33,8 +33,9 @@ const CAPACITY_TURNS = { quick: 50, full: 150 };
 const CAPACITY_DEADLINE_MS = 60_000;
 const STEADY_TIMES = {
   quick: { warmUpMs: 2_000, measureMs: 4_000, patienceMs: 6_000 },
-  // Long enough that the first requests to the silent time out within it.
-  full: { warmUpMs: 4_000, measureMs: 14_000, patienceMs: 8_000 },
+  // Processes that have just started take five seconds to be as fast as they get. Long enough that the first
+  // requests to the silent time out within it.
+  full: { warmUpMs: 7_000, measureMs: 14_000, patienceMs: 8_000 },
 };
 const STEADY_CONNECTIONS = 64;
 /** A quarter of a turn in a request: small enough that it is no flood by itself. */
