@@ -21,6 +21,8 @@ export interface EventSourceTask {
   events: number;
   /** 1 posts single events, more posts batches. */
   eventsPerRequest: number;
+  /** How large each event's data is; undefined for the payloads as they are. */
+  payloadBytes?: number;
   connections: number;
   /** Events per second; undefined for as fast as they are answered. */
   perSecond?: number;
@@ -58,7 +60,8 @@ const { targets, eventsPerRequest, isTraced } = task;
 const pool = new Pool(task.origin, { connections: task.connections, pipelining: 1 });
 const headers = { "content-type": "application/json", authorization: `Bearer ${task.apiKey}` };
 const path = eventsPerRequest === 1 ? "/v1/events" : "/v1/events/batch";
-const payloads = Array.from({ length: eventCount }, (_, index) => JSON.stringify(eventAt(index).data));
+const examples = Array.from({ length: eventCount }, (_, index) => JSON.stringify(eventAt(index).data));
+const payloads = task.payloadBytes === undefined ? examples : sized(examples, task.payloadBytes);
 const report: Offered = {
   kind: "offered",
   durationMs: 0,
@@ -129,6 +132,14 @@ function targetAt(index: number): Target {
 function bodyOf(from: number): Buffer {
   const events = Array.from({ length: eventsPerRequest }, (_, index) => jsonOf(from + index));
   return Buffer.from(eventsPerRequest === 1 ? events[0]! : `{"events":[${events.join(",")}]}`);
+}
+
+/** As many payloads again, each a string of its size that is cut out of them, so that it is as compressible as they are. */
+function sized(texts: readonly string[], bytes: number): string[] {
+  const all = texts.join("").replaceAll(/["\\]|[^ -~]/g, " ");
+  const quotes = 2;
+  const step = Math.floor((all.length - bytes) / texts.length);
+  return texts.map((_, index) => `"${all.slice(index * step, index * step + bytes - quotes)}"`);
 }
 
 function jsonOf(index: number): string {

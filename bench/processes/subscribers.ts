@@ -30,7 +30,7 @@ export type SubscribersOrder =
 /** Answer to `count`. */
 export interface Counted {
   kind: "counted";
-  /** Per subscriber: distinct events that it received while it was healthy. */
+  /** Per subscriber: distinct deliveries that it received while it was healthy. */
   received: number[];
   /** Per subscriber: all requests that came. */
   requests: number[];
@@ -78,7 +78,8 @@ function answer(index: number, request: IncomingMessage, response: ServerRespons
   switch (current[index]!) {
     case "healthy": {
       const id = String(request.headers["webhook-id"]);
-      distinct[index]!.add(id);
+      // Several subscriptions may share a port, each with a path of its own.
+      distinct[index]!.add(`${id} ${request.url}`);
       ids.push(id);
       times.push(wallClock());
       if (healthyMs === 0) return finish(response, 200);

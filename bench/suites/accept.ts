@@ -1,13 +1,13 @@
 import { API_KEY, flushRedis, post, postriderEnv, reset, startIngest, type Env } from "../support/postrider.ts";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
 import type { LoadReport, LoadTask, Turn } from "../processes/load-generator.ts";
 import type { Listening } from "../processes/receiver.ts";
 import { Child, withChildren } from "../support/child.ts";
 import { cpuPerEvent, readCpu } from "../support/cpu.ts";
-import { type Database, openDatabase } from "../support/database.ts";
+import type { Database } from "../support/database.ts";
 import { type Column, type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
 import { percentile } from "../support/statistics.ts";
-import type { Bench, Suite } from "./suite.ts";
+import { scenario } from "./scenario.ts";
+import type { Bench } from "./suite.ts";
 
 /** Posted at once. A batch is a megabyte, and 64 of them in flight would measure how long a queue takes to fill. */
 const SHAPES = [
@@ -22,22 +22,15 @@ const OURS = "Postrider";
 const BARE = "bare Express";
 const UNGROUPED = "one statement per request";
 
-export const accept: Suite = {
-  name: "accept",
-  about: "events taken per second, single and in batches, against bare Express and against one statement per request",
-  async run(bench) {
-    const url = await bench.servers.createDatabase("bench_accept");
-    await migrate(url);
-    const database = await openDatabase(url);
-    try {
-      const comparisons: Comparison[] = [];
-      for (const shape of SHAPES) comparisons.push(await compare(bench, database, shape));
-      return comparisons;
-    } finally {
-      await database.close();
-    }
+export const accept = scenario(
+  "accept",
+  "events taken per second, single and in batches, against bare Express and against one statement per request",
+  async (bench, database) => {
+    const comparisons: Comparison[] = [];
+    for (const shape of SHAPES) comparisons.push(await compare(bench, database, shape));
+    return comparisons;
   },
-};
+);
 
 async function compare(bench: Bench, database: Database, shape: Shape): Promise<Comparison> {
   const { title } = shape;

@@ -1,32 +1,27 @@
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
 import { type Database, openDatabase } from "../support/database.ts";
 import { drainBare, drainPostrider, drainTextbook } from "../support/drain.ts";
 import { type Column, type Comparison, measureInRounds, withRatio } from "../support/rounds.ts";
 import { TEXTBOOK_SCHEMA } from "../processes/textbook.ts";
-import type { Bench, Suite } from "./suite.ts";
+import { scenario } from "./scenario.ts";
+import type { Bench } from "./suite.ts";
 
 const OURS = "Postrider";
 const BARE = "bare POST loop";
 const TEXTBOOK = "textbook";
 
-export const deliver: Suite = {
-  name: "deliver",
-  about:
-    "a queued backlog drained by one worker, against a bare POST loop and against a job and six statements per delivery",
-  async run(bench) {
-    const url = await bench.servers.createDatabase("bench_deliver");
-    await migrate(url);
-    const database = await openDatabase(url);
+export const deliver = scenario(
+  "deliver",
+  "a queued backlog drained by one worker, against a bare POST loop and against a job and six statements per delivery",
+  async (bench, database) => {
     const textbook = await openDatabase(await bench.servers.createDatabase("bench_textbook"));
     try {
       await textbook.run(TEXTBOOK_SCHEMA);
       return [await compare(bench, database, textbook)];
     } finally {
-      await database.close();
       await textbook.close();
     }
   },
-};
+);
 
 async function compare(bench: Bench, database: Database, textbook: Database): Promise<Comparison> {
   const deliveries = bench.isQuick ? 3_000 : 20_000;

@@ -2,13 +2,13 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../../scripts/services/ports.ts";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
 import { withChildren } from "../support/child.ts";
-import { type Database, openDatabase } from "../support/database.ts";
+import type { Database } from "../support/database.ts";
 import { eventAt } from "../support/payloads.ts";
 import { answers, post, postriderEnv, reset, startIngest, startWorker } from "../support/postrider.ts";
 import { type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
-import type { Bench, Suite } from "./suite.ts";
+import { scenario } from "./scenario.ts";
+import type { Bench } from "./suite.ts";
 
 const OURS = "Postrider";
 const DEFAULTS = "BullMQ's default lock and check";
@@ -18,20 +18,11 @@ const TENANTS = 125;
 const DEADLINE_MS = 120_000;
 
 /** How long what a killed worker had in flight takes to be delivered by another. */
-export const recovery: Suite = {
-  name: "recovery",
-  about: `kill -9 of a worker with ${IN_FLIGHT} deliveries in flight: until another has delivered the last of them`,
-  async run(bench) {
-    const url = await bench.servers.createDatabase("bench_recovery");
-    await migrate(url);
-    const database = await openDatabase(url);
-    try {
-      return [await compare(bench, database)];
-    } finally {
-      await database.close();
-    }
-  },
-};
+export const recovery = scenario(
+  "recovery",
+  `kill -9 of a worker with ${IN_FLIGHT} deliveries in flight: until another has delivered the last of them`,
+  async (bench, database) => [await compare(bench, database)],
+);
 
 async function compare(bench: Bench, database: Database): Promise<Comparison> {
   const contenders = [

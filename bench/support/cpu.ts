@@ -15,12 +15,14 @@ export type CpuTimes = Readonly<Record<string, number>>;
 /**
  * Reads the CPU time that processes have used, threads and children included; a child that ended is counted with its parent.
  *
+ * @param pids by name; several processes of one name are added up
  * @returns undefined where there is no /proc
  */
-export function readCpu(pids: Readonly<Record<string, number>>): CpuTimes | undefined {
+export function readCpu(pids: Readonly<Record<string, number | readonly number[]>>): CpuTimes | undefined {
   const stats = readStats();
   if (!stats) return undefined;
-  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, ticksOf(pid, stats) * TICK_US]));
+  const usOf = (all: readonly number[]) => all.reduce((sum, pid) => sum + ticksOf(pid, stats), 0) * TICK_US;
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usOf([pid].flat())]));
 }
 
 /** CPU microseconds per event and process between two readings, as metrics `cpu <name>`; none where there is no /proc. */

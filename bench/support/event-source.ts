@@ -17,7 +17,11 @@ export async function startEventSource(
   adopt: (child: Child) => Child,
 ): Promise<EventSource> {
   const script = new URL("../processes/event-source.ts", import.meta.url);
-  const child = adopt(new Child("event source", script, { task: { ...task, apiKey: API_KEY } }));
+  return whenReady(adopt(new Child("event source", script, { task: { ...task, apiKey: API_KEY } })));
+}
+
+/** @param child that says when it is ready, posts when it is told to, and says in the end what it has posted */
+export async function whenReady(child: Child): Promise<EventSource> {
   await child.next<Ready>("ready", START_DEADLINE_MS);
   return {
     go: () => child.send({ kind: "go" }),

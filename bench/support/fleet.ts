@@ -2,6 +2,7 @@ import type { Behaviour } from "../processes/subscribers.ts";
 import type { EventSourceTask, Offered } from "../processes/event-source.ts";
 import type { Bench } from "../suites/suite.ts";
 import { type Child, withChildren } from "./child.ts";
+import { type CpuTimes, readCpu } from "./cpu.ts";
 import type { Database } from "./database.ts";
 import { type EventSource, startEventSource } from "./event-source.ts";
 import { type Env, post, postriderEnv, reset, startIngest, startReadyWorkers, startWorker } from "./postrider.ts";
@@ -15,6 +16,10 @@ export interface FleetKind {
   workerScript?: URL;
   /** How long its healthy subscribers take to answer, milliseconds; undefined for no time at all. */
   healthyMs?: number;
+  /** Undefined for the benchmark's own, and its first database. */
+  redisUrl?: string;
+  /** What is done before it starts; undefined for forgetting all that was. */
+  prepare?: typeof reset;
 }
 
 /** A subscription as the API takes it; what is not said has its default. */
@@ -28,18 +33,29 @@ export interface NewSubscription {
 
 const WORKERS = 2;
 
-/** Postrider with an empty database, and its subscribers. */
-export interface Fleet {
-  origin: string;
+/** Something that delivers what is posted to it, and its subscribers. */
+export interface System {
   subscribers: Subscribers;
+  source(task: Omit<EventSourceTask, "apiKey" | "origin">): Promise<EventSource>;
+  /** CPU time so far of each kind of process; undefined where it cannot be had. */
+  readCpu(): CpuTimes | undefined;
+}
+
+/** Postrider and its subscribers. */
+export interface Fleet extends System {
+  origin: string;
   adopt: (child: Child) => Child;
   /** @returns the subscription's id */
   subscribe(subscription: NewSubscription): Promise<string>;
-  /** Starts two workers and waits until they are ready. */
-  startWorkers(): Promise<void>;
-  source(task: Omit<EventSourceTask, "apiKey" | "origin">): Promise<EventSource>;
+  /** Starts workers, two unless said otherwise, and waits until they are ready. */
+  startWorkers(count?: number): Promise<void>;
+  /** Lets the workers end what they are about. */
+  stopWorkers(): Promise<void>;
   /** Queues events through the API as fast as it takes them. */
-  queue(task: Pick<EventSourceTask, "targets" | "events" | "eventsPerRequest">, withinMs: number): Promise<Offered>;
+  queue(
+    task: Pick<EventSourceTask, "targets" | "events" | "eventsPerRequest" | "payloadBytes">,
+    withinMs: number,
+  ): Promise<Offered>;
 }
 
 const QUEUEING_CONNECTIONS = 4;
@@ -48,16 +64,16 @@ const QUEUEING_CONNECTIONS = 4;
 export function withFleet<T>(
   { servers, profileDir }: Bench,
   database: Database,
-  { env, workerScript, healthyMs = 0 }: FleetKind,
+  { env, workerScript, healthyMs = 0, redisUrl = servers.redisUrl, prepare = reset }: FleetKind,
   behaviours: readonly Behaviour[],
   work: (fleet: Fleet) => Promise<T>,
 ): Promise<T> {
-  const settings = { ...postriderEnv(database.url, servers.redisUrl), ...env };
+  const settings = { ...postriderEnv(database.url, redisUrl), ...env };
   return withChildren(async (adopt) => {
-    await reset(database, servers.redisUrl);
+    await prepare(database, redisUrl);
     const subscribers = await startSubscribers(behaviours, healthyMs, adopt);
-    const { origin } = await startIngest(settings, adopt, profileDir);
-    const workers: Child[] = [];
+    const { child: ingest, origin } = await startIngest(settings, adopt, profileDir);
+    let workers: Child[] = [];
     const source: Fleet["source"] = (task) => startEventSource({ ...task, origin }, adopt);
     try {
       return await work({
@@ -65,16 +81,28 @@ export function withFleet<T>(
         subscribers,
         adopt,
         source,
+        readCpu: () =>
+          readCpu({
+            ingest: ingest.pid,
+            worker: workers.map(({ pid }) => pid),
+            postgres: servers.postgresPid,
+            redis: servers.redisPid,
+            receiver: subscribers.pid,
+          }),
         async subscribe(subscription) {
           const { id } = await post<{ id: string }>(origin, "/v1/subscriptions", subscription);
           return id;
         },
-        async startWorkers() {
-          await startReadyWorkers(WORKERS, (ADMIN_PORT) => {
+        async startWorkers(count = WORKERS) {
+          await startReadyWorkers(count, (ADMIN_PORT) => {
             const worker = adopt(startWorker({ ...settings, ADMIN_PORT }, profileDir, workerScript));
             workers.push(worker);
             return worker;
           });
+        },
+        async stopWorkers() {
+          await Promise.all(workers.map((worker) => worker.stop()));
+          workers = [];
         },
         async queue(task, withinMs) {
           const all = await source({ ...task, connections: QUEUEING_CONNECTIONS, isTraced: false });

@@ -107,8 +107,14 @@ export async function reset(database: Database, redisUrl: string): Promise<void>
   await flushRedis(redisUrl);
 }
 
+/** The same, but for events, deliveries and attempts: they are finished, and there to be in the way. */
+export async function resetButHistory(database: Database, redisUrl: string): Promise<void> {
+  await database.run("truncate idempotency_keys, subscriptions, subscription_patterns; checkpoint");
+  await flushRedis(redisUrl);
+}
+
 export async function flushRedis(redisUrl: string): Promise<void> {
   const redis = new Redis(redisUrl);
-  await redis.flushall();
+  await redis.flushdb();
   redis.disconnect();
 }

@@ -16,10 +16,11 @@ const ANSWER_DEADLINE_MS = 30_000;
 
 /** The subscribers of a measurement, all in one process. */
 export interface Subscribers {
+  pid: number;
   /** In the order of their behaviours. */
   urls: readonly string[];
   count(): Promise<Counted>;
-  /** How many distinct events the first `subscribers` of them, or all, received while they were healthy. */
+  /** How many distinct deliveries the first `subscribers` of them, or all, received while they were healthy. */
   received(subscribers?: number): Promise<number>;
   report(): Promise<Received>;
   /** Whoever failed is healthy from now on. */
@@ -40,6 +41,7 @@ export async function startSubscribers(
     return child.next<Counted>("counted", ANSWER_DEADLINE_MS);
   };
   return {
+    pid: child.pid,
     urls: ports.map((port) => `http://127.0.0.1:${port}/hook`),
     count,
     async received(subscribers) {

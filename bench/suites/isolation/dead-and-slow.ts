@@ -3,9 +3,10 @@ import { type Fleet, type FleetKind, type NewSubscription, withFleet } from "../
 import { type Comparison, type Figures, measureInRounds, type Measured, withRatio } from "../../support/rounds.ts";
 import type { Bench } from "../suite.ts";
 import { ALL, CROWD, HEALTHY, HEALTHY_ONLY, subscribeCrowd } from "./crowd.ts";
-import { drainBacklog, measureCapacity } from "./saturation.ts";
-import { ISOLATED, scenario } from "./scenario.ts";
-import { LATENCY_COLUMNS, measureLatencies } from "./steady-load.ts";
+import { drainBacklog, measureCapacity } from "../../support/backlog.ts";
+import { scenario } from "../scenario.ts";
+import { ISOLATED } from "./isolated.ts";
+import { LATENCY_COLUMNS, measureLatencies } from "../../support/steady-load.ts";
 import { UNISOLATED, UNISOLATED_POLICY } from "./unisolated.ts";
 
 interface Contestant {
@@ -43,7 +44,7 @@ const REQUESTS_PER_TURN = 4;
 
 /** What ten dead and ten slow subscribers of a hundred cost the eighty others. */
 export const deadAndSlow = scenario(
-  "dead-and-slow",
+  "isolation-dead-and-slow",
   "80 healthy, 10 dead, 10 slow subscribers: what the healthy are delivered, against the same without the others",
   async (bench, database) => {
     const saturated = await compareSaturated(bench, database);
@@ -68,6 +69,10 @@ async function compareSaturated(bench: Bench, database: Database): Promise<Compa
     columns: [
       { metric: "delivered/s", label: "healthy delivered/s", digits: 0 },
       { metric: "missing", label: "not received in time", digits: 0 },
+      { metric: "cpu worker", label: "workers' µs CPU per healthy delivery", digits: 0 },
+      { metric: "cpu postgres", label: "Postgres µs", digits: 0 },
+      { metric: "cpu redis", label: "Redis µs", digits: 0 },
+      { metric: "cpu receiver", label: "subscribers µs", digits: 0 },
     ],
     measured,
     ratios: [

@@ -4,9 +4,10 @@ import type { Database } from "../../support/database.ts";
 import { type Fleet, type FleetKind, withFleet } from "../../support/fleet.ts";
 import { type Comparison, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
 import type { Bench } from "../suite.ts";
-import { measureCapacity } from "./saturation.ts";
-import { ISOLATED, scenario } from "./scenario.ts";
-import { LATENCY_COLUMNS, measureLatencies } from "./steady-load.ts";
+import { measureCapacity } from "../../support/backlog.ts";
+import { scenario } from "../scenario.ts";
+import { ISOLATED } from "./isolated.ts";
+import { LATENCY_COLUMNS, measureLatencies } from "../../support/steady-load.ts";
 
 const LIGHT = 20;
 const LIGHT_PER_SECOND = 5;
@@ -39,7 +40,7 @@ const FLOOD_BATCH = Array.from({ length: BATCH }, () => target(LIGHT));
 
 /** What a tenant that floods costs tenants that do not. */
 export const flood = scenario(
-  "flood",
+  "isolation-flood",
   `${LIGHT} tenants with ${LIGHT_PER_SECOND} events/s each while another posts ${FLOOD} times what can be delivered`,
   async (bench, database) => {
     const seconds = bench.floodSeconds ?? SECONDS[bench.isQuick ? "quick" : "full"];
@@ -104,7 +105,9 @@ function measure(bench: Bench, database: Database, seconds: number, capacity: nu
       measureMs: seconds * 1000,
       patienceMs: PATIENCE_MS[bench.isQuick ? "quick" : "full"],
     };
-    const figures = await measureLatencies(fleet, light, { counted: LIGHT, expected }, times, () => flooding?.go());
+    const figures = await measureLatencies(fleet, light, { counted: LIGHT, expected }, times, {
+      begin: () => flooding?.go(),
+    });
     if (!flooding || capacity === undefined) return figures;
     const { accepted, durationMs } = await flooding.done(CAPACITY_DEADLINE_MS);
     const floodPerSecond = (accepted / durationMs) * 1000;

@@ -4,14 +4,15 @@ import type { Column, Comparison, Figures } from "../../support/rounds.ts";
 import type { Bench } from "../suite.ts";
 import { growBacklog, type Stage } from "./held-backlog.ts";
 import { releaseAll } from "./held-release.ts";
-import { ISOLATED, scenario } from "./scenario.ts";
+import { scenario } from "../scenario.ts";
+import { ISOLATED } from "./isolated.ts";
 
 const SIZES = { quick: [500, 5_000], full: [1_000, 10_000, 100_000] };
 const COOLDOWN_S = 3;
 
 /** What a dead subscriber costs however much is held for it, and how it gets it when it is back. */
 export const held = scenario(
-  "held",
+  "isolation-held",
   "a dead subscriber's backlog grows: its requests, Redis's memory, and how it is delivered in the end (one round)",
   async (bench, database) => {
     const { stages, released } = await measure(bench, database, SIZES[bench.isQuick ? "quick" : "full"]);

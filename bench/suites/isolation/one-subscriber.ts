@@ -5,7 +5,8 @@ import { ratePerSecond } from "../../support/receipts.ts";
 import { type Column, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
 import { untilItStops } from "../../support/until.ts";
 import type { Bench } from "../suite.ts";
-import { ISOLATED, scenario } from "./scenario.ts";
+import { scenario } from "../scenario.ts";
+import { ISOLATED } from "./isolated.ts";
 import { UNISOLATED } from "./unisolated.ts";
 
 const EVENTS = { quick: 3_000, full: 20_000 };
@@ -27,7 +28,7 @@ const FIRST_COME: FleetKind = {
 
 /** Whether what keeps subscribers apart slows down one that is fast and has all the traffic. */
 export const oneSubscriber = scenario(
-  "one-subscriber",
+  "isolation-one-subscriber",
   "a backlog that is all for one fast subscriber, against as many requests at once, first come, first served, drained by two workers",
   async (bench, database) => {
     const events = EVENTS[bench.isQuick ? "quick" : "full"];

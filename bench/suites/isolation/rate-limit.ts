@@ -4,7 +4,8 @@ import { busiestSecond, ratePerSecond } from "../../support/receipts.ts";
 import { type Column, type Figures, measureInRounds } from "../../support/rounds.ts";
 import { untilItStops } from "../../support/until.ts";
 import type { Bench } from "../suite.ts";
-import { ISOLATED, scenario } from "./scenario.ts";
+import { scenario } from "../scenario.ts";
+import { ISOLATED } from "./isolated.ts";
 
 const RATE = 50;
 const EVENTS = { quick: 500, full: 800 };
@@ -15,7 +16,7 @@ const PATIENCE_MS = 15_000;
 
 /** Whether two workers together keep to a subscription's rate, and use it. */
 export const rateLimit = scenario(
-  "rate-limit",
+  "isolation-rate-limit",
   `a backlog for one subscription with a rate limit of ${RATE} per second, drained by two workers`,
   async (bench, database) => {
     const events = EVENTS[bench.isQuick ? "quick" : "full"];

@@ -1,5 +1,5 @@
 import type { FleetKind, NewSubscription } from "../../support/fleet.ts";
-import { ISOLATED } from "./scenario.ts";
+import { ISOLATED } from "./isolated.ts";
 
 /** A worker in which nothing stands between the subscribers: no breaker ever opens, and one may have all slots. */
 export const UNISOLATED: FleetKind = {

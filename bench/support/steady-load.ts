@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EventSource } from "../../support/event-source.ts";
-import type { Fleet } from "../../support/fleet.ts";
-import { firstReceipts, latencies } from "../../support/receipts.ts";
-import type { Figures } from "../../support/rounds.ts";
-import { percentile } from "../../support/statistics.ts";
-import { holdsWithin } from "../../support/until.ts";
-import { wallClock } from "../../support/wall-clock.ts";
+import type { EventSource } from "./event-source.ts";
+import type { System } from "./fleet.ts";
+import { firstReceipts, latencies } from "./receipts.ts";
+import type { Figures } from "./rounds.ts";
+import { percentile } from "./statistics.ts";
+import { holdsWithin } from "./until.ts";
+import { wallClock } from "./wall-clock.ts";
 
 /** Beside the time that posting takes. */
 const POST_DEADLINE_MS = 60_000;
@@ -22,31 +22,39 @@ export interface SteadyTimes {
  * Lets a source post at its own rate and measures how long its events take.
  *
  * @param counted how many targets, and subscribers, are looked at: the first ones. They are healthy
- * @param expected how many events those are posted
- * @param afterWarmUp begins when the measuring does
+ * @param expected how many events those are posted; undefined where all targets are looked at, for all that are accepted
+ * @param moments called when the measuring begins and when it ends
  */
 export async function measureLatencies(
-  fleet: Fleet,
+  { subscribers }: Pick<System, "subscribers">,
   source: EventSource,
-  { counted, expected }: { counted: number; expected: number },
+  { counted, expected }: { counted: number; expected?: number },
   { warmUpMs, measureMs, patienceMs }: SteadyTimes,
-  afterWarmUp: () => void = () => undefined,
+  { begin, end }: { begin?: () => unknown; end?: () => unknown } = {},
 ): Promise<Figures> {
   source.go();
-  const measuredFrom = wallClock() + warmUpMs;
   await sleep(warmUpMs);
-  afterWarmUp();
+  const measuredFrom = wallClock();
+  await begin?.();
   const offered = await source.done(measureMs + POST_DEADLINE_MS);
-  await holdsWithin(patienceMs, POLL_MS, async () => (await fleet.subscribers.received(counted)) >= expected);
+  const measuredTo = wallClock();
+  await end?.();
+  const awaited = expected ?? offered.accepted;
+  await holdsWithin(patienceMs, POLL_MS, async () => (await subscribers.received(counted)) >= awaited);
   const endMs = wallClock();
-  const received = firstReceipts(await fleet.subscribers.report());
+  const received = firstReceipts(await subscribers.report());
   const counts = (sentAt: number, target: number) => sentAt >= measuredFrom && target < counted;
   const { fromPost, fromAccepted, missing } = latencies(offered, received, counts, endMs);
+  const receipts = [...received.values()].filter((time) => time >= measuredFrom && time < measuredTo).length;
   return {
     events: fromPost.length,
+    receipts,
+    "delivered/s": (receipts / (measuredTo - measuredFrom)) * 1000,
     p50: percentile(fromPost, 0.5),
+    p95: percentile(fromPost, 0.95),
     p99: percentile(fromPost, 0.99),
     "p50 accepted": percentile(fromAccepted, 0.5),
+    "p95 accepted": percentile(fromAccepted, 0.95),
     "p99 accepted": percentile(fromAccepted, 0.99),
     refused: offered.refused,
     missing,

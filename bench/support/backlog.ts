@@ -1,10 +1,11 @@
-import type { Target } from "../../processes/event-source.ts";
-import type { Database } from "../../support/database.ts";
-import type { Fleet } from "../../support/fleet.ts";
-import { firstReceipts, ratePerSecond } from "../../support/receipts.ts";
-import type { Figures } from "../../support/rounds.ts";
-import { holdsWithin } from "../../support/until.ts";
-import { wallClock } from "../../support/wall-clock.ts";
+import type { Target } from "../processes/event-source.ts";
+import { cpuPerEvent } from "./cpu.ts";
+import type { Database } from "./database.ts";
+import type { Fleet } from "./fleet.ts";
+import { firstReceipts, ratePerSecond } from "./receipts.ts";
+import type { Figures } from "./rounds.ts";
+import { holdsWithin } from "./until.ts";
+import { wallClock } from "./wall-clock.ts";
 
 /** More than can be delivered at once. */
 interface Backlog {
@@ -59,15 +60,19 @@ export async function measureCapacity(fleet: Fleet, backlog: Backlog): Promise<n
   return capacity;
 }
 
-async function follow(fleet: Fleet, { turns, healthy, withinMs }: Backlog) {
+/** Figures of the healthy deliveries; the processor time is all that was used, for whatever, over their number. */
+async function follow(fleet: Fleet, { turns, healthy, withinMs }: Backlog): Promise<Figures> {
   const expected = healthy * turns;
   const areAllThere = async () => (await fleet.subscribers.received()) >= expected;
+  const cpuBefore = fleet.readCpu();
   const isComplete = await holdsWithin(withinMs, POLL_MS, areAllThere);
+  const cpuAfter = fleet.readCpu();
   const stoppedAt = wallClock();
   const times = [...firstReceipts(await fleet.subscribers.report()).values()];
   const warmUp = Math.floor(expected * WARM_UP_SHARE);
   return {
     "delivered/s": ratePerSecond(times, warmUp, isComplete ? times.at(-1) : stoppedAt),
     missing: expected - times.length,
+    ...cpuPerEvent(cpuBefore, cpuAfter, times.length),
   };
 }

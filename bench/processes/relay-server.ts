@@ -1,0 +1,34 @@
+// The least that delivers at all: an Express handler that passes an event on to its subscriber and answers when that one
+// has. Nothing is stored, signed or tried again.
+import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import express from "express";
+import { Agent } from "undici";
+import { listen } from "../../packages/shared/src/http/listen.ts";
+import { readTask, tell } from "./parent.ts";
+import type { Listening } from "./receiver.ts";
+
+export interface RelayTask {
+  /** The subscribers, which events are passed on to by turns. */
+  urls: readonly string[];
+}
+
+const { urls } = readTask() as RelayTask;
+const targets = urls.map((url) => new URL(url));
+const agent = new Agent({ pipelining: 1 });
+let turn = 0;
+
+const app = express();
+app.use(express.json({ limit: "10mb" }));
+app.post("/v1/events", async (request, response) => {
+  const { type, data } = request.body as { type: string; data: unknown };
+  const { origin, pathname } = targets[turn % targets.length]!;
+  turn += 1;
+  const id = randomUUID();
+  const headers = { "content-type": "application/json", "webhook-id": id };
+  const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data });
+  const answer = await agent.request({ origin, path: pathname, method: "POST", headers, body });
+  await answer.body.dump();
+  response.status(answer.statusCode === 200 ? 202 : 502).json({ id });
+});
+tell({ kind: "listening", port: await listen(createServer(app), "127.0.0.1", [0]) } satisfies Listening);

@@ -1,0 +1,150 @@
+import type { Database } from "../../support/database.ts";
+import { withFleet } from "../../support/fleet.ts";
+import { reset, resetButHistory } from "../../support/postrider.ts";
+import { type Comparison, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
+import { makeDatabase } from "../scenario.ts";
+import type { Bench, Suite } from "../suite.ts";
+import { BEHAVIOURS, columns, drain, type Load, queueBacklog, subscribeAll, USUAL } from "./drain.ts";
+import { insertOldDeliveries, insertSubscriptions, makePartitions } from "./rows.ts";
+
+const DELIVERIES = { quick: 1_200, full: 30_000 };
+/** More than the oldest partition's age, so that none is dropped. */
+const RETENTION = { RETENTION_DAYS: "100" };
+
+/** One thing that grows, and everything else as usual. */
+interface Variation {
+  name: string;
+  about: string;
+  cases: readonly Case[];
+  goal?: { metric: string; label: string; text: string };
+}
+
+interface Case {
+  name: string;
+  load?: Partial<Load>;
+  /** What is in the tables before; it stays there. */
+  history?: (database: Database, bench: Bench) => Promise<void>;
+  /** What is added when the subscribers have subscribed. */
+  whenSubscribed?: (database: Database) => Promise<void>;
+}
+
+const WITHIN_TENTH = { metric: "delivered/s", label: "delivered/s", text: "0.9 to 1.1" };
+
+/** @param past days with old deliveries; there are partitions for seven days ahead beside them, and today's */
+const withHistory = (name: string, past: number, rows: { quick: number; full: number }): Case => ({
+  name,
+  async history(database, { isQuick, say }) {
+    await makePartitions(database, past);
+    await insertOldDeliveries(database, rows[isQuick ? "quick" : "full"], past, say);
+  },
+});
+const FEW_ROWS = { quick: 10_000, full: 100_000 };
+
+export const VARIATIONS: readonly Variation[] = [
+  {
+    name: "subscriptions-per-event",
+    about: "1, 10 and 1,000 subscriptions that want each event",
+    cases: [1, 10, 1_000].map((fanOut) => ({ name: `${fanOut} per event`, load: { fanOut } })),
+  },
+  {
+    name: "subscriptions",
+    about: "10 and 100,000 subscriptions in the table",
+    cases: [
+      { name: "10 subscriptions", whenSubscribed: (database) => insertSubscriptions(database, 2) },
+      { name: "100,000 subscriptions", whenSubscribed: (database) => insertSubscriptions(database, 100_000) },
+    ],
+  },
+  {
+    name: "workers",
+    about: "1, 2 and 4 workers",
+    cases: [1, 2, 4].map((workers) => ({ name: `${workers} worker${workers === 1 ? "" : "s"}`, load: { workers } })),
+    goal: { metric: "cpu worker", label: "worker CPU per delivery", text: "at most 1.15" },
+  },
+  {
+    name: "payload",
+    about: "events of 200 B, 4 KiB and 100 KiB",
+    cases: [
+      { name: "200 B", load: { payloadBytes: 200 } },
+      { name: "4 KiB", load: { payloadBytes: 4_096 } },
+      { name: "100 KiB", load: { payloadBytes: 102_400, deliveries: 6_000 } },
+    ],
+  },
+  {
+    name: "tenants",
+    about: "1, 100 and 1,000 tenants in equal parts",
+    cases: [1, 100, 1_000].map((tenants) => ({
+      name: `${tenants} tenant${tenants === 1 ? "" : "s"}`,
+      load: { tenants },
+    })),
+    goal: WITHIN_TENTH,
+  },
+  {
+    name: "partitions",
+    about: "14 and 100 daily partitions",
+    cases: [withHistory("14 partitions", 6, FEW_ROWS), withHistory("100 partitions", 92, FEW_ROWS)],
+    goal: WITHIN_TENTH,
+  },
+  {
+    name: "history",
+    about: "none and five million old deliveries",
+    cases: [
+      withHistory("no old deliveries", 20, { quick: 0, full: 0 }),
+      withHistory("5 M old deliveries", 20, { quick: 20_000, full: 5_000_000 }),
+    ],
+    goal: WITHIN_TENTH,
+  },
+];
+
+/** The first case is what the others are compared with; each has a database of its own. */
+export const variation = ({ name, about, cases, goal = WITHIN_TENTH }: Variation): Suite => ({
+  name: `growth-${name}`,
+  about,
+  async run(bench) {
+    const databases: Database[] = [];
+    try {
+      for (const { history } of cases) {
+        const database = await makeDatabase(bench, `growth_${name}_${databases.length}`);
+        databases.push(database);
+        await history?.(database, bench);
+      }
+      return [await compareCases(bench, name, cases, goal, databases)];
+    } finally {
+      await Promise.all(databases.map((database) => database.close()));
+    }
+  },
+});
+
+async function compareCases(
+  bench: Bench,
+  name: string,
+  cases: readonly Case[],
+  { metric, label, text }: NonNullable<Variation["goal"]>,
+  databases: readonly Database[],
+): Promise<Comparison> {
+  const contenders = cases.map((one, index) => ({
+    name: one.name,
+    measure: () => measure(bench, databases[index]!, one),
+  }));
+  const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`growth, ${name}: ${line}`));
+  const first = cases[0]!.name;
+  return {
+    title: `growth, ${name}`,
+    columns: columns(databases[0]!),
+    measured,
+    ratios: cases
+      .slice(1)
+      .map(({ name: of }) => withRatio(measured, { metric, label, of, against: first, goal: text })),
+  };
+}
+
+function measure(bench: Bench, database: Database, { load, history, whenSubscribed }: Case): Promise<Figures> {
+  const most = DELIVERIES[bench.isQuick ? "quick" : "full"];
+  const whole: Load = { ...USUAL, ...load, deliveries: Math.min(load?.deliveries ?? most, most) };
+  const kind = { env: RETENTION, prepare: history ? resetButHistory : reset };
+  return withFleet(bench, database, kind, BEHAVIOURS, async (fleet) => {
+    await subscribeAll(fleet, whole);
+    await whenSubscribed?.(database);
+    await queueBacklog(fleet, whole);
+    return drain(fleet, database, whole);
+  });
+}

@@ -1,0 +1,7 @@
+import type { FleetKind } from "../../support/fleet.ts";
+
+/** Longer than a slow subscriber takes, so that it is slow and not dead. */
+const TIMES = { DELIVERY_TIMEOUT: "15s", SHUTDOWN_DEADLINE: "20s" };
+
+/** Postrider as it is. */
+export const ISOLATED: FleetKind = { env: TIMES };
