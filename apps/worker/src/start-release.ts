@@ -26,9 +26,12 @@ export function createReleaseStarter(queues: Queues, redis: Redis, log: Logger):
   }
 
   async function start(ids: readonly string[]): Promise<void> {
-    const existing = await Promise.all(ids.map((id) => redis.exists(queues.control.toKey(id))));
+    const keys = ids.map((id) => queues.control.toKey(id));
+    // With every batch there is something to hold for a dead subscriber, whose job is there already: that costs one command.
+    if ((await redis.exists(keys)) === keys.length) return;
+    const existing = await Promise.all(keys.map((key) => redis.exists(key)));
     const missing = ids.filter((_, index) => existing[index] === 0);
-    if (missing.length > 0) await queues.control.addBulk(missing.map(releaseJobOf));
+    await queues.control.addBulk(missing.map(releaseJobOf));
   }
 
   return (subscriptionId) => {

@@ -27,9 +27,9 @@ const CONTESTANTS: readonly Contestant[] = [
   { name: NOT_ISOLATED, fleet: UNISOLATED, policy: UNISOLATED_POLICY, hasBad: true },
 ];
 
-/** Turns of one event for each subscriber that is sent any. */
-const TURNS = { quick: 50, full: 250 };
-const DRAIN_DEADLINE_MS = { quick: 12_000, full: 20_000 };
+/** Turns of one event for each subscriber that is sent any: long enough that finding out who is dead is a small part of it. */
+const TURNS = { quick: 50, full: 750 };
+const DRAIN_DEADLINE_MS = { quick: 12_000, full: 40_000 };
 const CAPACITY_TURNS = { quick: 50, full: 150 };
 const CAPACITY_DEADLINE_MS = 60_000;
 const STEADY_TIMES = {
