@@ -14,7 +14,7 @@ export const POISON_STALLS = 3;
  * alone; a single one is dead (`internal`), visible and retryable after a fix. The batch's own job then finds nothing left.
  */
 export async function setApart(context: Context, batch: IdRange & { id: string }): Promise<void> {
-  const deliveries = await loadBatch(context.pool, batch.id, batch);
+  const { deliveries } = await loadBatch(context.pool, batch.id, batch);
   const [only] = deliveries;
   if (!only) return;
   if (deliveries.length === 1) {

@@ -99,7 +99,7 @@ export class World {
   }
 
   async #load(lane: Lane, { id, data }: FakeJob): Promise<Delivery[]> {
-    if (lane === "dispatch") return loadBatch(this.#pool, id, data as { from: string; to: string });
+    if (lane === "dispatch") return (await loadBatch(this.#pool, id, data as { from: string; to: string })).deliveries;
     const { delivery, cycle } = data as { delivery: string; cycle: number };
     const found = await loadByIds(this.#pool, [delivery]);
     return found.filter((row) => row.cycle === cycle && row.state === "retrying");

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { priorityOfBatch, RELEASED } from "@postrider/shared/core/batch-number.ts";
 import { isUnavailable } from "@postrider/shared/db/errors.ts";
 import { jobName } from "@postrider/shared/queue/job-name.ts";
 import { retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "../deliver.ts";
 import type { Lease } from "../lease.ts";
-import { holdBack } from "../hold-back.ts";
-import { loadBatch, loadBodies, SLICE_BYTES, type Delivery } from "../load-deliveries.ts";
+import { loadOrHoldBack } from "../hold-back.ts";
+import { loadBodies, SLICE_BYTES, type Delivery } from "../load-deliveries.ts";
 import type { Subscriber } from "../load-subscribers.ts";
 
 const POSTGRES_RETRY_MS = 500;
@@ -24,17 +23,12 @@ export async function deliverBatch(
   lease: Lease,
   onQueued: () => void,
 ): Promise<boolean> {
-  const load = async () => {
-    // What was released is looked at afresh: the breaker may have closed since it was heard of.
-    if (priorityOfBatch(batch.id) !== RELEASED) await holdBack(context, batch);
-    return loadBatch(context.pool, batch.id, batch, bodiless);
-  };
   // What hardly will be sent now is not read from the disk.
   const bodiless = [
     ...context.health.shutSubscriptions(),
     ...context.slots.heldUpSubscriptions().map(([subscriptionId]) => subscriptionId),
   ];
-  const deliveries = await whenAvailable(context, lease, load);
+  const deliveries = await whenAvailable(context, lease, () => loadOrHoldBack(context, batch, bodiless));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
   const subscribers = await whenAvailable(
