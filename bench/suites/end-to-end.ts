@@ -1,12 +1,11 @@
 import type { Target } from "../processes/event-source.ts";
 import type { Behaviour } from "../processes/subscribers.ts";
-import { type CpuTimes, cpuPerEvent } from "../support/cpu.ts";
 import type { Database } from "../support/database.ts";
 import { type Fleet, type FleetKind, type System, withFleet } from "../support/fleet.ts";
 import { countRedisCommands } from "../support/redis-commands.ts";
 import { withDirectSource, withRelay } from "../support/relay.ts";
 import { type Column, type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
-import { measureLatencies } from "../support/steady-load.ts";
+import { CPU_COLUMNS, measureLatencies } from "../support/steady-load.ts";
 import { scenario } from "./scenario.ts";
 import type { Bench } from "./suite.ts";
 
@@ -85,11 +84,8 @@ const columns = ({ unit }: Database): Column[] => [
   { metric: "p99 accepted", label: "p99 ms", digits: 1 },
   { metric: "missing", label: "not received in time", digits: 0 },
   { metric: "refused", label: "answered 503", digits: 0 },
-  { metric: "cpu ingest", label: "ingest (relay) µs CPU/event", digits: 0 },
-  { metric: "cpu worker", label: "worker µs", digits: 0 },
-  { metric: "cpu postgres", label: "Postgres µs", digits: 0 },
-  { metric: "cpu redis", label: "Redis µs", digits: 0 },
-  { metric: "cpu receiver", label: "receiver µs", digits: 0 },
+  { metric: "cpu relay", label: "relay µs CPU/delivery", digits: 0 },
+  ...CPU_COLUMNS,
   { metric: "sql", label: `SQL ${unit}/event`, digits: 3 },
   { metric: "redis", label: "Redis commands/event", digits: 2 },
 ];
@@ -145,16 +141,12 @@ async function measureLoad(
       ? { events: ENDLESS, stopAfterMs: totalMs }
       : { events: Math.ceil((perSecond * totalMs) / 1000), perSecond }),
   });
-  const readings: { cpu: CpuTimes | undefined; counts: Record<string, number> }[] = [];
-  const read = async () => readings.push({ cpu: system.readCpu(), counts: await count() });
+  const counts: Record<string, number>[] = [];
+  const read = async () => counts.push(await count());
   const figures = await measureLatencies(system, source, { counted: TENANTS }, times, { begin: read, end: read });
-  const [before, after] = [readings[0]!, readings[1]!];
-  const received = figures["receipts"]!;
-  const perEvent = Object.entries(after.counts).map(([name, value]) => [
-    name,
-    (value - before.counts[name]!) / received,
-  ]);
-  return { ...figures, ...cpuPerEvent(before.cpu, after.cpu, received), ...Object.fromEntries(perEvent) };
+  const [before, after] = [counts[0]!, counts[1]!];
+  const perEvent = Object.entries(after).map(([name, value]) => [name, (value - before[name]!) / figures["receipts"]!]);
+  return { ...figures, ...Object.fromEntries(perEvent) };
 }
 
 /** A delivery that waits for nothing and nobody: how long it takes then. */

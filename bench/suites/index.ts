@@ -3,8 +3,9 @@ import { deliver } from "./deliver.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { growth } from "./growth/index.ts";
 import { isolation } from "./isolation/index.ts";
+import { memory } from "./memory.ts";
 import { recovery } from "./recovery.ts";
 import type { Suite } from "./suite.ts";
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, ...isolation, ...growth];
+export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, ...isolation, ...growth, memory];

@@ -6,6 +6,7 @@ import { type CpuTimes, readCpu } from "./cpu.ts";
 import type { Database } from "./database.ts";
 import { type EventSource, startEventSource } from "./event-source.ts";
 import { type Env, post, postriderEnv, reset, startIngest, startReadyWorkers, startWorker } from "./postrider.ts";
+import { readResidentMemory } from "./resident-memory.ts";
 import { startSubscribers, type Subscribers } from "./subscribers.ts";
 
 /** How Postrider is run. */
@@ -49,6 +50,8 @@ export interface Fleet extends System {
   subscribe(subscription: NewSubscription): Promise<string>;
   /** Starts workers, two unless said otherwise, and waits until they are ready. */
   startWorkers(count?: number): Promise<void>;
+  /** Resident memory of all workers, bytes; undefined where it cannot be had. */
+  workerMemory(): number | undefined;
   /** Lets the workers end what they are about. */
   stopWorkers(): Promise<void>;
   /** Queues events through the API as fast as it takes them. */
@@ -100,6 +103,11 @@ export function withFleet<T>(
             return worker;
           });
         },
+        workerMemory: () =>
+          workers.reduce<number | undefined>((sum, { pid }) => {
+            const bytes = readResidentMemory(pid);
+            return sum === undefined || bytes === undefined ? undefined : sum + bytes;
+          }, 0),
         async stopWorkers() {
           await Promise.all(workers.map((worker) => worker.stop()));
           workers = [];

@@ -21,7 +21,7 @@ export function withRelay<T>(behaviours: readonly Behaviour[], work: (relay: Sys
     return work({
       subscribers,
       source: (task) => startEventSource({ ...task, origin }, adopt),
-      readCpu: () => readCpu({ ingest: relay.pid, receiver: subscribers.pid }),
+      readCpu: () => readCpu({ relay: relay.pid, receiver: subscribers.pid }),
     });
   });
 }

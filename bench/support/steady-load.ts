@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { cpuPerEvent } from "./cpu.ts";
 import type { EventSource } from "./event-source.ts";
 import type { System } from "./fleet.ts";
 import { firstReceipts, latencies } from "./receipts.ts";
@@ -26,7 +27,7 @@ export interface SteadyTimes {
  * @param moments called when the measuring begins and when it ends
  */
 export async function measureLatencies(
-  { subscribers }: Pick<System, "subscribers">,
+  { subscribers, readCpu }: Pick<System, "subscribers"> & Partial<Pick<System, "readCpu">>,
   source: EventSource,
   { counted, expected }: { counted: number; expected?: number },
   { warmUpMs, measureMs, patienceMs }: SteadyTimes,
@@ -36,8 +37,10 @@ export async function measureLatencies(
   await sleep(warmUpMs);
   const measuredFrom = wallClock();
   await begin?.();
+  const cpuBefore = readCpu?.();
   const offered = await source.done(measureMs + POST_DEADLINE_MS);
   const measuredTo = wallClock();
+  const cpuAfter = readCpu?.();
   await end?.();
   const awaited = expected ?? offered.accepted;
   await holdsWithin(patienceMs, POLL_MS, async () => (await subscribers.received(counted)) >= awaited);
@@ -49,6 +52,7 @@ export async function measureLatencies(
   return {
     events: fromPost.length,
     receipts,
+    ...cpuPerEvent(cpuBefore, cpuAfter, receipts),
     "delivered/s": (receipts / (measuredTo - measuredFrom)) * 1000,
     p50: percentile(fromPost, 0.5),
     p95: percentile(fromPost, 0.95),
@@ -69,4 +73,13 @@ export const LATENCY_COLUMNS = [
   { metric: "missing", label: "not received in time", digits: 0 },
   { metric: "refused", label: "answered 503", digits: 0 },
   { metric: "events", label: "events", digits: 0 },
+];
+
+/** All processor time that was used, for whatever, per delivery that is counted. */
+export const CPU_COLUMNS = [
+  { metric: "cpu ingest", label: "ingest µs CPU/delivery", digits: 0 },
+  { metric: "cpu worker", label: "workers µs", digits: 0 },
+  { metric: "cpu postgres", label: "Postgres µs", digits: 0 },
+  { metric: "cpu redis", label: "Redis µs", digits: 0 },
+  { metric: "cpu receiver", label: "subscribers µs", digits: 0 },
 ];

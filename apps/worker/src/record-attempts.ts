@@ -42,7 +42,7 @@ interface Outcome {
  * Nobody waits for an outcome to be recorded, and a flush costs Postgres as much as twenty rows: at half of what a worker can
  * deliver, flushes as fast as they come would be a few rows each.
  */
-const MIN_INTERVAL_MS = 10;
+const PACE = { ms: 10, after: 1 };
 const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
 /** What is in flight must be recorded, so nothing is ever refused here: slots bound it. */
 const MAX_WAITING = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
@@ -119,7 +119,7 @@ export function createRecorder(pool: Pool, log: Logger): Recorder {
     isDataError,
     weigh: ({ attempt }) => ({ rows: 1, bytes: attempt?.responseBody?.length ?? 0 }),
     keysOf: ({ delivery }) => [delivery.id],
-    minIntervalMs: MIN_INTERVAL_MS,
+    pace: PACE,
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,
   });

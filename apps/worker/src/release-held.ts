@@ -14,8 +14,8 @@ const LOOK_MS = { least: 50, most: 500 };
 const OFTEN_LOOKING = 4;
 /** When all places of the control lane are taken, a release makes room for the next one after this. */
 const TURN_MS = 30_000;
-/** A subscriber that has no room for a single one is left alone for this long. */
-const FULL_MS = 1_000;
+/** A subscriber that has no room for a single one is left alone for this long; longer each time that it still has none. */
+const FULL_MS = { least: 1_000, most: 4_000 };
 /** How long it goes on looking when nothing is held any more: for what was on its way to being held when it was called. */
 const LINGER_MS = 1_500;
 const REDIS_RETRY_MS = 1_000;
@@ -40,6 +40,7 @@ export async function release(
   const onItsWay = new Set<string>();
   let window = GENTLE;
   let lookMs = LOOK_MS.least;
+  let fullMs = FULL_MS.least;
   let released = 0;
   const startedAt = performance.now();
   let movedAt = startedAt;
@@ -81,8 +82,9 @@ export async function release(
     const windowMs = budget.rateLimit === null ? 0 : (500 * window) / budget.rateLimit;
     const crowdedMs = LOOK_MS.least * (crowd.running / OFTEN_LOOKING);
     const isFull = seen.cameBack > 0 && window === GENTLE;
-    const pauseMs = isFull ? FULL_MS : Math.max(lookMs, windowMs, crowdedMs);
+    const pauseMs = isFull ? fullMs : Math.max(lookMs, windowMs, crowdedMs);
     await sleep(pauseMs, undefined, { signal: lease.signal }).catch(() => undefined);
+    fullMs = isFull ? Math.min(FULL_MS.most, 2 * fullMs) : FULL_MS.least;
   }
   if (lease.signal.aborted) throw new RetryLater("given back", 0);
   if (released > 0) {

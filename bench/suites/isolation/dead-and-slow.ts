@@ -6,7 +6,7 @@ import { ALL, CROWD, HEALTHY, HEALTHY_ONLY, subscribeCrowd } from "./crowd.ts";
 import { drainBacklog, measureCapacity } from "../../support/backlog.ts";
 import { scenario } from "../scenario.ts";
 import { ISOLATED } from "./isolated.ts";
-import { LATENCY_COLUMNS, measureLatencies } from "../../support/steady-load.ts";
+import { CPU_COLUMNS, LATENCY_COLUMNS, measureLatencies } from "../../support/steady-load.ts";
 import { UNISOLATED, UNISOLATED_POLICY } from "./unisolated.ts";
 
 interface Contestant {
@@ -69,10 +69,7 @@ async function compareSaturated(bench: Bench, database: Database): Promise<Compa
     columns: [
       { metric: "delivered/s", label: "healthy delivered/s", digits: 0 },
       { metric: "missing", label: "not received in time", digits: 0 },
-      { metric: "cpu worker", label: "workers' µs CPU per healthy delivery", digits: 0 },
-      { metric: "cpu postgres", label: "Postgres µs", digits: 0 },
-      { metric: "cpu redis", label: "Redis µs", digits: 0 },
-      { metric: "cpu receiver", label: "subscribers µs", digits: 0 },
+      ...CPU_COLUMNS,
     ],
     measured,
     ratios: [
@@ -121,7 +118,7 @@ async function compareAtHalf(bench: Bench, database: Database, perSecond: number
   const accepted = { label: "p99 from 202", metric: "p99 accepted", against: HEALTHY_ALONE };
   return {
     title: `isolation, ${Math.round(perSecond)} events/s for healthy subscribers, half of what can be accepted and delivered`,
-    columns: LATENCY_COLUMNS,
+    columns: [...LATENCY_COLUMNS, ...CPU_COLUMNS],
     measured,
     ratios: [
       withRatio(measured, { ...ratio, of: WITH_BAD, goal: "at most 1.5" }),

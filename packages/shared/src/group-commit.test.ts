@@ -71,15 +71,26 @@ test("as many flushes are under way at once as may be, and no more", async () =>
   expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
 });
 
-test("with a least interval flushes keep a distance, unless they are full, and none waits for nothing", async () => {
-  const { commits, flushes } = recording({ minIntervalMs: 300, maxFlush: { rows: 2, bytes: 100 } });
+test("paced flushes keep a distance, unless they are full, and none waits for nothing", async () => {
+  const { commits, flushes } = recording({ pace: { ms: 300, after: 1 }, maxFlush: { rows: 2, bytes: 100 } });
   expect(await commits.add(1)).toBe(10);
   const later = commits.add(2);
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(flushes).toEqual([[1]]);
   expect(await later).toBe(20);
-  const full = recording({ minIntervalMs: 60_000, maxFlush: { rows: 2, bytes: 100 } });
+  const full = recording({ pace: { ms: 60_000, after: 1 }, maxFlush: { rows: 2, bytes: 100 } });
   expect(await Promise.all([1, 2, 3, 4].map((item) => full.commits.add(item)))).toEqual([10, 20, 30, 40]);
+});
+
+test("a caller that comes alone, again and again, is never paced; several together are", async () => {
+  const { commits, flushes } = recording({ pace: { ms: 300, after: 2 } });
+  for (const item of [1, 2, 3]) await commits.add(item);
+  expect(flushes).toEqual([[1], [2], [3]]);
+  await Promise.all([4, 5].map((item) => commits.add(item)));
+  const later = commits.add(6);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(flushes).toEqual([[1], [2], [3], [4, 5]]);
+  expect(await later).toBe(60);
 });
 
 test("an item that is added the moment a flush ends is not forgotten", async () => {

@@ -19,8 +19,11 @@ export interface GroupCommitOptions<Item, Result> {
   keysOf?: (item: Item) => readonly string[];
   /** How many flushes may be under way at once; 1 where nothing is said. Items that share a key may be in two of them. */
   maxFlushing?: number;
-  /** A flush that is not full begins no sooner than this after the one before it began; at once where nothing is said. */
-  minIntervalMs?: number;
+  /**
+   * A flush that is not full begins no sooner than `ms` after the one before it began, where that one had at least `after`
+   * items; at once where nothing is said.
+   */
+  pace?: { ms: number; after: number };
   maxFlush: { rows: number; bytes: number };
   maxWaiting: { rows: number; bytes: number };
 }
@@ -43,7 +46,8 @@ export class GroupCommit<Item, Result> {
   #waitingRows = 0;
   #waitingBytes = 0;
   #flushing = 0;
-  #beganAt = Number.NEGATIVE_INFINITY;
+  /** The last flush. */
+  #last = { beganAt: Number.NEGATIVE_INFINITY, items: 0 };
   readonly #running = new Set<Promise<void>>();
 
   constructor(options: GroupCommitOptions<Item, Result>) {
@@ -98,10 +102,10 @@ export class GroupCommit<Item, Result> {
   }
 
   async #pace(): Promise<void> {
-    const { minIntervalMs = 0, maxFlush } = this.#options;
-    const waitMs = this.#beganAt + minIntervalMs - performance.now();
+    const { pace, maxFlush } = this.#options;
+    if (!pace || this.#last.items < pace.after) return;
+    const waitMs = this.#last.beganAt + pace.ms - performance.now();
     if (waitMs > 0 && this.#waitingRows < maxFlush.rows) await sleep(waitMs);
-    this.#beganAt = performance.now();
   }
 
   #take(): Entry<Item, Result>[] {
@@ -131,6 +135,7 @@ export class GroupCommit<Item, Result> {
   }
 
   async #flush(entries: readonly Entry<Item, Result>[]): Promise<void> {
+    this.#last = { beganAt: performance.now(), items: entries.length };
     let results: Result[];
     try {
       results = await this.#options.flush(entries.map(({ item }) => item));
