@@ -40,15 +40,20 @@ export async function drainBacklog(fleet: Fleet, database: Database, backlog: Ba
 /**
  * Offers events as fast as ingest takes them: what can be accepted and delivered at once.
  *
+ * @param eventsPerRequest as many as in the load that is a part of it: smaller requests cost more per event
  * @returns healthy deliveries per second
  */
-export async function measureCapacity(fleet: Fleet, backlog: Backlog): Promise<number> {
+export async function measureCapacity(
+  fleet: Fleet,
+  backlog: Backlog,
+  eventsPerRequest = backlog.targets.length,
+): Promise<number> {
   const { targets, turns } = backlog;
   await fleet.startWorkers();
   const source = await fleet.source({
     targets,
     events: targets.length * turns,
-    eventsPerRequest: targets.length,
+    eventsPerRequest,
     connections: CONNECTIONS,
     isTraced: false,
   });

@@ -84,12 +84,13 @@ function measureHealthyCapacity(bench: Bench, database: Database): Promise<numbe
   bench.say("dead and slow: what can be accepted and delivered");
   return withFleet(bench, database, ISOLATED, CROWD, async (fleet) => {
     await subscribeCrowd(fleet, {});
-    return measureCapacity(fleet, {
+    const backlog = {
       targets: HEALTHY_ONLY,
       turns: CAPACITY_TURNS[bench.isQuick ? "quick" : "full"],
       healthy: HEALTHY,
       withinMs: CAPACITY_DEADLINE_MS,
-    });
+    };
+    return measureCapacity(fleet, backlog, HEALTHY / REQUESTS_PER_TURN);
   });
 }
 
