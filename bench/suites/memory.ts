@@ -113,8 +113,8 @@ async function post(fleet: Fleet, task: Post): Promise<void> {
 }
 
 const IN_FLIGHT = 1_000;
-/** Eight requests each, which is what a subscriber gets that has not answered yet. */
-const SLOW = IN_FLIGHT / 8;
+/** Four requests each, which is what a subscriber gets that has not answered yet. */
+const SLOW = IN_FLIGHT / 4;
 
 async function measureInFlight(bench: Bench, database: Database): Promise<Comparison> {
   const behaviours = Array.from({ length: SLOW }, (): Behaviour => "slow");

@@ -163,11 +163,11 @@ test("how a subscription did is remembered over a pause of its deliveries, and n
     }
     return granted;
   };
-  expect(await burst()).toBe(8);
+  expect(await burst()).toBe(4);
   await vi.advanceTimersByTimeAsync(4_000);
   expect(await burst()).toBe(20);
   await vi.advanceTimersByTimeAsync(6_000);
-  expect(await burst()).toBe(8);
+  expect(await burst()).toBe(4);
 });
 
 test("an aborted waiter leaves, and takes no slot from the next", async () => {
@@ -238,7 +238,7 @@ test("room is waited for no longer than asked", async () => {
 
 test("a subscription that has not answered yet has a few slots", async () => {
   for (const [size, few] of [
-    [256, 8],
+    [256, 4],
     [32, 4],
     [4, 2],
   ] as const) {
@@ -246,6 +246,26 @@ test("a subscription that has not answered yet has a few slots", async () => {
     for (let count = 0; count < 32; count += 1) void slots.take(want("new"));
     expect(slots.inUse).toBe(few);
   }
+});
+
+test("ten subscribers that take seconds leave more than a third of the slots; one alone still has what it is allowed", async () => {
+  const slots = new Slots(256, noTokens);
+  const slow = Array.from({ length: 10 }, (_, number) => `slow ${number}`);
+  /** As many of each as it gets, by turns, for two seconds, so often that none has a window that is smaller than its share. */
+  async function fill(names: readonly string[]): Promise<number> {
+    for (let round = 0; round < 8; round += 1) {
+      const turns = watch(Array.from({ length: 32 }, () => names.map((name) => slots.take(want(name)))).flat());
+      await vi.advanceTimersByTimeAsync(2_000);
+      const most = slots.inUse;
+      for (const [index, kind] of (await turns.kinds()).entries()) if (kind === "granted") turns.turn(index).done();
+      if (round === 7) return most;
+    }
+    return Number.NaN;
+  }
+  const taken = await fill(slow);
+  expect(taken).toBeGreaterThan(100);
+  expect(taken).toBeLessThanOrEqual(160);
+  expect(await fill(["slow 0"])).toBe(32);
 });
 
 test("a rate limit is asked for as many tokens as can be used, one call at a time, and what it grants is sent", async () => {

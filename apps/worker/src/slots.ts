@@ -53,16 +53,18 @@ interface Gate {
 
 interface Waiter {
   want: Want;
+  gate: Gate;
   since: number;
   resolve: (turn: Turn) => void;
-  onAbort: () => void;
 }
 
 /** How long a delivery may wait here for its own subscription before it is held. */
 const MAX_WAIT_MS = 1_000;
 const SWEEP_MS = 50;
 /** Requests under way of a subscription that has not answered yet, and which part of all slots they are at most. */
-const FIRST_WINDOW = { most: 8, least: 2, part: 1 / 8 };
+const FIRST_WINDOW = { most: 4, least: 2, part: 1 / 8 };
+/** Whose requests take this long may have a sixth of what it leaves free: ten of them take 160 of 256 slots, and not 233. */
+const SLOW = { ms: 1_000, part: 1 / 6 };
 /** So many seconds' worth of what the worker gets done may wait in it. Loading a batch takes a tenth of that. */
 const ENOUGH_S = 0.25;
 /** How many deliveries more than enough may wait, where they go before all others. */
@@ -76,8 +78,8 @@ const NEWEST = 0.2;
  * The worker's slots: how many HTTP requests may be under way at once, and whose turn is next.
  *
  * - A subscription begins with a few of them and has one more for every request that ended, up to `maxInFlight`: one
- *   that does not answer holds those few. It never has more than it leaves free for all others, so that slow subscribers, however
- *   many, approach the worker's limit and do not reach it.
+ *   that does not answer holds those few. It never has more than it leaves free for all others, and one that is slow no more
+ *   than a sixth of that, so that slow subscribers, however many, approach the worker's limit and do not reach it.
  * - Tenants take turns, and within a tenant subscriptions do; within a subscription the oldest delivery is first.
  * - What its own subscription keeps waiting is told so (`over`) after a second, or at once where the wait can be
  *   foreseen to be longer. What merely waits for a free slot waits on: that is how the worker says that it is full.
@@ -96,6 +98,8 @@ export class Slots {
   readonly #idle = new Map<string, Gate>();
   /** Gates that wait for the others and not for themselves, by tenant; whoever was served last is at the end of both. */
   readonly #lines = new Map<string, Set<Gate>>();
+  /** Who leaves when a signal aborts: one listener for all, because a batch's deliveries have one signal. */
+  readonly #bySignal = new Map<AbortSignal, { waiters: Set<Waiter>; onAbort: () => void }>();
   readonly #roomWaiters = new Set<() => void>();
   #sweeping: NodeJS.Timeout | undefined;
 
@@ -126,12 +130,8 @@ export class Slots {
       return Promise.resolve({ kind: "over", reason: reasonOf(gate) });
     }
     return new Promise((resolve) => {
-      const waiter: Waiter = { want, since: performance.now(), resolve, onAbort };
-      const leave = (turn: Turn) => this.#leave(gate, waiter, turn);
-      function onAbort() {
-        leave({ kind: "aborted" });
-      }
-      want.signal.addEventListener("abort", onAbort, { once: true });
+      const waiter: Waiter = { want, gate, since: performance.now(), resolve };
+      this.#listenFor(waiter);
       gate.waiters.splice(place, 0, waiter);
       this.#waiting += 1;
       this.#align(gate);
@@ -230,7 +230,7 @@ export class Slots {
 
   #mayStart(gate: Gate): boolean {
     const free = this.size - this.#inUse;
-    return gate.underWay.size < Math.min(limitOf(gate), free);
+    return gate.underWay.size < Math.min(limitOf(gate), shareOf(gate, free));
   }
 
   #start(gate: Gate): Turn {
@@ -334,7 +334,7 @@ export class Slots {
     const index = gate.waiters.indexOf(waiter);
     if (index < 0) return;
     gate.waiters.splice(index, 1);
-    waiter.want.signal.removeEventListener("abort", waiter.onAbort);
+    this.#stopListeningFor(waiter);
     this.#waiting -= 1;
     this.#align(gate);
     if (this.#waiting === 0) {
@@ -344,6 +344,30 @@ export class Slots {
     this.#setAsideIfIdle(gate);
     for (const tell of this.#roomWaiters) tell();
     waiter.resolve(turn);
+  }
+
+  #listenFor(waiter: Waiter): void {
+    const { signal } = waiter.want;
+    let those = this.#bySignal.get(signal);
+    if (!those) {
+      const waiters = new Set<Waiter>();
+      const onAbort = () => {
+        for (const one of waiters) this.#leave(one.gate, one, { kind: "aborted" });
+      };
+      those = { waiters, onAbort };
+      this.#bySignal.set(signal, those);
+      signal.addEventListener("abort", onAbort, { once: true });
+    }
+    those.waiters.add(waiter);
+  }
+
+  #stopListeningFor(waiter: Waiter): void {
+    const { signal } = waiter.want;
+    const those = this.#bySignal.get(signal)!;
+    those.waiters.delete(waiter);
+    if (those.waiters.size > 0) return;
+    this.#bySignal.delete(signal);
+    signal.removeEventListener("abort", those.onAbort);
   }
 
   /** @param place 1 is the next of its subscription to be served */
@@ -357,7 +381,12 @@ export class Slots {
     if (!middle) return byRate;
     // Of one that has begun to hang the requests under way say more than those that ended; a single slow one says nothing.
     const requestMs = Math.max(gate.averageMs, performance.now() - middle.startedAt);
-    return Math.max(byRate, (place * requestMs) / Math.min(gate.maxInFlight, Math.max(1, this.size >> 1)));
+    return Math.max(byRate, (place * requestMs) / Math.min(gate.maxInFlight, this.#mostOf(gate)));
+  }
+
+  /** How many it has under way where nobody else has any. */
+  #mostOf(gate: Gate): number {
+    return Math.max(1, Math.floor(isSlow(gate) ? (this.size * SLOW.part) / (1 + SLOW.part) : this.size / 2));
   }
 
   /** Lets go of those whose subscription has kept them waiting for a second. */
@@ -404,10 +433,16 @@ export class Slots {
 /** How many requests a subscription may have under way by its own limits. */
 const limitOf = ({ maxInFlight, window }: Gate): number => Math.min(maxInFlight, window);
 
+const isSlow = ({ averageMs }: Gate): boolean => averageMs >= SLOW.ms;
+
+/** How many requests a subscription may have under way for the others' sake. @param free slots */
+const shareOf = (gate: Gate, free: number): number =>
+  isSlow(gate) && free > 0 ? Math.max(1, Math.floor(free * SLOW.part)) : free;
+
 /** Whether its own requests or its own rate limit keep its waiters waiting, and not that all slots are taken. */
 const isHeldUp = (gate: Gate, free: number, now: number): boolean =>
   gate.underWay.size >= limitOf(gate) ||
-  (free > 0 && gate.underWay.size >= free) ||
+  (free > 0 && gate.underWay.size >= shareOf(gate, free)) ||
   gate.isAskingForTokens ||
   gate.tokensAt > now;
 
