@@ -18,6 +18,7 @@ COPY packages packages
 COPY apps apps
 COPY drizzle drizzle
 COPY scripts scripts
+COPY docs docs
 
 USER node
 CMD ["node", "apps/ingest/src/main.ts"]

@@ -30,6 +30,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: "observability",
+          include: ["tests/observability/**/*.test.ts"],
+          testTimeout: 90_000,
+          hookTimeout: 120_000,
+          ...servers,
+        },
+      },
+      {
+        test: {
           name: "chaos",
           include: ["tests/chaos/**/*.test.ts"],
           testTimeout: 180_000,

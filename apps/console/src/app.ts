@@ -7,13 +7,15 @@ import { boardRoutes } from "./board/board.ts";
 import { logActions } from "./board/log-actions.ts";
 import { retryRoutes } from "./board/retry-routes.ts";
 import type { Context } from "./context.ts";
+import { docsRoutes } from "./docs-routes.ts";
 import { errorHandler } from "./errors.ts";
+import { fleetRoutes } from "./fleet/fleet-routes.ts";
 import { loginRoutes } from "./login.ts";
 import { needRedis } from "./need-redis.ts";
 
 const ASSETS = fileURLToPath(new URL("../assets", import.meta.url));
 
-/** Bull Board at `/queues`, behind a login. */
+/** The fleet at `/`, Bull Board at `/queues`, the docs at `/docs`: all behind a login. */
 export function createApp(context: Context): Express {
   const app = express();
   app.disable("x-powered-by");
@@ -26,9 +28,10 @@ export function createApp(context: Context): Express {
   app.use(refuseOtherOrigins);
   app.use(loginRoutes(context));
   app.use(authenticate(context), logActions(context.log));
-  app.get("/", (_request, response) => response.redirect("/queues"));
+  app.use(fleetRoutes(context));
+  app.use("/docs", docsRoutes());
   app.use("/queues", needRedis(context.redis), retryRoutes(context), boardRoutes(context));
-  app.use((_request, response) => void response.status(404).type("text").send("not found: try /queues\n"));
+  app.use((_request, response) => void response.status(404).type("text").send("not found: try / or /queues\n"));
   app.use(errorHandler(context.log));
   return app;
 }

@@ -1,3 +1,4 @@
+import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 import { openFoundations } from "@postrider/shared/process/foundations.ts";
 import { LoginThrottle } from "./access/throttle.ts";
@@ -17,6 +18,10 @@ export function createContext(settings: Settings) {
   const foundations = openFoundations("console", settings, POOL_SIZE);
   return {
     ...foundations,
+    breakers: createBreakers(foundations.redis, {
+      threshold: settings.breakerThreshold,
+      cooldownMs: settings.breakerCooldownMs,
+    }),
     isPassword: createPasswordCheck(settings.consolePassword),
     sessions: createSessions(settings.encryptionKey, settings.consolePassword, Date.now),
     throttle: new LoginThrottle(Date.now),

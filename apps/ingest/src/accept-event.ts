@@ -1,3 +1,4 @@
+import type { OnFlush } from "@postrider/shared/telemetry/flush-metrics.ts";
 import { createHash } from "node:crypto";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
@@ -52,7 +53,7 @@ export interface Acceptor {
 }
 
 /** @param onBatches called after each commit with the batches to dispatch; it must neither throw nor be waited for */
-export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void): Acceptor {
+export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void, onFlush?: OnFlush): Acceptor {
   const shares = new TenantShares();
   const commits = new GroupCommit<AcceptRequest, Accepted[]>({
     flush: (requests) => flush(pool, shares, requests, onBatches),
@@ -64,6 +65,7 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
       ),
     maxFlushing: MAX_FLUSHING,
     pace: PACE,
+    onFlush,
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,
   });

@@ -2,6 +2,7 @@ import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 import { createDb } from "@postrider/shared/db/pool.ts";
 import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
+import { createFlushMetrics } from "@postrider/shared/telemetry/flush-metrics.ts";
 import { createAcceptor, type Acceptor } from "./accept-event.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { createIngestMetrics } from "./metrics.ts";
@@ -17,7 +18,11 @@ export async function createContext(settings: Settings) {
   const secretBox = await checkDatabase(foundations, Date.now);
   let acceptor: Acceptor | undefined;
   const metrics = createIngestMetrics(registry, () => acceptor?.waitingRows ?? 0);
-  acceptor = createAcceptor(pool, createDispatcher(queues, redis, metrics, log));
+  acceptor = createAcceptor(
+    pool,
+    createDispatcher(queues, redis, metrics, log),
+    createFlushMetrics(registry, "accept"),
+  );
   return {
     ...foundations,
     db: createDb(pool),

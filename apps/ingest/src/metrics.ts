@@ -13,7 +13,7 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       this.set(waitingRows());
     },
   });
-  return {
+  const metrics = {
     accepted: new Counter({
       name: "postrider_events_accepted_total",
       help: "Events answered with 202, by whether they were new or the duplicate of an idempotency key",
@@ -43,4 +43,6 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       registers,
     }),
   };
+  for (const result of ["new", "duplicate"]) metrics.accepted.inc({ result }, 0);
+  return metrics;
 }

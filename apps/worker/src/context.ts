@@ -1,12 +1,14 @@
 import { toPublicId } from "@postrider/shared/ids.ts";
 import type { Settings } from "@postrider/shared/config/settings.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { readFleetState } from "@postrider/shared/fleet/fleet-state.ts";
+import { createFlushMetrics } from "@postrider/shared/telemetry/flush-metrics.ts";
 import { STEADY_PLANS } from "@postrider/shared/db/pool.ts";
 import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
 import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
 import { createWorkerConnection } from "@postrider/shared/redis/connection.ts";
-import { registerBacklogMetrics } from "./backlog-metrics.ts";
 import { createFailing } from "./failing.ts";
+import { createFleetMetrics } from "./fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { createRetryLoader } from "./load-retry.ts";
 import { createSubscriberLoader } from "./load-subscribers.ts";
@@ -36,15 +38,19 @@ export async function createContext(settings: Settings, overrides: Overrides = {
   const { log, pool, redis, queues, registry } = foundations;
   const secretBox = await checkDatabase(foundations, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
-  const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs);
   const slots = overrides.slots ?? new Slots(settings.maxInFlight, createRateLimit(redis));
-  const recorder: Recorder = createRecorder(pool, log);
+  const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
+  const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
+    metrics.attemptPhase.observe({ phase }, seconds),
+  );
   const breakers = createBreakers(redis, {
     threshold: settings.breakerThreshold,
     cooldownMs: settings.breakerCooldownMs,
   });
-  registerBacklogMetrics(registry, pool, queues, breakers);
+  const fleetMetrics = createFleetMetrics("worker", redis, () =>
+    readFleetState({ pool, redis, queues, breakers }, Date.now()),
+  );
   const failing = createFailing(pool, log, settings);
   const health =
     overrides.health ??
@@ -63,6 +69,7 @@ export async function createContext(settings: Settings, overrides: Overrides = {
     slots,
     recorder,
     metrics,
+    fleetMetrics,
     onRedisError: createTroubleLog(log, Date.now),
     health,
     failing,

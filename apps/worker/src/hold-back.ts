@@ -21,6 +21,7 @@ export async function loadOrHoldBack(
     // What was released is looked at afresh: the breaker may have closed since it was heard of.
     refused: priorityOfBatch(batch.id) === RELEASED ? new Map() : refusedNow(context),
   });
+  metrics.batchSize.observe(deliveries.length + heldBack.length);
   for (const { subscriptionId, reason } of heldBack) {
     metrics.moves.inc({ state: "held", reason });
     if (reason !== "paused" && reason !== "disabled") startRelease(subscriptionId);

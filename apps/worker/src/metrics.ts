@@ -1,5 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { DEAD_REASONS, HELD_REASONS } from "@postrider/shared/core/states.ts";
 import type { SlotTaker } from "./slots.ts";
+
+const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export function createWorkerMetrics(registry: Registry, slots: SlotTaker, recordsWaiting: () => number) {
   const registers = [registry];
@@ -16,24 +19,43 @@ export function createWorkerMetrics(registry: Registry, slots: SlotTaker, record
   gauge("postrider_slots", "HTTP requests that may be under way at once", () => slots.size);
   gauge("postrider_slot_waiting", "Loaded deliveries that wait for a slot", () => slots.waiting);
   gauge("postrider_records_waiting", "Outcomes that wait for their group commit", recordsWaiting);
-  return {
+  const metrics = {
     attempts: new Counter({
       name: "postrider_attempts_total",
-      help: "HTTP requests made, by outcome and by what they were made for",
-      labelNames: ["outcome", "trigger"] as const,
+      help: "HTTP requests made: outcome, trigger, class of the response's status (none where there was none), and error code",
+      labelNames: ["outcome", "trigger", "status", "error"] as const,
       registers,
     }),
     attemptDuration: new Histogram({
       name: "postrider_attempt_duration_seconds",
       help: "Time from the start of an HTTP request to its complete response",
       labelNames: ["outcome"] as const,
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      buckets: REQUEST_BUCKETS,
+      registers,
+    }),
+    attemptPhase: new Histogram({
+      name: "postrider_attempt_phase_seconds",
+      help: "Parts of it: first_byte from the request to the head of the response, body to its end; of new connections dns, connect and tls",
+      labelNames: ["phase"] as const,
+      buckets: REQUEST_BUCKETS,
+      registers,
+    }),
+    deliveryDuration: new Histogram({
+      name: "postrider_delivery_duration_seconds",
+      help: "Time from accepting an event to the complete response that delivered it",
+      buckets: [...REQUEST_BUCKETS, 60, 300, 1_800, 7_200, 86_400],
+      registers,
+    }),
+    batchSize: new Histogram({
+      name: "postrider_batch_deliveries",
+      help: "Deliveries that were loaded with a batch",
+      buckets: [1, 2, 5, 10, 20, 50, 75, 100],
       registers,
     }),
     firstAttemptDelay: new Histogram({
       name: "postrider_first_attempt_delay_seconds",
       help: "Time from accepting an event to the start of a delivery's first attempt",
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      buckets: [...REQUEST_BUCKETS, 60, 300],
       registers,
     }),
     moves: new Counter({
@@ -77,4 +99,13 @@ export function createWorkerMetrics(registry: Registry, slots: SlotTaker, record
       registers,
     }),
   };
+  // A counter that appears with its first 1 has not increased, as Prometheus sees it: the alerts need the 0 before it.
+  for (const reason of DEAD_REASONS) metrics.moves.inc({ state: "dead", reason }, 0);
+  for (const reason of HELD_REASONS) metrics.moves.inc({ state: "held", reason }, 0);
+  for (const state of ["delivered", "retrying", "cancelled"]) metrics.moves.inc({ state, reason: "" }, 0);
+  for (const lane of ["pending", "retrying", "held"]) metrics.repairs.inc({ lane }, 0);
+  for (const what of ["batch", "delivery"]) metrics.poison.inc({ what }, 0);
+  for (const result of ["success", "failure"]) metrics.probes.inc({ result }, 0);
+  for (const to of ["open", "half_open", "closed"]) metrics.breakerTransitions.inc({ to }, 0);
+  return metrics;
 }

@@ -23,10 +23,17 @@ export function observeAttempt(
   },
 ): void {
   const { delivery, result, outcome, trigger } = seen;
-  metrics.attempts.inc({ outcome, trigger });
+  metrics.attempts.inc({ outcome, trigger, status: classOf(result.responseStatus), error: result.errorCode ?? "none" });
   metrics.attemptDuration.observe({ outcome }, result.durationMs / 1000);
-  if (delivery.attemptCount === 0) {
-    metrics.firstAttemptDelay.observe(Math.max(0, seen.startedAt.getTime() - timeOfId(delivery.id)) / 1000);
+  if (result.phases !== null) {
+    metrics.attemptPhase.observe({ phase: "first_byte" }, result.phases.firstByteMs / 1000);
+    metrics.attemptPhase.observe({ phase: "body" }, result.phases.bodyMs / 1000);
+  }
+  const waitedMs = Math.max(0, seen.startedAt.getTime() - timeOfId(delivery.id));
+  if (delivery.attemptCount === 0) metrics.firstAttemptDelay.observe(waitedMs / 1000);
+  // A manual attempt may come days later, and says nothing of how fast we are.
+  if (outcome === "delivered" && delivery.cycle === 0) {
+    metrics.deliveryDuration.observe((waitedMs + result.durationMs) / 1000);
   }
   // An attempt's line costs as much as its metrics: not made where nobody reads it.
   if (!log.isLevelEnabled("info")) return;
@@ -51,3 +58,5 @@ export function observeAttempt(
     "attempt",
   );
 }
+
+const classOf = (status: number | null): string => (status === null ? "none" : `${Math.floor(status / 100)}xx`);

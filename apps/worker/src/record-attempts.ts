@@ -5,6 +5,7 @@ import { isDataError, isMissingPartition, isUnavailable } from "@postrider/share
 import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
+import type { OnFlush } from "@postrider/shared/telemetry/flush-metrics.ts";
 import type { Logger } from "@postrider/shared/telemetry/logger.ts";
 import type { Delivery } from "./load-deliveries.ts";
 
@@ -98,7 +99,7 @@ export interface Recorder {
   giveUp(): void;
 }
 
-export function createRecorder(pool: Pool, log: Logger): Recorder {
+export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Recorder {
   let givenUp = false;
   const commits = new GroupCommit<Outcome, boolean>({
     async flush(outcomes) {
@@ -120,6 +121,7 @@ export function createRecorder(pool: Pool, log: Logger): Recorder {
     weigh: ({ attempt }) => ({ rows: 1, bytes: attempt?.responseBody?.length ?? 0 }),
     keysOf: ({ delivery }) => [delivery.id],
     pace: PACE,
+    onFlush,
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,
   });

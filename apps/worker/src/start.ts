@@ -6,6 +6,7 @@ import { closeServer } from "@postrider/shared/http/listen.ts";
 import { every } from "@postrider/shared/process/every.ts";
 import type { RunningApp } from "@postrider/shared/process/run.ts";
 import { createContext, type Overrides } from "./context.ts";
+import { announce } from "./announce.ts";
 import { startControlLane } from "./lanes/control-lane.ts";
 import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
@@ -44,15 +45,22 @@ export async function startWorker(settings: Settings, overrides: Overrides = {})
     host: settings.host,
     adminPort: settings.adminPort,
     registry,
+    further: () => context.fleetMetrics.text(),
     ready,
   });
+  const presence = announce(context, admin.port);
   log.info({ adminPort: admin.port, slots: settings.maxInFlight }, "worker is ready");
   return {
     log,
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
       redis.off("ready", onRedisReady);
-      const stopped = Promise.all([watchdog.stop(), upkeep.stop(), ...lanes.map((lane) => lane.stop())]);
+      const stopped = Promise.all([
+        watchdog.stop(),
+        upkeep.stop(),
+        presence.stop(),
+        ...lanes.map((lane) => lane.stop()),
+      ]);
       // Redis or Postgres may be away: what cannot be finished by then stays in Postgres and is taken up by others.
       await Promise.race([stopped, sleep(settings.shutdownDeadlineMs * 0.8)]);
       context.recorder.giveUp();

@@ -1,6 +1,7 @@
 import type { PoolClient } from "pg";
 import type { Job, Queue } from "bullmq";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
+import { noteRun } from "@postrider/shared/fleet/watchdog-log.ts";
 import { jobName } from "@postrider/shared/queue/job-name.ts";
 import { dispatchJobOf, releaseJobOf, retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
@@ -54,6 +55,7 @@ export async function runOnce(context: Context, frozenLeaderMs = FROZEN_LEADER_M
     await client.query("commit");
     report(context, run);
     client.release();
+    await note(context, run);
     return run;
   } catch (error) {
     // The connection is in an unknown state (a cut-off leader's is dead): the pool makes a new one.
@@ -149,6 +151,15 @@ async function addMissing(queue: Queue, jobs: readonly AddedJob[]): Promise<numb
   if (missing.length > 0) await queue.addBulk([...missing]);
   return missing.length;
 }
+
+/** Where a person can see it. Redis may be away, and the run was none the worse. */
+const note = ({ redis }: Context, { pending, retrying, held }: WatchdogRun): Promise<void> =>
+  noteRun(redis, {
+    at: Date.now(),
+    pending: pending.repaired,
+    retrying: retrying.repaired,
+    held: held.repaired,
+  }).catch(() => undefined);
 
 function report({ log, metrics }: Context, run: WatchdogRun): void {
   for (const lane of ["pending", "retrying", "held"] as const) {

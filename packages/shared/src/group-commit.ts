@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { OnFlush } from "./telemetry/flush-metrics.ts";
 
 /** Thrown at callers when the buffer is full: the work was not taken, and may be offered again later. */
 export class BufferFullError extends Error {
@@ -24,6 +25,8 @@ export interface GroupCommitOptions<Item, Result> {
    * items; at once where nothing is said.
    */
   pace?: { ms: number; after: number };
+  /** Told of each flush that was committed. */
+  onFlush?: OnFlush | undefined;
   maxFlush: { rows: number; bytes: number };
   maxWaiting: { rows: number; bytes: number };
 }
@@ -135,7 +138,8 @@ export class GroupCommit<Item, Result> {
   }
 
   async #flush(entries: readonly Entry<Item, Result>[]): Promise<void> {
-    this.#last = { beganAt: performance.now(), items: entries.length };
+    const beganAt = performance.now();
+    this.#last = { beganAt, items: entries.length };
     let results: Result[];
     try {
       results = await this.#options.flush(entries.map(({ item }) => item));
@@ -149,6 +153,10 @@ export class GroupCommit<Item, Result> {
       await this.#flush(entries.slice(middle));
       return;
     }
+    this.#options.onFlush?.(
+      entries.reduce((sum, { rows }) => sum + rows, 0),
+      (performance.now() - beganAt) / 1000,
+    );
     for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
   }
 }

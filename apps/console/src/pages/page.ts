@@ -1,5 +1,19 @@
-/** A small page of our own, without scripts. `body` is HTML; everything that is not ours in it went through `escapeHtml`. */
-export function page(title: string, body: string, head = ""): string {
+const MENU = [
+  ["/", "Fleet"],
+  ["/queues", "Queues"],
+  ["/metrics", "Metrics"],
+  ["/docs", "Docs"],
+  ["/logout", "Log out"],
+] as const;
+
+/**
+ * A page of our own, without scripts.
+ *
+ * @param body HTML; everything that is not ours in it went through `escapeHtml`
+ * @param isWide a page for who is logged in, with the menu; otherwise a small card
+ */
+export function page(title: string, body: string, { head = "", isWide = false } = {}): string {
+  const menu = MENU.map(([href, name]) => `<a href="${href}">${name}</a>`).join("");
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -11,8 +25,8 @@ export function page(title: string, body: string, head = ""): string {
 <link rel="stylesheet" href="/assets/page.css">
 ${head}</head>
 <body>
-<main>
-<h1><img src="/assets/icon.svg" alt="" width="28" height="28">Postrider</h1>
+<main${isWide ? ' class="wide"' : ""}>
+<h1><img src="/assets/icon.svg" alt="" width="28" height="28">Postrider${isWide ? `<nav>${menu}</nav>` : ""}</h1>
 ${body}
 </main>
 </body>

@@ -11,6 +11,6 @@ export function redisAwayPage(): string {
 the workers take them up again by themselves.</p>
 <p class="hint">This page looks again every ${RELOAD_SECONDS} seconds.</p>
 </section>`,
-    `<meta http-equiv="refresh" content="${RELOAD_SECONDS}">\n`,
+    { head: `<meta http-equiv="refresh" content="${RELOAD_SECONDS}">\n` },
   );
 }

@@ -1,5 +1,5 @@
 import { lookup, type LookupAddress, type LookupOptions } from "node:dns";
-import { isIP, type BlockList } from "node:net";
+import { isIP, type BlockList, type Socket } from "node:net";
 import { Agent, buildConnector } from "undici";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
 
@@ -11,6 +11,9 @@ export class AddressNotAllowedError extends Error {
   }
 }
 
+/** A part of making a connection. An address in the URL needs no `dns`, and plain HTTP no `tls`. */
+export type ConnectPhase = "dns" | "connect" | "tls";
+
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
 /**
@@ -20,8 +23,13 @@ type LookupCallback = (error: Error | null, address: string | LookupAddress[], f
  *
  * @param allowed networks beyond the public internet (setting ALLOWED_NETWORKS)
  * @param connectTimeoutMs for TCP and TLS; the delivery's own deadline comes on top
+ * @param onPhase told how long each part of a new connection took, in seconds
  */
-export function createDeliveryAgent(allowed: BlockList, connectTimeoutMs: number): Agent {
+export function createDeliveryAgent(
+  allowed: BlockList,
+  connectTimeoutMs: number,
+  onPhase: (phase: ConnectPhase, seconds: number) => void,
+): Agent {
   const guardedLookup = (host: string, options: LookupOptions, callback: LookupCallback) => {
     lookup(host, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, []);
@@ -39,7 +47,9 @@ export function createDeliveryAgent(allowed: BlockList, connectTimeoutMs: number
     if (isIP(host) && !isAllowedAddress(host, allowed)) {
       return callback(new AddressNotAllowedError(host, [host]), null);
     }
-    return dial(options, callback);
+    // Typed as if it answered nothing; it answers the socket, which tells how far it is.
+    const socket = dial(options, callback) as unknown as Socket | undefined;
+    if (socket) timePhases(socket, onPhase);
   };
   return new Agent({
     connect,
@@ -51,4 +61,17 @@ export function createDeliveryAgent(allowed: BlockList, connectTimeoutMs: number
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+}
+
+function timePhases(socket: Socket, onPhase: (phase: ConnectPhase, seconds: number) => void): void {
+  let since = performance.now();
+  const ended = (phase: ConnectPhase) => {
+    const now = performance.now();
+    onPhase(phase, (now - since) / 1000);
+    since = now;
+  };
+  // A name with several addresses is looked up once, and told of for each.
+  socket.once("lookup", () => ended("dns"));
+  socket.once("connect", () => ended("connect"));
+  socket.once("secureConnect", () => ended("tls"));
 }

@@ -12,6 +12,14 @@ export interface SendRequest {
   timeoutMs: number;
 }
 
+/** Why there is no complete response, in a word: few enough to count by. */
+export type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
+
+interface Problem {
+  code: ErrorCode;
+  text: string;
+}
+
 /** One HTTP exchange, as far as it got. */
 export interface SendResult {
   exchange: Exchange;
@@ -21,6 +29,10 @@ export interface SendResult {
   responseBody: string | null;
   /** Why there is no complete response; null where there is one. */
   error: string | null;
+  /** The same in a word, of which there are few; null where there is a complete response. */
+  errorCode: ErrorCode | null;
+  /** From the request to the head of the response, and from there to its end, milliseconds; null where it did not get so far. */
+  phases: { firstByteMs: number; bodyMs: number } | null;
 }
 
 /** Makes one HTTP request and never throws: whatever goes wrong out there is the result. */
@@ -43,6 +55,8 @@ class Sending implements Dispatcher.DispatchHandler {
   readonly #startedAt = performance.now();
   readonly #deadline: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
+  #sentAt = 0;
+  #headAt = 0;
   #status: number | null = null;
   #retryAfter: string | undefined;
   /** Undefined where the response is not compressed. */
@@ -54,11 +68,15 @@ class Sending implements Dispatcher.DispatchHandler {
   constructor({ timeoutMs }: SendRequest, resolve: (result: SendResult) => void) {
     this.#timeoutMs = timeoutMs;
     this.#resolve = resolve;
-    this.#deadline = setTimeout(() => this.#fail(`no complete response within ${this.#timeoutMs} ms`), timeoutMs);
+    this.#deadline = setTimeout(
+      () => this.#fail({ code: "timeout", text: `no complete response within ${this.#timeoutMs} ms` }),
+      timeoutMs,
+    );
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#sentAt = performance.now();
     // The deadline passed while it was connecting: it is not sent.
     if (this.#isOver) controller.abort(OVER);
   }
@@ -69,6 +87,7 @@ class Sending implements Dispatcher.DispatchHandler {
     headers: Record<string, string | string[] | undefined>,
   ): void {
     if (status < 200) return;
+    this.#headAt = performance.now();
     this.#status = status;
     this.#retryAfter = one(headers["retry-after"]);
     const encoding = one(headers["content-encoding"]);
@@ -93,8 +112,9 @@ class Sending implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (error instanceof AddressNotAllowedError) this.#end({ kind: "blocked" }, error.message);
-    else this.#fail(describe(error));
+    if (error instanceof AddressNotAllowedError) {
+      this.#end({ kind: "blocked" }, { code: "blocked", text: error.message });
+    } else this.#fail(describe(error));
   }
 
   /** Up to the cap; the rest of the response is let go with its connection. */
@@ -108,20 +128,23 @@ class Sending implements Dispatcher.DispatchHandler {
     this.#end({ kind: "response", status: this.#status!, retryAfter: this.#retryAfter }, null);
   }
 
-  #fail(reason: string): void {
-    this.#end({ kind: "failed" }, reason);
+  #fail(problem: Problem): void {
+    this.#end({ kind: "failed" }, problem);
   }
 
-  #end(exchange: Exchange, error: string | null): void {
+  #end(exchange: Exchange, problem: Problem | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#deadline);
+    const now = performance.now();
     this.#resolve({
       exchange,
-      durationMs: Math.round(performance.now() - this.#startedAt),
+      durationMs: Math.round(now - this.#startedAt),
       responseStatus: this.#status,
       responseBody: this.#status === null ? null : textOf(this.#chunks),
-      error,
+      error: problem && problem.text,
+      errorCode: problem && problem.code,
+      phases: this.#headAt === 0 ? null : { firstByteMs: this.#headAt - this.#sentAt, bodyMs: now - this.#headAt },
     });
     this.#decoder?.destroy();
     // Does nothing where the response is complete.
@@ -150,26 +173,32 @@ function decoderFor(encoding: string) {
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "connection reset",
-  EPIPE: "connection reset",
-  UND_ERR_SOCKET: "connection closed before the response was complete",
-  UND_ERR_CONNECT_TIMEOUT: "no connection within the timeout",
-  ENOTFOUND: "the host name does not resolve",
-  EAI_AGAIN: "the host name does not resolve just now",
-  EHOSTUNREACH: "host unreachable",
-  ENETUNREACH: "network unreachable",
+const REASONS: Readonly<Record<string, Problem>> = {
+  ECONNREFUSED: { code: "refused", text: "connection refused" },
+  ECONNRESET: { code: "reset", text: "connection reset" },
+  EPIPE: { code: "reset", text: "connection reset" },
+  UND_ERR_SOCKET: { code: "reset", text: "connection closed before the response was complete" },
+  UND_ERR_CONNECT_TIMEOUT: { code: "timeout", text: "no connection within the timeout" },
+  ETIMEDOUT: { code: "timeout", text: "no connection within the timeout" },
+  ENOTFOUND: { code: "dns", text: "the host name does not resolve" },
+  EAI_AGAIN: { code: "dns", text: "the host name does not resolve just now" },
+  EHOSTUNREACH: { code: "unreachable", text: "host unreachable" },
+  ENETUNREACH: { code: "unreachable", text: "network unreachable" },
 };
+/** What Node and OpenSSL call trouble with TLS and certificates. */
+const OF_TLS = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$|HOSTNAME_MISMATCH)/;
 
 const MAX_ERROR_CHARS = 500;
 
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error).slice(0, MAX_ERROR_CHARS);
+function describe(error: unknown): Problem {
+  if (!(error instanceof Error)) return { code: "other", text: String(error).slice(0, MAX_ERROR_CHARS) };
   // Several addresses were dialled: the first one's reason says most.
   const found = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
   const code = "code" in found && typeof found.code === "string" ? found.code : undefined;
   const reason = code === undefined ? undefined : REASONS[code];
-  const text = reason ? `${reason} (${code})` : code ? `${code}: ${found.message}` : found.message || found.name;
-  return safeText(Buffer.from(text)).slice(0, MAX_ERROR_CHARS);
+  const text = reason ? `${reason.text} (${code})` : code ? `${code}: ${found.message}` : found.message || found.name;
+  return {
+    code: reason?.code ?? (code !== undefined && OF_TLS.test(code) ? "tls" : "other"),
+    text: safeText(Buffer.from(text)).slice(0, MAX_ERROR_CHARS),
+  };
 }

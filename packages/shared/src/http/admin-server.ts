@@ -26,9 +26,11 @@ export async function startAdminServer(options: {
   host: string;
   adminPort: number;
   registry: Registry;
+  /** What stands below the registry's own figures, in the same format. */
+  further?: () => Promise<string>;
   ready: () => Promise<boolean>;
 }): Promise<AdminServer> {
-  const { registry, ready } = options;
+  const { registry, further, ready } = options;
   const server = createServer((request, response) => {
     void answer(request.url ?? "/").then(
       ({ status, type, body }) => response.writeHead(status, { "content-type": type }).end(body),
@@ -38,7 +40,11 @@ export async function startAdminServer(options: {
   async function answer(path: string): Promise<{ status: number; type: string; body: string }> {
     switch (path.split("?")[0]) {
       case "/metrics":
-        return { status: 200, type: registry.contentType, body: await registry.metrics() };
+        return {
+          status: 200,
+          type: registry.contentType,
+          body: (await registry.metrics()) + ((await further?.()) ?? ""),
+        };
       case "/healthz":
         return { status: 200, type: "application/json", body: '{"status":"ok"}' };
       case "/readyz": {

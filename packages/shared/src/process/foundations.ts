@@ -7,7 +7,7 @@ import { createQueues } from "../queue/queues.ts";
 import { createProducerConnection } from "../redis/connection.ts";
 import { createSecretBox, type SecretBox } from "../secret-box.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import { createRegistry } from "../telemetry/metrics.ts";
+import { createRegistry, registerConnections } from "../telemetry/metrics.ts";
 
 export type Foundations = ReturnType<typeof openFoundations>;
 
@@ -27,13 +27,15 @@ export function openFoundations(
   const pool = createPool(settings.databaseUrl, app, poolSize, log, serverSettings);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
+  const registry = createRegistry(app);
+  registerConnections(registry, pool, redis);
   return {
     settings,
     log,
     pool,
     redis,
     queues,
-    registry: createRegistry(app),
+    registry,
     async close() {
       await queues.close();
       redis.disconnect();

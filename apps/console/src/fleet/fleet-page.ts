@@ -1,0 +1,138 @@
+import { MOST_COUNTED, type FleetState } from "@postrider/shared/fleet/fleet-state.ts";
+import type { WatchdogEntry } from "@postrider/shared/fleet/watchdog-log.ts";
+import { escapeHtml, page } from "../pages/page.ts";
+import { age, bytes, count, moment } from "./format.ts";
+import { findingsOf, type Finding } from "./verdict.ts";
+
+const RELOAD_SECONDS = 5;
+const JOB_STATES = ["waiting", "prioritized", "active", "delayed", "failed"] as const;
+const WHAT_A_LANE_HOLDS: Readonly<Record<string, string>> = {
+  dispatch: "batches of up to 100 deliveries",
+  retry: "deliveries that wait for their next attempt; failed are the newest dead letters",
+  control: "one release per subscription with held deliveries",
+};
+
+/** The fleet at a glance. @param now Unix milliseconds */
+export function fleetPage(state: FleetState, now: number): string {
+  return page(
+    "Fleet",
+    `${verdict(findingsOf(state, now))}
+${tiles(state)}
+${lanes(state)}
+${workers(state, now)}
+${watchdog(state, now)}
+<p class="hint">Of ${moment(now)}; this page looks again every ${RELOAD_SECONDS} seconds.</p>`,
+    { head: `<meta http-equiv="refresh" content="${RELOAD_SECONDS}">\n`, isWide: true },
+  );
+}
+
+function verdict(findings: readonly Finding[]): string {
+  if (findings.length === 0)
+    return `<p class="verdict well" role="status">All is well: whatever is due is being delivered.</p>`;
+  const items = findings.map(
+    ({ level, text, runbook }) =>
+      `<li class="${level}">${escapeHtml(text)} <a href="/docs/running-in-production.md#${runbook}">What to do</a></li>`,
+  );
+  return `<ul class="findings" role="alert">\n${items.join("\n")}\n</ul>`;
+}
+
+const UNKNOWN = "unknown";
+
+function tiles({ oldestDueSeconds, deadLastDay, held, breakers, redis, postgres }: FleetState): string {
+  const allHeld = held?.reduce((sum, { deliveries }) => sum + deliveries, 0);
+  const reasons = held
+    ?.filter(({ deliveries }) => deliveries > 0)
+    .map((one) => `${count(one.deliveries)} ${one.reason}`);
+  const most = deadLastDay !== undefined && deadLastDay >= MOST_COUNTED ? "+" : "";
+  const all = [
+    tile(
+      "Oldest past due",
+      oldestDueSeconds === undefined ? UNKNOWN : age(oldestDueSeconds * 1000),
+      "should be a few seconds at most",
+    ),
+    tile(
+      "Dead letters, 24 h",
+      deadLastDay === undefined ? UNKNOWN : count(deadLastDay) + most,
+      "of events of the last day",
+    ),
+    tile(
+      "Held",
+      allHeld === undefined ? UNKNOWN : count(allHeld),
+      reasons?.join(", ").replaceAll("_", " ") || "for no subscriber",
+    ),
+    tile(
+      "Breakers open",
+      breakers ? count(breakers.open) : UNKNOWN,
+      breakers ? `${count(breakers.half_open)} being probed` : "",
+    ),
+    tile(
+      "Redis",
+      redis ? bytes(redis.usedBytes) : UNKNOWN,
+      redis?.maxBytes === undefined ? "no limit set" : `of ${bytes(redis.maxBytes)}`,
+    ),
+    tile(
+      "Postgres",
+      postgres ? bytes(postgres.databaseBytes) : UNKNOWN,
+      postgres ? `${postgres.connections} of ${postgres.maxConnections} connections` : "",
+    ),
+  ];
+  return `<dl class="tiles">\n${all.join("\n")}\n</dl>`;
+}
+
+const tile = (name: string, value: string, note: string): string =>
+  `<div><dt>${name}</dt><dd>${value}</dd><dd class="note">${escapeHtml(note)}</dd></div>`;
+
+function lanes({ lanes: found }: FleetState): string {
+  const jobs = (lane: string, state: string) => {
+    const one = found?.find((depth) => depth.lane === lane && depth.state === state);
+    return one ? count(one.jobs) : UNKNOWN;
+  };
+  const rows = ["dispatch", "retry", "control"].map(
+    (
+      lane,
+    ) => `<tr><th scope="row"><a href="/queues/queue/${lane}">${lane}</a><span class="note">${WHAT_A_LANE_HOLDS[lane]!}</span></th>
+${JOB_STATES.map((state) => `<td>${jobs(lane, state)}</td>`).join("")}</tr>`,
+  );
+  return table("Lanes", ["jobs", ...JOB_STATES], rows);
+}
+
+function workers({ workers: found }: FleetState, now: number): string {
+  if (found === undefined) return section("Workers", `<p>${UNKNOWN}</p>`);
+  if (found.length === 0) return section("Workers", "<p>None was heard of within the last half minute.</p>");
+  const rows = found.map(
+    ({ host, pid, adminPort, inFlight, slots, startedAt, seenAt }) =>
+      `<tr><th scope="row">${escapeHtml(host)}<span class="note">process ${pid}, metrics on port ${adminPort}</span></th>
+<td>${count(inFlight)} of ${count(slots)}</td><td>${age(now - startedAt)}</td><td>${age(now - seenAt)} ago</td></tr>`,
+  );
+  return table(`Workers`, [`${found.length} there`, "requests in flight", "running for", "last heard of"], rows);
+}
+
+function watchdog({ watchdog: log }: FleetState, now: number): string {
+  if (log?.lastRun === undefined) return section("Watchdog", `<p>${log ? "It has not run yet." : UNKNOWN}</p>`);
+  const repair = log.lastRepair;
+  const last = repair
+    ? `It last put something back ${age(now - repair.at)} ago (${moment(repair.at)}): ${repairs(repair)}.`
+    : "It has not had to put anything back since Redis was last emptied.";
+  return section("Watchdog", `<p>Looked at everything unfinished ${age(now - log.lastRun.at)} ago. ${last}</p>`);
+}
+
+const repairs = ({ pending, retrying, held }: WatchdogEntry): string =>
+  [
+    [pending, "batch that nobody was delivering", "batches that nobody was delivering"],
+    [retrying, "overdue retry", "overdue retries"],
+    [held, "missing release", "missing releases"],
+  ]
+    .filter(([number]) => number !== 0)
+    .map(([number, one, several]) => `${count(number as number)} ${number === 1 ? one : several}`)
+    .join(", ");
+
+const section = (title: string, body: string): string => `<section><h2>${title}</h2>\n${body}</section>`;
+
+const table = (title: string, columns: readonly string[], rows: readonly string[]): string =>
+  section(
+    title,
+    `<div class="scroll"><table><thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join("")}</tr></thead>
+<tbody>
+${rows.join("\n")}
+</tbody></table></div>`,
+  );

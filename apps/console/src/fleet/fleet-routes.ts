@@ -1,0 +1,18 @@
+import { Router } from "express";
+import { readFleetState } from "@postrider/shared/fleet/fleet-state.ts";
+import type { Context } from "../context.ts";
+import { fleetPage } from "./fleet-page.ts";
+
+/** `/`, the fleet at a glance, and `/metrics`, this process's own. */
+export function fleetRoutes(context: Context): Router {
+  const routes = Router();
+  routes.get("/", async (_request, response) => {
+    const now = Date.now();
+    response.setHeader("cache-control", "no-store");
+    response.send(fleetPage(await readFleetState(context, now), now));
+  });
+  routes.get("/metrics", async (_request, response) => {
+    response.type(context.registry.contentType).send(await context.registry.metrics());
+  });
+  return routes;
+}
