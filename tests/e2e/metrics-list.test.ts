@@ -13,7 +13,7 @@ interface Metric {
 
 /** By name, as the table in the docs has them. */
 function documented(): Map<string, Metric> {
-  const rows = docs.matchAll(/^\| `(postrider_\w+)` \| (\w+) \| .* \| ([\w, *]+) \| [^|]*\|$/gm);
+  const rows = docs.matchAll(/^\| `(postrider_\w+)` \| (\w+) \|.*\| ([\w, *]+) \| [^|]*\|$/gm);
   return new Map([...rows].map(([, name, type, of]) => [name!, { type: type!, of: of! }]));
 }
 

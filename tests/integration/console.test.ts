@@ -67,7 +67,7 @@ describe("the console", () => {
     expect(right.headers.get("set-cookie")).toMatch(/; HttpOnly; SameSite=Strict$/);
 
     const cookie = right.headers.get("set-cookie")!.split(";")[0]!;
-    expect((await app.get("/", { cookie })).headers.get("location")).toBe("/queues");
+    expect((await app.get("/", { cookie })).status).toBe(200);
     expect((await app.get("/queues", { cookie })).status).toBe(200);
     const tampered = cookie.replace(/\d{13}/, (expiry) => String(Number(expiry) + 1));
     expect((await app.get("/queues", { cookie: tampered })).status).toBe(302);

@@ -217,13 +217,18 @@ test("a worker that gets much done may have more waiting: a quarter of a second'
   expect(slots.isOverfull).toBe(true);
 });
 
-test("what waits for slow subscribers does not make a worker full, though it has a limit, too", async () => {
+test("what waits for slow subscribers does not make a worker full, though it has a limit, too; what waits for a fast one does", async () => {
   const slots = new Slots(100, noTokens);
   const names = Array.from({ length: 10 }, (_, index) => `slow-${index}`);
-  for (const name of names) for (let count = 0; count < 20; count += 1) void slots.take(want(name, { maxInFlight: 2 }));
-  expect(slots.waiting).toBeGreaterThan(100);
+  const each = { maxInFlight: 4 };
+  for (const name of names) for (let count = 0; count < 4; count += 1) void slots.take(want(name, each));
+  await vi.advanceTimersByTimeAsync(1_100);
+  for (const name of names) for (let count = 0; count < 3; count += 1) void slots.take(want(name, each));
+  await vi.advanceTimersByTimeAsync(60);
+  expect(slots.waiting).toBe(30);
   expect(slots.isFull).toBe(false);
-  for (let count = 0; count < 1_000; count += 1) void slots.take(want(`also-slow-${count % 10}`, { maxInFlight: 2 }));
+  for (let count = 0; count < 30; count += 1) void slots.take(want("fast", each));
+  await vi.advanceTimersByTimeAsync(60);
   expect(slots.isFull).toBe(true);
 });
 

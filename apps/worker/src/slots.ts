@@ -90,6 +90,8 @@ export class Slots {
   readonly #takeTokens: TakeTokens;
   #inUse = 0;
   #waiting = 0;
+  /** Of them, those that a slow subscriber or its rate limit kept waiting when it was last looked. */
+  #waitingInVain = 0;
   /** Requests that ended, per second: a count that decays with a time constant of a second. */
   #endedPerSecond = 0;
   #endedAt = 0;
@@ -149,13 +151,12 @@ export class Slots {
   }
 
   /**
-   * Whether enough waits for free slots to keep the worker busy: as much as it gets done in a quarter of a second, and no
-   * less than an eighth of its slots. Then fetching more would only take it from other workers. What its own subscription keeps waiting
-   * keeps nobody busy, and counts only where it takes too much memory.
+   * Whether enough waits to keep the worker busy: as much as it gets done in a quarter of a second, and no less than an eighth
+   * of its slots. Then fetching more would only take it from other workers. What waits for a slow subscriber or for its rate limit keeps
+   * nobody busy, and counts only where it takes too much memory.
    */
   get isFull(): boolean {
-    const enough = this.#enough();
-    return this.#waiting > enough && (this.isOverfull || this.#waitingForSlots() > enough);
+    return this.isOverfull || this.#waiting - this.#waitingInVain > this.#enough();
   }
 
   /** Whether not even a batch that goes before all others should be fetched now, because what waits takes memory. */
@@ -180,16 +181,6 @@ export class Slots {
       this.#roomWaiters.add(look);
       signal.addEventListener("abort", done, { once: true });
     });
-  }
-
-  #waitingForSlots(): number {
-    const free = this.size - this.#inUse;
-    const now = performance.now();
-    let count = 0;
-    for (const gates of this.#lines.values()) {
-      for (const gate of gates) if (!isHeldUp(gate, free, now)) count += gate.waiters.length;
-    }
-    return count;
   }
 
   #enough(): number {
@@ -340,6 +331,7 @@ export class Slots {
     if (this.#waiting === 0) {
       clearInterval(this.#sweeping);
       this.#sweeping = undefined;
+      this.#waitingInVain = 0;
     }
     this.#setAsideIfIdle(gate);
     for (const tell of this.#roomWaiters) tell();
@@ -374,14 +366,21 @@ export class Slots {
   #expectedWaitMs(gate: Gate, place: number): number {
     if (gate.isStuck) return Number.POSITIVE_INFINITY;
     const byRate = gate.rateLimit === null ? 0 : ((place - 1) * 1_000) / gate.rateLimit;
+    if (gate.underWay.size === 0) return byRate;
+    return Math.max(
+      byRate,
+      (place * this.#requestMs(gate, performance.now())) / Math.min(gate.maxInFlight, this.#mostOf(gate)),
+    );
+  }
+
+  /** How long its requests take, as far as can be said. */
+  #requestMs(gate: Gate, now: number): number {
     const middle = gate.underWay
       .values()
       .drop(gate.underWay.size >> 1)
       .next().value;
-    if (!middle) return byRate;
     // Of one that has begun to hang the requests under way say more than those that ended; a single slow one says nothing.
-    const requestMs = Math.max(gate.averageMs, performance.now() - middle.startedAt);
-    return Math.max(byRate, (place * requestMs) / Math.min(gate.maxInFlight, this.#mostOf(gate)));
+    return middle ? Math.max(gate.averageMs, now - middle.startedAt) : gate.averageMs;
   }
 
   /** How many it has under way where nobody else has any. */
@@ -392,8 +391,10 @@ export class Slots {
   /** Lets go of those whose subscription has kept them waiting for a second. */
   #sweep(): void {
     const now = performance.now();
+    this.#waitingInVain = 0;
     for (const gate of Array.from(this.#gates.values())) {
       if (gate.waiters.length === 0 || !isHeldUp(gate, this.size - this.#inUse, now)) continue;
+      if (gate.rateLimit !== null || this.#requestMs(gate, now) >= SLOW.ms) this.#waitingInVain += gate.waiters.length;
       const overdue = gate.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
       for (const waiter of overdue) this.#leave(gate, waiter, { kind: "over", reason: reasonOf(gate) });
       gate.isStuck ||= overdue.length > 0 && gate.underWay.size > 0;
