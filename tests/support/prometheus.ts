@@ -7,6 +7,7 @@ import { freePort } from "./stack.ts";
 import { waitFor } from "./wait.ts";
 
 const APT = "/usr/bin/apt-get";
+const DPKG = "/usr/bin/dpkg-deb";
 const OWN = join(tmpdir(), "postrider-prometheus");
 
 /**
@@ -40,7 +41,7 @@ function unpack(): void {
       run("download", "-q", "prometheus");
     }
     const archive = readdirSync(download).find((file) => file.endsWith(".deb"));
-    if (archive !== undefined) execFileSync("dpkg-deb", ["-x", join(download, archive), OWN]);
+    if (archive !== undefined) execFileSync(DPKG, ["-x", join(download, archive), OWN]);
   } finally {
     rmSync(download, { recursive: true, force: true });
   }

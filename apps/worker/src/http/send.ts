@@ -13,7 +13,7 @@ export interface SendRequest {
 }
 
 /** Why there is no complete response, in a word: few enough to count by. */
-export type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
+type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
 
 interface Problem {
   code: ErrorCode;
