@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DASHBOARDS } from "../../observability/dashboards.ts";
@@ -32,12 +33,16 @@ afterAll(async () => {
   await prometheus?.stop();
 });
 
-/** Sends an event after the other until it is told to stop. */
+/** Sends a few events every half a second until it is told to stop: so few that the dead of one test are a share of them. */
 function startTraffic() {
   const stopping = new AbortController();
   const work = (async () => {
     const healthy = await newSubscriber(e2e);
-    while (!stopping.signal.aborted) await healthy.send(5);
+    while (!stopping.signal.aborted) {
+      await healthy.send(4);
+      await e2e.api.send({ type: "order.created", data: null, tenant: healthy.tenant });
+      await setTimeout(500, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
   })();
   return {
     async stop() {
@@ -127,9 +132,9 @@ describe("a real Prometheus", () => {
 
   test("tells of dead letters, and of many subscribers that fail at once", async () => {
     const failing = await Promise.all(
-      Array.from({ length: 11 }, () => newSubscriber(e2e, answer(500), { retrySchedule: [] })),
+      Array.from({ length: 60 }, () => newSubscriber(e2e, answer(500), { retrySchedule: [] })),
     );
-    await Promise.all(failing.map((subscriber) => subscriber.send(40)));
+    await Promise.all(failing.map((subscriber) => subscriber.send(6)));
     await untilFiring("PostriderManyBreakersOpen");
     const gentle = await newSubscriber(e2e, answer(410));
     await gentle.send(1);

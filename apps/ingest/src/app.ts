@@ -37,7 +37,7 @@ function measure({ metrics }: Context): RequestHandler {
     const end = metrics.requests.startTimer();
     response.on("finish", () => {
       // The route's pattern, never the path: an id as a label would make a series per delivery.
-      const route = typeof request.route?.path === "string" ? request.route.path : "none";
+      const route = typeof request.route?.path === "string" ? `/v1${request.route.path}` : "none";
       end({ method: request.method, route, status: response.statusCode });
     });
     next();
