@@ -23,8 +23,8 @@ export const USUAL = { fanOut: 1, tenants: 8, workers: 1 } as const;
 /** Ports that answer; subscriptions share them, each with a path of its own. */
 const PORTS = 8;
 export const BEHAVIOURS = Array.from({ length: PORTS }, (): Behaviour => "healthy");
-/** Kinds of events, each with subscriptions of its own. Fewer would not fill a worker's slots, 32 of them each. */
-const LEAST_KINDS = 8;
+/** Fewer would not fill a worker's slots, 32 of them each. */
+const LEAST_SUBSCRIPTIONS = 8;
 const DELIVERIES_PER_REQUEST = 100;
 /** The receipts that are not counted: a process that has just started is slower. */
 const WARM_UP_SHARE = 0.33;
@@ -44,8 +44,9 @@ export async function queueBacklog(fleet: Fleet, load: Load): Promise<void> {
   if (accepted < events) throw new Error(`${accepted} of ${events} events were accepted`);
 }
 
-const targetsOf = ({ tenants }: Load): Target[] =>
-  Array.from({ length: Math.max(LEAST_KINDS, tenants) }, (_, number) => ({
+/** The kinds of events, each with subscriptions of its own. */
+const targetsOf = ({ tenants, fanOut }: Load): Target[] =>
+  Array.from({ length: Math.max(Math.ceil(LEAST_SUBSCRIPTIONS / fanOut), tenants) }, (_, number) => ({
     tenant: `tenant-${number % tenants}`,
     type: `bench.event-${number}`,
     number,
@@ -56,7 +57,7 @@ export async function subscribeAll(fleet: Fleet, load: Load): Promise<void> {
   const wanted = targetsOf(load).flatMap(({ tenant, type, number }) =>
     Array.from({ length: load.fanOut }, (_, index) => ({
       tenant,
-      url: `${fleet.subscribers.urls[number % PORTS]!}/${number}-${index}`,
+      url: `${fleet.subscribers.urls[(number + index) % PORTS]!}/${number}-${index}`,
       eventTypes: [type],
     })),
   );

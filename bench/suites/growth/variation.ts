@@ -44,7 +44,7 @@ export const VARIATIONS: readonly Variation[] = [
   {
     name: "subscriptions-per-event",
     about: "1, 10 and 1,000 subscriptions that want each event",
-    cases: [1, 10, 1_000].map((fanOut) => ({ name: `${fanOut} per event`, load: { fanOut } })),
+    cases: [1, 10, 1_000].map((fanOut) => ({ name: `${fanOut} per event`, load: { fanOut, tenants: 1 } })),
   },
   {
     name: "subscriptions",
