@@ -1,4 +1,5 @@
 import pretty from "pino-pretty";
+import { READABLE } from "../../packages/shared/src/telemetry/logger.ts";
 
 const COLOURS = [36, 33, 35, 32, 34, 31];
 const QUIET: readonly unknown[] = ["warn", "error", "fatal"];
@@ -9,12 +10,7 @@ export type Print = (name: string, line: string) => void;
 /** @param quiet leaves out log lines below a warning */
 export function createPrinter(quiet: boolean, out: NodeJS.WriteStream = process.stdout): Print {
   const colorize = out.isTTY && !process.env["NO_COLOR"];
-  const readable = pretty.prettyFactory({
-    colorize,
-    ignore: "pid,hostname,app",
-    translateTime: "SYS:HH:MM:ss.l",
-    singleLine: true,
-  });
+  const readable = pretty.prettyFactory({ ...READABLE, colorize });
   const names: string[] = [];
   // Whoever read our output is gone (`npm start | head`); that is no reason to end.
   out.on("error", () => undefined);

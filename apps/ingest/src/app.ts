@@ -1,8 +1,8 @@
 import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
-import { newId } from "@postrider/shared/ids.ts";
 import { authenticate } from "./auth.ts";
 import type { Context } from "./context.ts";
+import { giveRequestId, observeRequests } from "./observe-requests.ts";
 import { notFound, Problem, problemHandler } from "./problem.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -15,33 +15,14 @@ export function createApp(context: Context): Express {
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.set("etag", false);
-  app.use(requestId, helmet());
+  app.use(giveRequestId, helmet());
   app.use(healthRoutes(context));
-  app.use("/v1", measure(context), authenticate(context.settings.apiKeys, context.pool));
+  app.use("/v1", observeRequests(context), authenticate(context.settings.apiKeys, context.pool));
   app.use("/v1", eventRoutes(context), subscriptionRoutes(context), deliveryRoutes(context));
   app.use("/v1", methodNotAllowed());
   app.use(notFound);
   app.use(problemHandler(context.log));
   return app;
-}
-
-/** A caller's own request id is kept when it is harmless, so that it can be found in both logs. */
-const requestId: RequestHandler = (request, response, next) => {
-  const given = request.get("x-request-id");
-  response.setHeader("x-request-id", given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : newId());
-  next();
-};
-
-function measure({ metrics }: Context): RequestHandler {
-  return (request, response, next) => {
-    const end = metrics.requests.startTimer();
-    response.on("finish", () => {
-      // The route's pattern, never the path: an id as a label would make a series per delivery.
-      const route = typeof request.route?.path === "string" ? `/v1${request.route.path}` : "none";
-      end({ method: request.method, route, status: response.statusCode });
-    });
-    next();
-  };
 }
 
 /** The routes that exist, and what they take: a known path with another method is a 405 that says which work. */

@@ -3,6 +3,7 @@ import type { ZodError } from "zod";
 import { BufferFullError } from "@postrider/shared/group-commit.ts";
 import { isUnavailable } from "@postrider/shared/db/errors.ts";
 import type { Logger } from "@postrider/shared/telemetry/logger.ts";
+import { requestIdOf, tell } from "./observe-requests.ts";
 
 /** Every `code` that the API answers with; docs/api.md lists them, and a test compares the two. */
 export const PROBLEMS = {
@@ -105,7 +106,8 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     if (response.headersSent) return next(error);
     const problem = toProblem(error);
     const { status, title } = PROBLEMS[problem.code];
-    const requestId = String(response.getHeader("x-request-id") ?? "");
+    const requestId = requestIdOf(response);
+    tell(response, { code: problem.code });
     if (status >= 500) {
       log[status === 500 ? "error" : "warn"](
         { err: problem.cause, requestId, code: problem.code, method: request.method, path: request.path },

@@ -12,6 +12,7 @@ import type { Context } from "../context.ts";
 import { page, publicId, tenant, time } from "../input/fields.ts";
 import { toPage } from "../input/page.ts";
 import { pathId, query } from "../input/parse.ts";
+import { logOf } from "../observe-requests.ts";
 import { Problem } from "../problem.ts";
 import { isOwn } from "../tenancy.ts";
 
@@ -65,7 +66,7 @@ export function deliveryRoutes({ db, pool, queues, log }: Context): Router {
           "the subscription of this delivery is deleted, so it cannot be delivered",
         );
       case "retrying": {
-        log.info({ delivery: toPublicId("dlv", id), cycle: result.cycle }, "manual retry");
+        logOf(log, response).info({ delivery: toPublicId("dlv", id), cycle: result.cycle }, "manual retry");
         const [row] = await db.select().from(deliveries).where(eq(deliveries.id, id));
         response.status(202).json(presentDelivery(row!));
       }

@@ -12,6 +12,7 @@ import { eventType, page, tenant, text, time } from "../input/fields.ts";
 import { dataOfBatch, dataOfEvent, type EventData } from "../input/event-data.ts";
 import { toPage } from "../input/page.ts";
 import { bodyAsSent, pathId, query, rawBody } from "../input/parse.ts";
+import { tell } from "../observe-requests.ts";
 import { invalid, Problem } from "../problem.ts";
 import { isOwn } from "../tenancy.ts";
 import { listDeliveries } from "./deliveries.ts";
@@ -54,8 +55,9 @@ export function eventRoutes(context: Context): Router {
     const { input, json } = bodyAsSent(request, newEvent);
     const key = keyFromHeader(request.get("idempotency-key"));
     const event = toNewEvent(input, dataOfEvent(json), key, callerOf(response), "");
-    const [accepted] = await acceptor.accept([event]);
-    response.status(202).json(present(event, accepted!));
+    const accepted = await acceptor.accept([event]);
+    tell(response, { accepted });
+    response.status(202).json(present(event, accepted[0]!));
   });
 
   routes.post("/events/batch", rawBody(MAX_BATCH_BYTES), async (request, response) => {
@@ -66,6 +68,7 @@ export function eventRoutes(context: Context): Router {
       toNewEvent(event, data[index]!, event.idempotencyKey, caller, `events.${index}.`),
     );
     const accepted = await acceptor.accept(batch);
+    tell(response, { accepted });
     response.status(202).json({ data: batch.map((event, index) => present(event, accepted[index]!)) });
   });
 

@@ -13,6 +13,7 @@ import type { Context } from "../context.ts";
 import { page, tenant } from "../input/fields.ts";
 import { toPage } from "../input/page.ts";
 import { body, pathId, query, rawBody } from "../input/parse.ts";
+import { logOf } from "../observe-requests.ts";
 import { newSubscription, rotation, subscriptionChange } from "../input/subscription.ts";
 import { createPresenter } from "../present-subscription.ts";
 import { Problem } from "../problem.ts";
@@ -137,7 +138,10 @@ export function subscriptionRoutes(context: Context): Router {
     const row = await changeSubscription(db, callerOf(response), id, ({ secrets }) => ({
       secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, Date.now()),
     }));
-    log.info({ subscription: toPublicId("sub", id), live: row.secrets.length }, "signing secret rotated");
+    logOf(log, response).info(
+      { subscription: toPublicId("sub", id), live: row.secrets.length },
+      "signing secret rotated",
+    );
     response.json({ secret: formatSecret(secret), previousExpiresAt: row.secrets[1]?.expiresAt ?? null });
   });
 
@@ -160,7 +164,7 @@ export function subscriptionRoutes(context: Context): Router {
       const id = pathId(request, "sub");
       body(request, z.strictObject({}));
       const row = await changeSubscription(db, callerOf(response), id, change);
-      log.info({ subscription: toPublicId("sub", row.id), status: row.status }, "subscription status");
+      logOf(log, response).info({ subscription: toPublicId("sub", row.id), status: row.status }, "subscription status");
       if (row.status === "active") await then(row);
       const [shown] = await present([row]);
       response.json(shown);
