@@ -1,7 +1,7 @@
 // Posts events, in turn for each of its targets: at a given rate whatever the answers take, or as fast as they come.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
-import { eventAt, eventCount } from "../support/payloads.ts";
+import { payloadTexts } from "../support/payloads.ts";
 import { wallClock } from "../support/wall-clock.ts";
 import { hear, readTask, tell } from "./parent.ts";
 
@@ -60,8 +60,7 @@ const { targets, eventsPerRequest, isTraced } = task;
 const pool = new Pool(task.origin, { connections: task.connections, pipelining: 1 });
 const headers = { "content-type": "application/json", authorization: `Bearer ${task.apiKey}` };
 const path = eventsPerRequest === 1 ? "/v1/events" : "/v1/events/batch";
-const examples = Array.from({ length: eventCount }, (_, index) => JSON.stringify(eventAt(index).data));
-const payloads = task.payloadBytes === undefined ? examples : sized(examples, task.payloadBytes);
+const payloads = payloadTexts(task.payloadBytes);
 const report: Offered = {
   kind: "offered",
   durationMs: 0,
@@ -132,14 +131,6 @@ function targetAt(index: number): Target {
 function bodyOf(from: number): Buffer {
   const events = Array.from({ length: eventsPerRequest }, (_, index) => jsonOf(from + index));
   return Buffer.from(eventsPerRequest === 1 ? events[0]! : `{"events":[${events.join(",")}]}`);
-}
-
-/** As many payloads again, each a string of its size that is cut out of them, so that it is as compressible as they are. */
-function sized(texts: readonly string[], bytes: number): string[] {
-  const all = texts.join("").replaceAll(/["\\]|[^ -~]/g, " ");
-  const quotes = 2;
-  const step = Math.floor((all.length - bytes) / texts.length);
-  return texts.map((_, index) => `"${all.slice(index * step, index * step + bytes - quotes)}"`);
 }
 
 function jsonOf(index: number): string {

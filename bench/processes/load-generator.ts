@@ -1,7 +1,7 @@
 // Posts events over a fixed number of keep-alive connections, each sending its next request when the last is answered.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
-import { eventAt, eventCount } from "../support/payloads.ts";
+import { eventAt, eventCount, payloadTexts } from "../support/payloads.ts";
 import { readTask, tell } from "./parent.ts";
 
 export interface LoadTask {
@@ -10,6 +10,8 @@ export interface LoadTask {
   connections: number;
   /** Events per request; 1 posts single events, more posts batches. */
   eventsPerRequest: number;
+  /** How large each event's data is; undefined for the payloads as they are. */
+  payloadBytes?: number;
   warmUpMs: number;
   measureMs: number;
 }
@@ -39,6 +41,7 @@ const task = readTask() as LoadTask;
 const pool = new Pool(task.origin, { connections: task.connections, pipelining: 1 });
 const headers = { "content-type": "application/json", authorization: `Bearer ${task.apiKey}` };
 const path = task.eventsPerRequest === 1 ? "/v1/events" : "/v1/events/batch";
+const payloads = payloadTexts(task.payloadBytes);
 const bodies = task.eventsPerRequest === 1 ? singleBodies() : batchBodies(task.eventsPerRequest);
 
 const report: LoadReport = { kind: "load", durationMs: 0, events: 0, refused: 0, eventsInAll: 0, latenciesMs: [] };
@@ -83,12 +86,15 @@ function goesOn(): boolean {
 }
 
 function singleBodies(): Buffer[] {
-  return Array.from({ length: eventCount }, (_, index) => Buffer.from(JSON.stringify(eventAt(index))));
+  return Array.from({ length: eventCount }, (_, index) => Buffer.from(eventJson(index)));
 }
 
 function batchBodies(size: number): Buffer[] {
   return Array.from({ length: DISTINCT_BATCHES }, (_, batch) => {
-    const events = Array.from({ length: size }, (_, index) => eventAt(batch * size + index));
-    return Buffer.from(JSON.stringify({ events }));
+    const events = Array.from({ length: size }, (_, index) => eventJson(batch * size + index));
+    return Buffer.from(`{"events":[${events.join(",")}]}`);
   });
 }
+
+const eventJson = (index: number): string =>
+  `{"type":"${eventAt(index).type}","data":${payloads[index % payloads.length]!}}`;

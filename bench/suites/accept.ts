@@ -10,11 +10,23 @@ import { scenario } from "./scenario.ts";
 import type { Bench } from "./suite.ts";
 
 /** Posted at once. A batch is a megabyte, and 64 of them in flight would measure how long a queue takes to fill. */
-const SHAPES = [
-  { title: "accept, single events", eventsPerRequest: 1, connections: 64 },
-  { title: "accept, batches of 100", eventsPerRequest: 100, connections: 8 },
-] as const;
-type Shape = (typeof SHAPES)[number];
+const SINGLE = { eventsPerRequest: 1, connections: 64 } as const;
+const BATCHES = { eventsPerRequest: 100, connections: 8 } as const;
+/** What a request costs and what a byte costs are told apart by small payloads. */
+const SMALL_BYTES = 200;
+const SHAPES: readonly Shape[] = [
+  { title: "accept, single events", ...SINGLE },
+  { title: "accept, batches of 100", ...BATCHES },
+  { title: `accept, single events of ${SMALL_BYTES} B`, ...SINGLE, payloadBytes: SMALL_BYTES },
+  { title: `accept, batches of 100 of ${SMALL_BYTES} B`, ...BATCHES, payloadBytes: SMALL_BYTES },
+];
+
+interface Shape {
+  title: string;
+  eventsPerRequest: number;
+  connections: number;
+  payloadBytes?: number;
+}
 
 const START_DEADLINE_MS = 30_000;
 
@@ -95,7 +107,7 @@ async function measure(
   { servers, isQuick }: Bench,
   database: Database | undefined,
   start: Contestant,
-  { eventsPerRequest, connections }: Shape,
+  { eventsPerRequest, connections, payloadBytes }: Shape,
 ): Promise<Figures> {
   if (database) await reset(database, servers.redisUrl);
   else await flushRedis(servers.redisUrl);
@@ -104,7 +116,8 @@ async function measure(
     // Nobody delivers in this suite, so it does not matter that nobody listens there.
     if (database) await post(origin, "/v1/subscriptions", { url: "http://127.0.0.1:9/hook" });
     const times = isQuick ? { warmUpMs: 500, measureMs: 1_500 } : { warmUpMs: 1_500, measureMs: 5_000 };
-    const task: LoadTask = { origin, apiKey: API_KEY, connections, eventsPerRequest, ...times };
+    const sized = payloadBytes === undefined ? {} : { payloadBytes };
+    const task: LoadTask = { origin, apiKey: API_KEY, connections, eventsPerRequest, ...sized, ...times };
     const script = new URL("../processes/load-generator.ts", import.meta.url);
     const load = adopt(new Child("load generator", script, { task }));
     const pids = { server: child.pid, load: load.pid, postgres: servers.postgresPid, redis: servers.redisPid };

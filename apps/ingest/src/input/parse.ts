@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import express, { type Request, type RequestHandler } from "express";
 import type { z } from "zod";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
@@ -24,7 +24,8 @@ export const body = <Schema extends z.ZodType>(request: Request, schema: Schema)
 /** The same for who takes its large part as it was sent: what is parsed rounds numbers that a double cannot hold. */
 export function bodyAsSent<Schema extends z.ZodType>(request: Request, schema: Schema) {
   const bytes = bytesOf(request);
-  const text = bytes.toString("utf8");
+  // ASCII is the same in both, and Latin-1 is read in a third of the time.
+  const text = bytes.toString(isAscii(bytes) ? "latin1" : "utf8");
   const input = check(schema, parsed(text, JSON.parse));
   // What is no UTF-8 has become U+FFFD in the text, and so it does in the bytes.
   return { input, json: { bytes: isUtf8(bytes) ? bytes : Buffer.from(text), text } };
