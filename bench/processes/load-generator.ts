@@ -96,5 +96,6 @@ function batchBodies(size: number): Buffer[] {
   });
 }
 
-const eventJson = (index: number): string =>
-  `{"type":"${eventAt(index).type}","data":${payloads[index % payloads.length]!}}`;
+function eventJson(index: number): string {
+  return `{"type":"${eventAt(index).type}","data":${payloads[index % payloads.length]!}}`;
+}
