@@ -24,7 +24,7 @@ export const deliver = scenario(
 );
 
 async function compare(bench: Bench, database: Database, textbook: Database): Promise<Comparison> {
-  const deliveries = bench.isQuick ? 3_000 : 20_000;
+  const deliveries = bench.isQuick ? 3_000 : 50_000;
   const title = `deliver, a backlog of ${deliveries} and one worker`;
   const contenders = [
     { name: OURS, measure: () => drainPostrider(bench, database, deliveries) },

@@ -39,12 +39,12 @@ interface Outcome {
   lastError: string | null;
 }
 
+const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
 /**
  * Nobody waits for an outcome to be recorded, and a flush costs Postgres as much as twenty rows: at half of what a worker can
  * deliver, flushes as fast as they come would be a few rows each.
  */
-const PACE = { ms: 20, after: 1 };
-const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
+const PACE = { ms: 20, after: 1, enough: MAX_FLUSH.rows };
 /** What is in flight must be recorded, so nothing is ever refused here: slots bound it. */
 const MAX_WAITING = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 const POSTGRES_RETRY_MS = 500;

@@ -71,19 +71,29 @@ test("as many flushes are under way at once as may be, and no more", async () =>
   expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
 });
 
-test("paced flushes keep a distance, unless they are full, and none waits for nothing", async () => {
-  const { commits, flushes } = recording({ pace: { ms: 300, after: 1 }, maxFlush: { rows: 2, bytes: 100 } });
+test("paced flushes keep a distance, unless there is enough for one, and none waits for nothing", async () => {
+  const { commits, flushes } = recording({ pace: { ms: 300, after: 1, enough: 2 } });
   expect(await commits.add(1)).toBe(10);
   const later = commits.add(2);
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(flushes).toEqual([[1]]);
   expect(await later).toBe(20);
-  const full = recording({ pace: { ms: 60_000, after: 1 }, maxFlush: { rows: 2, bytes: 100 } });
-  expect(await Promise.all([1, 2, 3, 4].map((item) => full.commits.add(item)))).toEqual([10, 20, 30, 40]);
+  const patient = recording({ pace: { ms: 60_000, after: 1, enough: 2 } });
+  expect(await Promise.all([1, 2, 3, 4].map((item) => patient.commits.add(item)))).toEqual([10, 20, 30, 40]);
+});
+
+test("a flush that keeps its distance begins as soon as there is enough for it", async () => {
+  const { commits, flushes } = recording({ pace: { ms: 60_000, after: 1, enough: 3 }, maxFlushing: 2 });
+  await commits.add(1);
+  const early = [commits.add(2), commits.add(3)];
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(flushes).toEqual([[1]]);
+  expect(await Promise.all([...early, commits.add(4)])).toEqual([20, 30, 40]);
+  expect(flushes).toEqual([[1], [2, 3, 4]]);
 });
 
 test("a caller that comes alone, again and again, is never paced; several together are", async () => {
-  const { commits, flushes } = recording({ pace: { ms: 300, after: 2 } });
+  const { commits, flushes } = recording({ pace: { ms: 300, after: 2, enough: 100 } });
   for (const item of [1, 2, 3]) await commits.add(item);
   expect(flushes).toEqual([[1], [2], [3]]);
   await Promise.all([4, 5].map((item) => commits.add(item)));

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { OnFlush } from "./telemetry/flush-metrics.ts";
 
 /** Thrown at callers when the buffer is full: the work was not taken, and may be offered again later. */
@@ -21,10 +20,10 @@ export interface GroupCommitOptions<Item, Result> {
   /** How many flushes may be under way at once; 1 where nothing is said. Items that share a key may be in two of them. */
   maxFlushing?: number;
   /**
-   * A flush that is not full begins no sooner than `ms` after the one before it began, where that one had at least `after`
-   * items; at once where nothing is said.
+   * A flush of fewer than `enough` rows begins no sooner than `ms` after the one before it began, where that one had at least
+   * `after` items; at once where nothing is said.
    */
-  pace?: { ms: number; after: number };
+  pace?: { ms: number; after: number; enough: number };
   /** Told of each flush that was committed. */
   onFlush?: OnFlush | undefined;
   maxFlush: { rows: number; bytes: number };
@@ -52,6 +51,8 @@ export class GroupCommit<Item, Result> {
   /** The last flush. */
   #last = { beganAt: Number.NEGATIVE_INFINITY, items: 0 };
   readonly #running = new Set<Promise<void>>();
+  /** Ends the waits of flushes that keep their distance, the longest first. */
+  readonly #paced = new Set<() => void>();
 
   constructor(options: GroupCommitOptions<Item, Result>) {
     this.#options = options;
@@ -76,6 +77,7 @@ export class GroupCommit<Item, Result> {
       this.#waitingRows += rows;
       this.#waitingBytes += bytes;
       if (this.#flushing < (this.#options.maxFlushing ?? 1)) this.#start();
+      if (this.#hasEnough()) this.#paced.values().next().value?.();
     });
   }
 
@@ -105,10 +107,23 @@ export class GroupCommit<Item, Result> {
   }
 
   async #pace(): Promise<void> {
-    const { pace, maxFlush } = this.#options;
+    const { pace } = this.#options;
     if (!pace || this.#last.items < pace.after) return;
     const waitMs = this.#last.beganAt + pace.ms - performance.now();
-    if (waitMs > 0 && this.#waitingRows < maxFlush.rows) await sleep(waitMs);
+    if (waitMs <= 0 || this.#hasEnough()) return;
+    await new Promise<void>((resolve) => {
+      const begin = () => {
+        clearTimeout(timer);
+        this.#paced.delete(begin);
+        resolve();
+      };
+      const timer = setTimeout(begin, waitMs);
+      this.#paced.add(begin);
+    });
+  }
+
+  #hasEnough(): boolean {
+    return this.#waitingRows >= (this.#options.pace?.enough ?? Number.POSITIVE_INFINITY);
   }
 
   #take(): Entry<Item, Result>[] {
