@@ -13,18 +13,19 @@ export interface Load {
   /** Subscriptions that want each event. */
   fanOut: number;
   tenants: number;
+  /** Kinds of events, each with subscriptions of its own: they take turns. */
+  kinds: number;
   workers: number;
   /** Of each event's data; undefined for the payloads as they are. */
   payloadBytes?: number;
 }
 
-export const USUAL = { fanOut: 1, tenants: 8, workers: 1 } as const;
+/** Fewer subscriptions would not fill a worker's slots, 32 of them each. */
+export const USUAL = { fanOut: 1, tenants: 8, kinds: 8, workers: 1 } as const;
 
 /** Ports that answer; subscriptions share them, each with a path of its own. */
 const PORTS = 8;
 export const BEHAVIOURS = Array.from({ length: PORTS }, (): Behaviour => "healthy");
-/** Fewer would not fill a worker's slots, 32 of them each. */
-const LEAST_SUBSCRIPTIONS = 8;
 const DELIVERIES_PER_REQUEST = 100;
 /** The receipts that are not counted: a process that has just started is slower. */
 const WARM_UP_SHARE = 0.33;
@@ -44,9 +45,8 @@ export async function queueBacklog(fleet: Fleet, load: Load): Promise<void> {
   if (accepted < events) throw new Error(`${accepted} of ${events} events were accepted`);
 }
 
-/** The kinds of events, each with subscriptions of its own. */
-const targetsOf = ({ tenants, fanOut }: Load): Target[] =>
-  Array.from({ length: Math.max(Math.ceil(LEAST_SUBSCRIPTIONS / fanOut), tenants) }, (_, number) => ({
+const targetsOf = ({ tenants, kinds }: Load): Target[] =>
+  Array.from({ length: kinds }, (_, number) => ({
     tenant: `tenant-${number % tenants}`,
     type: `bench.event-${number}`,
     number,

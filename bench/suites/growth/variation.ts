@@ -46,7 +46,10 @@ export const VARIATIONS: readonly Variation[] = [
   {
     name: "subscriptions-per-event",
     about: "1, 10 and 1,000 subscriptions that want each event",
-    cases: [1, 10, 1_000].map((fanOut) => ({ name: `${fanOut} per event`, load: { fanOut, tenants: 1 } })),
+    cases: [1, 10, 1_000].map((fanOut) => ({
+      name: `${fanOut} per event`,
+      load: { fanOut, tenants: 1, kinds: fanOut === 1 ? USUAL.kinds : 1 },
+    })),
   },
   {
     name: "subscriptions",
@@ -76,11 +79,16 @@ export const VARIATIONS: readonly Variation[] = [
     ],
   },
   {
+    name: "subscribers",
+    about: "8, 100 and 1,000 subscriptions that get the deliveries in turn",
+    cases: [8, 100, 1_000].map((kinds) => ({ name: `${kinds} in turn`, load: { kinds } })),
+  },
+  {
     name: "tenants",
-    about: "1, 100 and 1,000 tenants in equal parts",
+    about: "1, 100 and 1,000 tenants that the same 1,000 subscriptions belong to",
     cases: [1, 100, 1_000].map((tenants) => ({
       name: `${tenants} tenant${tenants === 1 ? "" : "s"}`,
-      load: { tenants },
+      load: { tenants, kinds: 1_000 },
     })),
     goal: WITHIN_TENTH,
   },
