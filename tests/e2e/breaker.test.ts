@@ -20,6 +20,20 @@ test("failures are counted over the fleet: three that one worker saw and two tha
   await e2e.stack.startWorker();
 });
 
+test("while a probe hangs, on every worker the deliveries of others go out", async () => {
+  const hanging = gate();
+  const dead = await newSubscriber(e2e, failing(THRESHOLD, answer(500), hanging), { timeoutMs: 20_000 });
+  await dead.trip();
+  await dead.send(5);
+  await dead.endpoint.untilRequests(THRESHOLD + 1);
+  const probedAt = performance.now();
+  const healthy = await newSubscriber(e2e);
+  // A probe that takes longer than a second is one that something waits for.
+  while (performance.now() - probedAt < 2_500) await healthy.sendInTurn(1, "delivered");
+  expect(dead.endpoint.requests).toHaveLength(THRESHOLD + 1);
+  hanging.open();
+});
+
 describe.concurrent("the breaker opens", () => {
   test("after five failed attempts in a row and not after four, and from then on new events are held", async () => {
     const subscriber = await newSubscriber(e2e, awayForLong, { retrySchedule: ["1h"] });

@@ -1,4 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { connect } from "node:net";
+import pg from "pg";
 import { expect, test } from "vitest";
 import { answer } from "../support/receiver.ts";
 import { type AppProcess, newTenant, useStack } from "../support/stack.ts";
@@ -77,6 +79,32 @@ test("whatever a request did, its lines carry its id, and a refusal its code", a
     status: 400,
     code: "invalid_request",
   });
+});
+
+test("a caller who hangs up while the event is stored leaves a line, and one with the event", async () => {
+  const requestId = `caller-${randomUUID()}`;
+  const own = (line: Line) => line["requestId"] === requestId;
+  const tenant = newTenant();
+  const body = JSON.stringify({ type: "order.created", data: 1, tenant });
+  const { hostname, port } = new URL(e2e.api.baseUrl);
+  const blocking = new pg.Client({ connectionString: e2e.stack.databaseUrl });
+  await blocking.connect();
+  await blocking.query("begin; lock table events in exclusive mode");
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    `POST /v1/events HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${e2e.api.key}\r\nx-request-id: ${requestId}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  const waits = "select from pg_locks where not granted and relation = 'events'::regclass";
+  await waitFor("the event waits to be stored", async () => (await blocking.query(waits)).rowCount === 1);
+  socket.destroy();
+  expect(await untilLine(e2e.stack.ingest, "it", own)).toMatchObject({ msg: "request", status: 499 });
+  await blocking.query("rollback");
+  await blocking.end();
+  const isAccepted = (line: Line) => own(line) && "events" in line;
+  const { events } = await untilLine(e2e.stack.ingest, "its event", isAccepted);
+  const { body: stored } = await e2e.api.call<{ data: { id: string }[] }>("GET", `/v1/events?tenant=${tenant}`);
+  expect(events).toEqual(stored.data.map(({ id }) => id));
 });
 
 test("no secret, no payload and no response is in any line, even at the level trace", async () => {

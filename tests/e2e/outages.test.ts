@@ -1,11 +1,12 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrate } from "../../packages/shared/src/db/migrate.ts";
 import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../scripts/services/index.ts";
-import { answer, failing, startReceiver, type Receiver } from "../support/receiver.ts";
-import { newTenant, startStack, type Stack } from "../support/stack.ts";
+import { answer, failing, gate, startReceiver, type Receiver } from "../support/receiver.ts";
+import { type AppProcess, newTenant, startStack, type Stack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
 
 // Servers of its own: here they go away.
@@ -115,6 +116,36 @@ describe("while Postgres is away", () => {
     await postgres.restart();
     expect(await stack.api.untilDelivery(event!, "delivered", { within: 20_000 })).toMatchObject({ attemptCount: 1 });
     expect(endpoint.requests).toHaveLength(1);
+  });
+});
+
+describe("while Postgres takes no writes", () => {
+  const setReadOnly = async (isReadOnly: boolean) => {
+    const client = new pg.Client({ connectionString: postgres.url });
+    await client.connect();
+    await client.query(`set default_transaction_read_only = off`);
+    await client.query(`alter system set default_transaction_read_only = ${isReadOnly ? "on" : "off"}`);
+    await client.query("select pg_reload_conf()");
+    await client.end();
+  };
+
+  test("nothing is answered 202, and what was sent is recorded once it does again, and not sent twice", async () => {
+    const answering = gate();
+    const { endpoint, send, tenant } = await subscribed(answering);
+    const [event] = await send(1);
+    await endpoint.untilRequests(1);
+    await setReadOnly(true);
+    const refused = await waitFor("ingest refuses", async () => {
+      const answered = await stack.api.call("POST", "/v1/events", { body: { type: "order.refused", data: 1, tenant } });
+      return answered.status !== 202 && answered;
+    });
+    expect(refused).toMatchObject({ status: 503, body: { code: "database_unavailable" } });
+    answering.open();
+    const isWaiting = (worker: AppProcess) => worker.output(200).includes("read-only transaction");
+    await waitFor("the outcome waits", () => stack.workers.some(isWaiting));
+    await setReadOnly(false);
+    expect(await stack.api.untilDelivery(event!, "delivered", { within: 20_000 })).toMatchObject({ attemptCount: 1 });
+    expect(endpoint.requests.filter(({ headers }) => headers["webhook-id"] === event)).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,7 @@
+import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
+import { fromPublicId } from "../../packages/shared/src/ids.ts";
+import { createQueues, retryJobId } from "../../packages/shared/src/queue/queues.ts";
 import { answer, type Behaviour, failing, garbage, hangUp, type Received, reset } from "../support/receiver.ts";
 import { freePort, newTenant, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
@@ -29,6 +32,20 @@ describe("what fails is tried again", () => {
     expect(endpoint.requests).toHaveLength(3);
     expect(endpoint.eventIds()).toEqual(new Set([event.id]));
     for (const request of endpoint.requests) expect(request.body).toEqual(endpoint.requests[0]?.body);
+  });
+
+  test("a job that runs before its time is not attempted before it", async () => {
+    const { endpoint, event } = await sendTo(failing(1, answer(503)), { retrySchedule: ["2s"] });
+    const { id } = await e2e.api.untilDelivery(event.id, "retrying");
+    const redis = new Redis(e2e.stack.redisUrl, { maxRetriesPerRequest: null });
+    const { retry } = createQueues(redis);
+    const itsJob = () => retry.getJob(retryJobId(fromPublicId("dlv", id)!, 0));
+    await waitFor("its job is delayed", async () => (await itsJob())?.isDelayed());
+    await (await itsJob())!.promote();
+    await waitFor("the job has run", async () => (await itsJob())?.failedReason === "not due yet");
+    await e2e.api.untilDelivery(event.id, "delivered");
+    expect(gapsBetween(endpoint.requests)[0]).toBeGreaterThanOrEqual(2_000 - 5);
+    redis.disconnect();
   });
 
   test("each wait is at least what the schedule says", async () => {

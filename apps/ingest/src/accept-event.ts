@@ -12,6 +12,12 @@ import { TenantShares } from "./tenant-share.ts";
 /** What accept answers for one event. */
 export type Accepted = { kind: "accepted"; id: string; deliveries: number; duplicate: boolean } | { kind: "conflict" };
 
+/** A repeat whose first use could not be looked up: its flush is committed, and nobody else's answer is wrong for it. */
+interface Unknown {
+  kind: "unknown";
+  problem: unknown;
+}
+
 /** Deliveries that became pending in one flush and are dispatched as one job. */
 export interface Batch {
   id: string;
@@ -55,7 +61,7 @@ export interface Acceptor {
 /** @param onBatches called after each commit with the batches to dispatch; it must neither throw nor be waited for */
 export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void, onFlush?: OnFlush): Acceptor {
   const shares = new TenantShares();
-  const commits = new GroupCommit<AcceptRequest, Accepted[]>({
+  const commits = new GroupCommit<AcceptRequest, (Accepted | Unknown)[]>({
     flush: (requests) => flush(pool, shares, requests, onBatches),
     isDataError,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
@@ -82,6 +88,7 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
       });
       return placeOf.map(({ index, repeated }) => {
         const result = results[index]!;
+        if (result.kind === "unknown") throw result.problem;
         return repeated && result.kind === "accepted" ? { ...result, duplicate: true } : result;
       });
     },
@@ -132,7 +139,7 @@ async function flush(
   shares: TenantShares,
   requests: readonly AcceptRequest[],
   onBatches: (batches: Batch[]) => void,
-): Promise<Accepted[][]> {
+): Promise<(Accepted | Unknown)[][]> {
   const events = requests.flatMap((request) => request.events);
   const isAlone = requests.flatMap((request) => request.events.map(() => request.events.length === 1));
   const priorities = prioritiesOf(events, shares);
@@ -143,7 +150,7 @@ async function flush(
   }
   charge(shares, events, rows, priorities);
   const duplicates = rows.filter(({ kind }) => kind === "duplicate").map(({ id }) => id);
-  const counts = await deliveryCounts(pool, duplicates);
+  const counts = await deliveryCounts(pool, duplicates).catch((problem: unknown): Unknown => ({ kind: "unknown", problem })); // prettier-ignore
   const results = rows.filter((row) => row.n !== null).map((row) => toAccepted(row, counts));
   let taken = 0;
   return requests.map((request) => results.slice(taken, (taken += request.events.length)));
@@ -175,8 +182,9 @@ function charge(
   for (const [tenant, deliveries] of made) shares.charge(tenant, deliveries, priorities.get(tenant)! > 0, now);
 }
 
-function toAccepted(row: AcceptRow, counts: ReadonlyMap<string, number>): Accepted {
+function toAccepted(row: AcceptRow, counts: ReadonlyMap<string, number> | Unknown): Accepted | Unknown {
   if (row.kind === "conflict") return { kind: "conflict" };
-  const duplicate = row.kind === "duplicate";
-  return { kind: "accepted", id: row.id, deliveries: duplicate ? (counts.get(row.id) ?? 0) : row.size, duplicate };
+  if (row.kind !== "duplicate") return { kind: "accepted", id: row.id, deliveries: row.size, duplicate: false };
+  if ("problem" in counts) return counts;
+  return { kind: "accepted", id: row.id, deliveries: counts.get(row.id) ?? 0, duplicate: true };
 }

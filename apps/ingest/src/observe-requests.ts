@@ -8,6 +8,9 @@ import type { Context } from "./context.ts";
 /** Of a path that is none of ours. */
 const MAX_PATH = 200;
 
+/** The caller closed the connection before it was answered; what it asked for may have been done (nginx's code for that). */
+const HUNG_UP = 499;
+
 /** What a route or the handler of its errors has to say of a request. */
 interface Told {
   accepted?: readonly Accepted[];
@@ -30,13 +33,20 @@ export const logOf = (log: Logger, response: Response): Logger => log.child({ re
 /** For the request's line. */
 export const tell = (response: Response, told: Told): void => void Object.assign(response.locals, told);
 
+/** What was accepted; where the caller has hung up meanwhile, the request's line is written already, and this is one more. */
+export function tellAccepted(log: Logger, response: Response, accepted: readonly Accepted[]): void {
+  tell(response, { accepted });
+  if (response.closed) logOf(log, response).info({ events: accepted.flatMap(eventIds) }, "accepted without its caller");
+}
+
 /** The metrics of every API request, and one wide line: it leads from a caller's request id to the events, and they to their attempts. */
 export function observeRequests({ log, metrics }: Context): RequestHandler {
   return (request, response, next) => {
     const end = metrics.requests.startTimer();
-    response.on("finish", () => {
+    // And not "finish", which never comes where the caller has hung up: those are the requests that people ask about.
+    response.on("close", () => {
       const { method } = request;
-      const status = response.statusCode;
+      const status = response.writableFinished ? response.statusCode : HUNG_UP;
       // The route's pattern, never the path: an id as a label would make a series per delivery.
       const route = typeof request.route?.path === "string" ? `/v1${request.route.path}` : "none";
       const seconds = end({ method, route, status });

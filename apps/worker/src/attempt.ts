@@ -97,7 +97,6 @@ export async function attempt(
   return { kind: "made", decision, applied, error };
 }
 
-/** A probe waits for a free slot only: the requests that hang since before the breaker opened shall not keep it waiting. */
 function wantOf(
   { id: order }: Delivery,
   subscription: Subscription,
@@ -105,12 +104,9 @@ function wantOf(
   { signal }: Lease,
   onHeldUp: () => void,
 ): Want {
-  const { tenant } = subscription;
-  if (trigger === PROBE) {
-    return { subscription: `${PROBE} ${subscription.id}`, tenant, order, maxInFlight: 1, rateLimit: null, signal, onHeldUp }; // prettier-ignore
-  }
-  const { id, maxInFlight, rateLimit } = subscription;
-  return { subscription: id, tenant, order, maxInFlight, rateLimit, signal, onHeldUp };
+  const { id, tenant, maxInFlight, rateLimit } = subscription;
+  const want = { subscription: id, tenant, order, signal, onHeldUp };
+  return trigger === PROBE ? { ...want, isProbe: true, maxInFlight: 1, rateLimit: null } : { ...want, maxInFlight, rateLimit }; // prettier-ignore
 }
 
 async function tell(

@@ -1,4 +1,5 @@
 import { triggerOf } from "@postrider/shared/core/decision.ts";
+import { isUnavailable } from "@postrider/shared/db/errors.ts";
 import type { DeadReason, Trigger } from "@postrider/shared/core/states.ts";
 import { toPublicId } from "@postrider/shared/ids.ts";
 import { admit } from "./admit.ts";
@@ -60,7 +61,8 @@ export async function deliverOrSetApart(
   try {
     return await deliver(context, work, lease, onStarted);
   } catch (error) {
-    if (lease.signal.aborted) return { kind: "given_back" };
+    // Before anything was sent, that is: the recorder waits for Postgres by itself.
+    if (lease.signal.aborted || isUnavailable(error)) return { kind: "given_back" };
     context.log.error({ err: error, delivery: toPublicId("dlv", delivery.id) }, "delivering failed in our own code");
     return fail(context, delivery, error instanceof Error ? error.message : String(error));
   }

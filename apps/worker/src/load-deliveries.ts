@@ -15,6 +15,8 @@ export interface Delivery {
   scheduleStep: number;
   deadReason: DeadReason | null;
   lastError: string | null;
+  /** Milliseconds until its next attempt by Postgres's clock, negative where it is past due; null where it is in no schedule. */
+  dueInMs: number | null;
   /** Null where it is not loaded yet (see loadBodies); an attempt loads what it lacks. */
   body: string | null;
   bodyBytes: number;
@@ -27,7 +29,8 @@ export const SLICE_BYTES = 2 * 1024 * 1024;
 
 const COLUMNS = `d.id, d.event_id as "eventId", d.subscription_id as "subscriptionId", d.tenant, d.event_type as "eventType",
   d.state, d.cycle, d.attempt_count as "attemptCount", d.schedule_step as "scheduleStep",
-  d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes", e.id is not null as "hasEvent"`;
+  d.dead_reason as "deadReason", d.last_error as "lastError",
+  (extract(epoch from d.next_attempt_at - now()) * 1000)::float8 as "dueInMs", coalesce(octet_length(e.body), 0) as "bodyBytes", e.id is not null as "hasEvent"`;
 
 /** The limit keeps it a look-up per delivery: a batch of old and new deliveries would otherwise read all events in between. */
 const itsEvent = (condition: string) =>

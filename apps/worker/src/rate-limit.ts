@@ -5,7 +5,7 @@ import { QUEUE_PREFIX } from "@postrider/shared/queue/queues.ts";
 const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
 const COMMAND = "postriderTakeTokens";
 /** Requests that may go out at once after a pause. */
-const BURST = 5;
+export const BURST = 5;
 const REDIS_RETRY_MS = 100;
 
 /**

@@ -109,6 +109,15 @@ test("a wait that can be foreseen to be longer than a second is not begun", asyn
   expect(await later.kinds()).toEqual(["waiting", "waiting", "waiting", "over"]);
 });
 
+test("a probe that hangs keeps nobody from beginning to wait, and is no subscription that is held up", async () => {
+  const slots = new Slots(100, noTokens);
+  const probe = want("a", { isProbe: true, maxInFlight: 1 });
+  expect(await watch([slots.take(probe)]).kinds()).toEqual(["granted"]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect([...slots.heldUpSubscriptions()]).toEqual([]);
+  expect(await watch([slots.take(want("a")), slots.take(want("b"))]).kinds()).toEqual(["granted", "granted"]);
+});
+
 test("after one had to be let go the next do not begin to wait, until a request of theirs has ended", async () => {
   const slots = new Slots(100, noTokens);
   const turns = watch([1, 2, 3].map(() => slots.take(want("a", { maxInFlight: 2 }))));

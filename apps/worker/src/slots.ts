@@ -1,8 +1,10 @@
-import type { TakeTokens } from "./rate-limit.ts";
+import { BURST, type TakeTokens } from "./rate-limit.ts";
 
 /** What a delivery must know to stand in line. */
 export interface Want {
   subscription: string;
+  /** A probe waits for a free slot only: the requests that hang since before the breaker opened shall not keep it waiting. */
+  isProbe?: boolean;
   tenant: string;
   /** The delivery's id: of one subscription's deliveries the oldest is served first. */
   order: string;
@@ -29,7 +31,10 @@ export type SlotTaker = Pick<Slots, keyof Slots>;
 
 /** A subscription's requests in this process: those under way and those that wait. */
 interface Gate {
+  /** The subscription, or its probe, which has a gate of its own. */
+  key: string;
   subscription: string;
+  isProbe: boolean;
   tenant: string;
   maxInFlight: number;
   rateLimit: number | null;
@@ -143,9 +148,10 @@ export class Slots {
     });
   }
 
-  /** Those for which one more would not even begin to wait, and why. */
+  /** Those for which one more would not even begin to wait, and why. A probe under way says nothing: its subscription is shut. */
   *heldUpSubscriptions(): Generator<[subscription: string, reason: OverReason]> {
     for (const gate of this.#gates.values()) {
+      if (gate.isProbe) continue;
       if (this.#expectedWaitMs(gate, gate.waiters.length + 1) > MAX_WAIT_MS) yield [gate.subscription, reasonOf(gate)];
     }
   }
@@ -193,11 +199,14 @@ export class Slots {
     this.#endedAt = now;
   }
 
-  #gateOf({ subscription, tenant, maxInFlight, rateLimit }: Want): Gate {
-    let gate = this.#gates.get(subscription);
+  #gateOf({ subscription, isProbe = false, tenant, maxInFlight, rateLimit }: Want): Gate {
+    const key = isProbe ? `probe ${subscription}` : subscription;
+    let gate = this.#gates.get(key);
     if (!gate) {
-      gate = this.#recall(subscription) ?? {
+      gate = this.#recall(key) ?? {
+        key,
         subscription,
+        isProbe,
         tenant,
         maxInFlight,
         rateLimit,
@@ -211,7 +220,7 @@ export class Slots {
         timer: undefined,
         idleSince: 0,
       };
-      this.#gates.set(subscription, gate);
+      this.#gates.set(key, gate);
     }
     // As they were just read: a change of the limits holds at once.
     gate.maxInFlight = maxInFlight;
@@ -307,7 +316,7 @@ export class Slots {
     this.#toTheEnd(gate);
     gate.isAskingForTokens = true;
     const mayHave = Math.min(limitOf(gate), Math.ceil((this.size - this.#inUse + gate.underWay.size) / 2));
-    const wanted = Math.max(1, Math.min(gate.waiters.length, mayHave - gate.underWay.size));
+    const wanted = Math.max(1, Math.min(BURST, gate.waiters.length, mayHave - gate.underWay.size));
     // Taken before the answer: tokens that come when the slots are gone would be lost to the whole fleet.
     this.#inUse += wanted;
     void this.#takeTokens(gate.subscription, gate.rateLimit!, wanted).then(({ granted, retryInMs }) => {
@@ -414,19 +423,19 @@ export class Slots {
 
   #setAsideIfIdle(gate: Gate): void {
     if (gate.underWay.size > 0 || gate.waiters.length > 0 || gate.isAskingForTokens) return;
-    this.#gates.delete(gate.subscription);
+    this.#gates.delete(gate.key);
     const now = performance.now();
     gate.idleSince = now;
-    this.#idle.set(gate.subscription, gate);
-    for (const [subscription, { idleSince }] of this.#idle) {
+    this.#idle.set(gate.key, gate);
+    for (const [key, { idleSince }] of this.#idle) {
       if (now - idleSince < REMEMBER_MS) return;
-      this.#idle.delete(subscription);
+      this.#idle.delete(key);
     }
   }
 
-  #recall(subscription: string): Gate | undefined {
-    const gate = this.#idle.get(subscription);
-    this.#idle.delete(subscription);
+  #recall(key: string): Gate | undefined {
+    const gate = this.#idle.get(key);
+    this.#idle.delete(key);
     return gate && performance.now() - gate.idleSince < REMEMBER_MS ? gate : undefined;
   }
 }

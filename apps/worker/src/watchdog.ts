@@ -3,7 +3,7 @@ import type { Job, Queue } from "bullmq";
 import { familyRange, timeOfId } from "@postrider/shared/core/id-range.ts";
 import { noteRun } from "@postrider/shared/fleet/watchdog-log.ts";
 import { jobName } from "@postrider/shared/queue/job-name.ts";
-import { dispatchJobOf, releaseJobOf, retryJobOf } from "@postrider/shared/queue/queues.ts";
+import { dispatchJobOf, releaseJobOf, retryJobId, retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
 
 /** What one run looked at and put back, per state. `leader` is false where another process had the lock. */
@@ -82,7 +82,13 @@ async function sweepPending({ queues }: Context, client: PoolClient, graceMs: nu
     const settled = rows.filter(({ batch }) => Date.now() - timeOfId(batch) > graceMs);
     const jobs = settled.map(({ batch, from, to, size }) => dispatchJobOf(batch, familyRange([from, to]), size));
     total.examined += rows.length;
-    total.repaired += await addMissing(queues.dispatch as Queue, jobs);
+    total.repaired += await addMissing(queues.dispatch as Queue, jobs, async (ids) => {
+      const still = await client.query<{ id: string }>(
+        "select distinct batch_id as id from deliveries where state = 'pending' and batch_id = any ($1::uuid[])",
+        [ids],
+      );
+      return still.rows.map(({ id }) => id);
+    });
     if (rows.length < PAGE) return total;
     after = rows.at(-1)!.batch;
   }
@@ -109,7 +115,16 @@ async function sweepRetrying({ queues }: Context, client: PoolClient, graceMs: n
       retryJobOf(id, cycle, jobName(eventType, url ?? "unknown"), 0),
     );
     total.examined += rows.length;
-    total.repaired += await addMissing(queues.retry as Queue, jobs);
+    total.repaired += await addMissing(queues.retry as Queue, jobs, async () => {
+      const ids = rows.map(({ id }) => id);
+      const { from, to } = familyRange(ids);
+      const still = await client.query<{ id: string; cycle: number }>(
+        `select id, cycle from deliveries where id = any ($1::uuid[]) and id between $2 and $3
+           and state = 'retrying' and next_attempt_at < now() - $4 * interval '1 millisecond'`,
+        [ids, from, to, graceMs],
+      );
+      return still.rows.map(({ id, cycle }) => retryJobId(id, cycle));
+    });
     if (rows.length < PAGE) return total;
     after = { due: rows.at(-1)!.due, id: rows.at(-1)!.id };
   }
@@ -133,7 +148,14 @@ async function sweepHeld({ queues }: Context, client: PoolClient) {
     );
     const jobs = rows.filter(({ releasable }) => releasable).map(({ id }) => releaseJobOf(id));
     total.examined += rows.length;
-    total.repaired += await addMissing(queues.control as Queue, jobs);
+    total.repaired += await addMissing(queues.control as Queue, jobs, async (ids) => {
+      const still = await client.query<{ id: string }>(
+        `select id from unnest($1::uuid[]) id
+         where exists (select from deliveries where subscription_id = id and state = 'held')`,
+        [ids],
+      );
+      return still.rows.map(({ id }) => id);
+    });
     if (rows.length < PAGE) return total;
     after = rows.at(-1)!.id;
   }
@@ -141,14 +163,26 @@ async function sweepHeld({ queues }: Context, client: PoolClient) {
 
 const LIVE = new Set<Awaited<ReturnType<Job["getState"]>>>(["waiting", "prioritized", "delayed", "active"]);
 
-/** Adds the jobs that no live job stands for; one in any other state is removed first, because adding would be a silent no-op. */
-async function addMissing(queue: Queue, jobs: readonly AddedJob[]): Promise<number> {
+/**
+ * Adds the jobs that no live job stands for; one in any other state is removed first, because adding would be a silent no-op.
+ *
+ * @param needed asked after that which of these job ids Postgres still has work for: a job that ended between the look at the
+ *   rows and the look at the jobs is not missing
+ */
+async function addMissing(
+  queue: Queue,
+  jobs: readonly AddedJob[],
+  needed: (jobIds: readonly string[]) => Promise<readonly string[]>,
+): Promise<number> {
   if (jobs.length === 0) return 0;
   const states = await Promise.all(jobs.map(({ opts }) => queue.getJobState(opts.jobId)));
-  const missing = jobs.filter((_, index) => !LIVE.has(states[index]!));
-  const leftovers = jobs.filter((_, index) => !LIVE.has(states[index]!) && states[index] !== "unknown");
-  await Promise.all(leftovers.map(({ opts }) => queue.remove(opts.jobId)));
-  if (missing.length > 0) await queue.addBulk([...missing]);
+  const gone = jobs.flatMap((job, index) => (LIVE.has(states[index]!) ? [] : [{ job, state: states[index]! }]));
+  if (gone.length === 0) return 0;
+  const stillNeeded = new Set(await needed(gone.map(({ job }) => job.opts.jobId)));
+  const missing = gone.filter(({ job }) => stillNeeded.has(job.opts.jobId));
+  const leftovers = missing.filter(({ state }) => state !== "unknown");
+  await Promise.all(leftovers.map(({ job }) => queue.remove(job.opts.jobId)));
+  if (missing.length > 0) await queue.addBulk(missing.map(({ job }) => job));
   return missing.length;
 }
 

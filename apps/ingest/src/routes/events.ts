@@ -12,7 +12,7 @@ import { eventType, page, tenant, text, time } from "../input/fields.ts";
 import { dataOfBatch, dataOfEvent, type EventData } from "../input/event-data.ts";
 import { toPage } from "../input/page.ts";
 import { bodyAsSent, pathId, query, rawBody } from "../input/parse.ts";
-import { tell } from "../observe-requests.ts";
+import { tellAccepted } from "../observe-requests.ts";
 import { invalid, Problem } from "../problem.ts";
 import { isOwn } from "../tenancy.ts";
 import { listDeliveries } from "./deliveries.ts";
@@ -48,7 +48,7 @@ const listQuery = z.strictObject({
 });
 
 export function eventRoutes(context: Context): Router {
-  const { acceptor, db, metrics } = context;
+  const { acceptor, db, log, metrics } = context;
   const routes = Router();
 
   routes.post("/events", rawBody(MAX_PAYLOAD_BYTES + ENVELOPE_BYTES), async (request, response) => {
@@ -56,7 +56,7 @@ export function eventRoutes(context: Context): Router {
     const key = keyFromHeader(request.get("idempotency-key"));
     const event = toNewEvent(input, dataOfEvent(json), key, callerOf(response), "");
     const accepted = await acceptor.accept([event]);
-    tell(response, { accepted });
+    tellAccepted(log, response, accepted);
     response.status(202).json(present(event, accepted[0]!));
   });
 
@@ -68,7 +68,7 @@ export function eventRoutes(context: Context): Router {
       toNewEvent(event, data[index]!, event.idempotencyKey, caller, `events.${index}.`),
     );
     const accepted = await acceptor.accept(batch);
-    tell(response, { accepted });
+    tellAccepted(log, response, accepted);
     response.status(202).json({ data: batch.map((event, index) => present(event, accepted[index]!)) });
   });
 

@@ -39,28 +39,45 @@ export async function deliverBatch(
   );
   if (subscribers === undefined) return false;
 
-  const endings: Promise<boolean>[] = [];
-  const parts = slices(deliveries, new Set(bodiless));
-  for (const [index, slice] of parts.entries()) {
-    const loaded = index === 0 ? slice : await whenAvailable(context, lease, () => withBodies(context, slice));
-    if (loaded === undefined) break;
-    const started = loaded.map(
-      (delivery) =>
-        new Promise<void>((resolve) => {
-          const subscriber = subscribers.get(delivery.subscriptionId)!;
-          endings.push(
-            deliverOrSetApart(context, { delivery, subscriber }, lease, resolve)
-              .then((ending) => schedule(context, delivery, subscriber, ending))
-              .finally(resolve),
-          );
-        }),
-    );
-    if (index === parts.length - 1) onQueued();
-    // Bodies of the next slice are loaded when those of this one are on the wire.
-    else await Promise.all(started);
+  /** None rejects: where one fails its neighbours are under way, and the batch must not run again beside them. */
+  const endings: Promise<Ended>[] = [];
+  try {
+    const parts = slices(deliveries, new Set(bodiless));
+    for (const [index, slice] of parts.entries()) {
+      const loaded = index === 0 ? slice : await whenAvailable(context, lease, () => withBodies(context, slice));
+      if (loaded === undefined) break;
+      const started = loaded.map(
+        (delivery) =>
+          new Promise<void>((resolve) => {
+            const subscriber = subscribers.get(delivery.subscriptionId)!;
+            endings.push(
+              deliverOrSetApart(context, { delivery, subscriber }, lease, resolve)
+                .then((ending) => schedule(context, delivery, subscriber, ending))
+                .then(
+                  (isDone) => ({ isDone }),
+                  (problem: unknown) => ({ isDone: false, problem }),
+                ) // prettier-ignore
+                .finally(resolve),
+            );
+          }),
+      );
+      if (index === parts.length - 1) onQueued();
+      // Bodies of the next slice are loaded when those of this one are on the wire.
+      else await Promise.all(started);
+    }
+  } finally {
+    await Promise.all(endings);
   }
-  const done = await Promise.all(endings);
-  return endings.length === deliveries.length && done.every(Boolean);
+  const ended = await Promise.all(endings);
+  const failed = ended.find((one) => "problem" in one);
+  if (failed) throw failed.problem;
+  return ended.length === deliveries.length && ended.every(({ isDone }) => isDone);
+}
+
+interface Ended {
+  isDone: boolean;
+  /** Why it could not even be recorded. */
+  problem?: unknown;
 }
 
 /** @returns whether the delivery is done in this lane */

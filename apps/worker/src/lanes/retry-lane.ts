@@ -11,6 +11,8 @@ import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "./retry-later.ts";
 /** A job that takes longer hangs in our own code; it is let go of, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
 const GIVEN_BACK_MS = 100;
+/** Clocks of workers may be off by so much without a job running twice. */
+const EARLY_MS = 500;
 
 /**
  * The retry lane: one BullMQ job per delivery that waits for its next attempt. The wait is BullMQ's delay; how long it
@@ -48,9 +50,11 @@ export function startRetryLane(context: Context): Lane {
       const work = await context.loadRetry(job.data.delivery);
       // Deleted by retention, settled meanwhile, or of an earlier cycle: there is nothing for this job to do.
       if (!work || work.delivery.cycle !== job.data.cycle) return;
-      const { state, deadReason, lastError } = work.delivery;
+      const { state, deadReason, lastError, dueInMs } = work.delivery;
       if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
       if (state !== "retrying") return;
+      // Its lock was lost before it could be delayed, or Redis is back from an older state: the job runs, and it is not time yet.
+      if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
       const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
       const ending = await withDeadline(
         stalls >= POISON_STALLS ? failAsPoison(context, work.delivery) : deliverOrSetApart(context, work, lease),

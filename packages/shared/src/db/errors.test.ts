@@ -8,7 +8,7 @@ const wrapped = (cause: Error) => new Error("Failed query", { cause });
 
 test("Postgres that is away or overburdened is unavailable, directly or wrapped by the query builder", () => {
   const away = [
-    ...["08006", "40P01", "53300", "57P01", "57P03"].map(database),
+    ...["08006", "25006", "40P01", "53300", "57P01", "57P03"].map(database),
     ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOTFOUND"].map(system),
     ...[
       "Connection terminated unexpectedly",

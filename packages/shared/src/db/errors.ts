@@ -29,12 +29,13 @@ const CONNECTION_TROUBLE = /connection|timeout|terminated|not queryable|pool aft
 
 /**
  * True where Postgres is away or cannot serve just now, so that the same statement may pass later: classes 08
- * (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator) and 58 (system), or a connection that failed
- * before Postgres could say anything. Anything else, a bug of ours too, would fail the same way again.
+ * (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator) and 58 (system), a server that takes no writes
+ * (25006: a standby after a failover, a full disk at some providers), or a connection that failed before Postgres could say
+ * anything. Anything else, a bug of ours too, would fail the same way again.
  */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlState(error);
-  if (state !== undefined) return /^(08|40|53|55|57|58)/.test(state);
+  if (state !== undefined) return /^(08|25006|40|53|55|57|58)/.test(state);
   if (!(error instanceof Error)) return false;
   // A system error: ECONNREFUSED, ECONNRESET, EPIPE, ENOTFOUND …, and not ERR_INVALID_ARG_TYPE.
   const isSystemError = "code" in error && typeof error.code === "string" && /^E[A-Z]+$/.test(error.code);
