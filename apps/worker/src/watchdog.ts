@@ -150,8 +150,8 @@ async function sweepHeld({ queues }: Context, client: PoolClient) {
     total.examined += rows.length;
     total.repaired += await addMissing(queues.control as Queue, jobs, async (ids) => {
       const still = await client.query<{ id: string }>(
-        `select id from unnest($1::uuid[]) id
-         where exists (select from deliveries where subscription_id = id and state = 'held')`,
+        `select asked.id from unnest($1::uuid[]) as asked (id)
+         where exists (select from deliveries d where d.subscription_id = asked.id and d.state = 'held')`,
         [ids],
       );
       return still.rows.map(({ id }) => id);
