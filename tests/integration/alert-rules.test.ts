@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { anchorOf } from "../../apps/console/src/docs-routes.ts";
 import { prometheusTool } from "../support/prometheus.ts";
 
 const run = promisify(execFile);
@@ -28,10 +29,7 @@ test.each(alerts)("%s has a case in which it fires, one in which it is quiet, an
   expect(cases).toMatch(new RegExp(`alertname: ${alert}, exp_alerts: \\[\\]`));
   const [, file, anchor] = new RegExp(`alert: ${alert}\\n[^]*?runbook: (\\S+)#(\\S+)`).exec(rules)!;
   const headings = [...readFileSync(resolve(root, file!), "utf8").matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-    title!
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9 -]/g, "")
-      .replaceAll(" ", "-"),
+    anchorOf(title!),
   );
   expect(headings).toContain(anchor);
 });

@@ -24,7 +24,6 @@ export function docsRoutes(): Router {
 const names = async (): Promise<string[]> =>
   (await readdir(DOCS).catch(() => [])).filter((name) => name.endsWith(".md")).sort();
 
-/** A heading's anchor is what GitHub makes of it. */
 function withAnchors(markdown: string): string {
   const lines = escapeHtml(markdown)
     .split("\n")
@@ -35,7 +34,8 @@ function withAnchors(markdown: string): string {
   return `<pre class="doc">${lines.join("\n")}</pre>`;
 }
 
-const anchorOf = (heading: string): string =>
+/** As GitHub makes it. */
+export const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
     .replaceAll(/[^a-z0-9 _-]/g, "")

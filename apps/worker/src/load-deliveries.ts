@@ -15,8 +15,6 @@ export interface Delivery {
   scheduleStep: number;
   deadReason: DeadReason | null;
   lastError: string | null;
-  /** Milliseconds until its next attempt by Postgres's clock, negative where it is past due; null where it is in no schedule. */
-  dueInMs: number | null;
   /** Null where it is not loaded yet (see loadBodies); an attempt loads what it lacks. */
   body: string | null;
   bodyBytes: number;
@@ -24,13 +22,18 @@ export interface Delivery {
   hasEvent: boolean;
 }
 
+/** One that may be in a schedule. */
+export interface ScheduledDelivery extends Delivery {
+  /** Milliseconds until its next attempt by Postgres's clock, negative where it is past due; null where it is in no schedule. */
+  dueInMs: number | null;
+}
+
 /** Bodies up to this much come along with their rows; larger batches load the rest in slices of this size. */
 export const SLICE_BYTES = 2 * 1024 * 1024;
 
 const COLUMNS = `d.id, d.event_id as "eventId", d.subscription_id as "subscriptionId", d.tenant, d.event_type as "eventType",
   d.state, d.cycle, d.attempt_count as "attemptCount", d.schedule_step as "scheduleStep",
-  d.dead_reason as "deadReason", d.last_error as "lastError",
-  (extract(epoch from d.next_attempt_at - now()) * 1000)::float8 as "dueInMs", coalesce(octet_length(e.body), 0) as "bodyBytes", e.id is not null as "hasEvent"`;
+  d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes", e.id is not null as "hasEvent"`;
 
 /** The limit keeps it a look-up per delivery: a batch of old and new deliveries would otherwise read all events in between. */
 const itsEvent = (condition: string) =>
@@ -99,12 +102,12 @@ export async function loadBatch(
 }
 
 /** Deliveries by id, whatever their state, each with its body. Ids that are not there are left out. */
-export async function loadByIds(pool: Pool, ids: readonly string[]): Promise<Delivery[]> {
+export async function loadByIds(pool: Pool, ids: readonly string[]): Promise<ScheduledDelivery[]> {
   const { from, to } = familyRange(ids);
-  const { rows } = await pool.query<Delivery>({
+  const { rows } = await pool.query<ScheduledDelivery>({
     name: "load-by-ids",
     text: `
-      select ${COLUMNS}, e.body
+      select ${COLUMNS}, e.body, (extract(epoch from d.next_attempt_at - now()) * 1000)::float8 as "dueInMs"
       from deliveries d ${itsEvent("true")}
       where d.id = any ($1::uuid[]) and d.id between $2 and $3`,
     values: [ids, from, to],

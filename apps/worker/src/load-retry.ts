@@ -1,8 +1,10 @@
 import type { Pool } from "@postrider/shared/db/pool.ts";
 import { GroupCommit } from "@postrider/shared/group-commit.ts";
 import type { Work } from "./deliver.ts";
-import { loadByIds } from "./load-deliveries.ts";
+import { loadByIds, type ScheduledDelivery } from "./load-deliveries.ts";
 import type { LoadSubscribers } from "./load-subscribers.ts";
+
+type RetryWork = Work & { delivery: ScheduledDelivery };
 
 /**
  * Loads what retry jobs need, one query for all that fall due together.
@@ -10,7 +12,7 @@ import type { LoadSubscribers } from "./load-subscribers.ts";
  * @returns a function from a delivery's id to its row and subscriber, or undefined where the row is gone
  */
 export function createRetryLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
-  const loads = new GroupCommit<string, Work | undefined>({
+  const loads = new GroupCommit<string, RetryWork | undefined>({
     async flush(ids) {
       const deliveries = await loadByIds(pool, ids);
       const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
@@ -27,5 +29,5 @@ export function createRetryLoader(pool: Pool, loadSubscribers: LoadSubscribers) 
     maxFlush: { rows: 16, bytes: Number.POSITIVE_INFINITY },
     maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
   });
-  return (id: string): Promise<Work | undefined> => loads.add(id);
+  return (id: string): Promise<RetryWork | undefined> => loads.add(id);
 }

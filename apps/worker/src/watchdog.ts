@@ -115,8 +115,8 @@ async function sweepRetrying({ queues }: Context, client: PoolClient, graceMs: n
       retryJobOf(id, cycle, jobName(eventType, url ?? "unknown"), 0),
     );
     total.examined += rows.length;
-    total.repaired += await addMissing(queues.retry as Queue, jobs, async () => {
-      const ids = rows.map(({ id }) => id);
+    total.repaired += await addMissing(queues.retry as Queue, jobs, async (jobIds) => {
+      const ids = rows.filter(({ id, cycle }) => jobIds.includes(retryJobId(id, cycle))).map(({ id }) => id);
       const { from, to } = familyRange(ids);
       const still = await client.query<{ id: string; cycle: number }>(
         `select id, cycle from deliveries where id = any ($1::uuid[]) and id between $2 and $3

@@ -41,6 +41,7 @@ export async function deliverBatch(
 
   /** None rejects: where one fails its neighbours are under way, and the batch must not run again beside them. */
   const endings: Promise<Ended>[] = [];
+  let ended: Ended[];
   try {
     const parts = slices(deliveries, new Set(bodiless));
     for (const [index, slice] of parts.entries()) {
@@ -66,9 +67,8 @@ export async function deliverBatch(
       else await Promise.all(started);
     }
   } finally {
-    await Promise.all(endings);
+    ended = await Promise.all(endings);
   }
-  const ended = await Promise.all(endings);
   const failed = ended.find((one) => "problem" in one);
   if (failed) throw failed.problem;
   return ended.length === deliveries.length && ended.every(({ isDone }) => isDone);
