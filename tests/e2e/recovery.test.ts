@@ -67,6 +67,18 @@ describe("a subscriber that is back", () => {
     await subscriber.untilEvery(events, "delivered");
   });
 
+  test.concurrent("but refuses some events for good, has the others before those have used up their schedules", async () => {
+    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: Array<string>(15).fill("50ms") });
+    const refused = new Set(await subscriber.trip());
+    const backlog = await subscriber.backlog(100);
+    subscriber.endpoint.behave((request, response) =>
+      answer(refused.has(eventOf(request)) ? 500 : 200)(request, response),
+    );
+    await subscriber.untilEvery(backlog, "delivered");
+    const dead = (await subscriber.deliveries()).filter(({ status }) => status === "dead");
+    expect(dead).toEqual([]);
+  });
+
   test.concurrent("is believed at any 2xx", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), onceADay);
     await subscriber.trip();

@@ -3,7 +3,7 @@ import { cancelUnfinished } from "../../apps/worker/src/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/expire-held.ts";
 import { loadOrHoldBack } from "../../apps/worker/src/hold-back.ts";
 import { loadBatch, loadByIds } from "../../apps/worker/src/load-deliveries.ts";
-import { releaseOldest } from "../../apps/worker/src/release-batch.ts";
+import { releaseLongestHeld } from "../../apps/worker/src/release-batch.ts";
 import { familyRange } from "../../packages/shared/src/core/id-range.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -53,7 +53,7 @@ async function exercise() {
     await Promise.all([
       loadBatch(context.pool, id, { from: id, to: id }),
       loadByIds(context.pool, [id]),
-      releaseOldest(context, id, 10, 10),
+      releaseLongestHeld(context, id, 10, 10),
       expireHeld(context),
       cancelUnfinished(context, id, lease),
       shut(id).then(() => loadOrHoldBack(context, { id, from: id, to: id }, [])),
@@ -108,7 +108,9 @@ test("so does holding, releasing and cancelling it, with thousands of others hel
   const [own] = (await world.load()).filter(({ tenant }) => tenant === "default");
   const subscription = own!.subscriptionId;
   let released: string[] = [];
-  expect(await readBy(async () => (released = await releaseOldest(context, subscription, 2, 2)))).toBeLessThan(FEW);
+  expect(await readBy(async () => (released = await releaseLongestHeld(context, subscription, 2, 2)))).toBeLessThan(
+    FEW,
+  );
   expect(released).toHaveLength(2);
   await shut(subscription);
   expect([...context.health.justHeardShut()]).toContain(subscription);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { probe } from "../../apps/worker/src/probe.ts";
-import { releaseOldest, whereAre } from "../../apps/worker/src/release-batch.ts";
+import { releaseLongestHeld, whereAre } from "../../apps/worker/src/release-batch.ts";
 import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -43,7 +43,7 @@ const isDue = async (subscription: string) => {
 test("the oldest are released first, in batches of what one worker may have in flight", async () => {
   const subscription = await world.subscribe();
   const held = await hold(10);
-  const released = await releaseOldest(world.context, subscription, 5, 2);
+  const released = await releaseLongestHeld(world.context, subscription, 5, 2);
   expect(released.toSorted()).toEqual(held.slice(0, 5));
   const batches = Map.groupBy(await world.rows(), ({ batch_id }) => batch_id);
   expect([...batches.values()].map((rows) => rows.length).toSorted((a, b) => a - b)).toEqual([1, 2, 2, 5]);
@@ -52,12 +52,20 @@ test("the oldest are released first, in batches of what one worker may have in f
   }
 });
 
+test("what failed and was held again is released after what has been held for longer, though it is older", async () => {
+  const subscription = await world.subscribe();
+  const [older, ...others] = await hold(4);
+  await world.context.pool.query("update deliveries set held_at = now(), attempt_count = 1 where id = $1", [older]);
+  expect((await releaseLongestHeld(world.context, subscription, 3, 32)).toSorted()).toEqual(others);
+  expect(await releaseLongestHeld(world.context, subscription, 3, 32)).toEqual([older]);
+});
+
 test("a delivery that is released and held again without an attempt counts as held since it was held first", async () => {
   const { pool, recorder } = world.context;
   const subscription = await world.subscribe();
   await hold(1);
   const [before] = (await pool.query("select held_at from deliveries")).rows;
-  await releaseOldest(world.context, subscription, 1, 32);
+  await releaseLongestHeld(world.context, subscription, 1, 32);
   const [delivery] = await world.load();
   await recorder.record({ delivery: delivery!, move: { state: "held", reason: "in_flight" }, attempt: undefined, scheduleStep: 0, lastError: null }); // prettier-ignore
   expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "in_flight" }]); // prettier-ignore
@@ -67,7 +75,7 @@ test("what was released is seen as through, as come back, or as still on its way
   const { pool } = world.context;
   const subscription = await world.subscribe();
   await hold(4);
-  const onItsWay = new Set(await releaseOldest(world.context, subscription, 4, 32));
+  const onItsWay = new Set(await releaseLongestHeld(world.context, subscription, 4, 32));
   const ids = [...onItsWay];
   await pool.query("update deliveries set state = 'delivered', batch_id = null, settled_at = now() where id = any ($1::uuid[])", [ids.slice(0, 2)]); // prettier-ignore
   await pool.query("update deliveries set state = 'held', held_reason = 'in_flight', batch_id = null where id = $1", [ids[2]]); // prettier-ignore

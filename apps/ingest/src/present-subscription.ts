@@ -64,7 +64,7 @@ async function readHeld({ pool }: Context, ids: readonly string[]): Promise<Map<
     name: "read-held",
     text: `
       select s.id, h.reason, h.count,
-        (select d.held_at from deliveries d where d.state = 'held' and d.subscription_id = s.id order by d.id limit 1) as "oldestAt"
+        (select d.held_at from deliveries d where d.state = 'held' and d.subscription_id = s.id order by d.held_at limit 1) as "oldestAt"
       from unnest($1::uuid[]) as s (id) cross join lateral (
         select d.held_reason as reason, count(*)::int as count from deliveries d
         where d.state = 'held' and d.subscription_id = s.id group by d.held_reason

@@ -20,7 +20,7 @@ export async function probe(context: Context, subscriptionId: string, lease: Lea
 }
 
 /**
- * The held delivery that was probed with longest ago, the oldest among those never. It is marked before it is sent: one
+ * The held delivery that was probed with longest ago; among those never, what has been held for longest. It is marked before it is sent: one
  * that kills its worker shall not be the next one again.
  */
 async function nextToProbeWith({ pool }: Context, subscriptionId: string): Promise<string | undefined> {
@@ -31,7 +31,7 @@ async function nextToProbeWith({ pool }: Context, subscriptionId: string): Promi
       update deliveries d set probed_at = now()
       where d.id = (
         select coalesce(
-          (select id from deliveries where state = 'held' and subscription_id = $1 and probed_at is null order by id limit 1),
+          (select id from deliveries where state = 'held' and subscription_id = $1 and probed_at is null order by held_at, id limit 1),
           (select id from deliveries where state = 'held' and subscription_id = $1 order by probed_at, id limit 1)
         )
       ) and d.held_reason is not null

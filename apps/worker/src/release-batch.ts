@@ -49,28 +49,29 @@ export async function whereAre(
 }
 
 /**
- * Puts a subscription's oldest held deliveries back on the dispatch lane.
+ * Puts the deliveries of a subscription that have been held for longest back on the dispatch lane. One that failed and came due
+ * while the breaker was open was held last: what the subscriber refuses again and again does not stand before what it would take.
  *
  * @param maxInFlight no batch is larger, because a batch goes to one worker
  * @returns their ids
  */
-export async function releaseOldest(
+export async function releaseLongestHeld(
   { pool, queues, log }: Context,
   subscriptionId: string,
   count: number,
   maxInFlight: number,
 ): Promise<string[]> {
   const { rows } = await pool.query<{ id: string; batch: string }>({
-    name: "release-oldest",
+    name: "release-longest-held",
     // `held_at` stays: a delivery that is held again without an attempt has been held since then.
     text: `
-      with oldest as materialized (
-        select id from deliveries where state = 'held' and subscription_id = $1 order by id limit $2 for update skip locked
+      with longest as materialized (
+        select id, held_at from deliveries where state = 'held' and subscription_id = $1 order by held_at, id limit $2 for update skip locked
       ), numbered as (
-        select id, batch_id($3, ${firstBatchNumber(RELEASED)} + (row_number() over (order by id) - 1) / $4) as batch from oldest
+        select id, batch_id($3, ${firstBatchNumber(RELEASED)} + (row_number() over (order by held_at, id) - 1) / $4) as batch from longest
       )
       update deliveries d set state = 'pending', batch_id = n.batch, held_reason = null
-      from numbered n where d.id = n.id and ${isOneOf("oldest")}
+      from numbered n where d.id = n.id and ${isOneOf("longest")}
       returning d.id, d.batch_id as batch`,
     values: [subscriptionId, count, newId(), Math.min(maxInFlight, MAX_BATCH)],
   });

@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 import { BreakerNotClosed, RetryLater } from "./lanes/retry-later.ts";
 import type { Lease } from "./lease.ts";
 import { probe } from "./probe.ts";
-import { readBudget, releaseOldest, whereAre } from "./release-batch.ts";
+import { readBudget, releaseLongestHeld, whereAre } from "./release-batch.ts";
 
 /** How often it looks what has become of what it released: soon while that moves, less often while it does not. */
 const LOOK_MS = { least: 50, most: 500 };
@@ -23,7 +23,7 @@ const REDIS_RETRY_MS = 1_000;
 /**
  * The release job of one subscription, the only thing that moves deliveries out of `held`. While the breaker is open
  * it waits for the end of the cooldown and probes; while it is closed it puts deliveries back on the dispatch lane,
- * oldest first, a window of them at a time (core/release-pace.ts). It ends when nothing is held, or when the
+ * what has been held for longest first, a window of them at a time (core/release-pace.ts). It ends when nothing is held, or when the
  * subscription is paused or disabled. Its pace is in this process's memory: a job that runs again begins gently.
  *
  * @param crowd how many releases run in this process, and how many can
@@ -66,7 +66,7 @@ export async function release(
     window = nextWindow(window, seen, mostOf(budget.rateLimit, budget.maxInFlight));
     // Topped up by half windows, so that a round costs few statements.
     const room = onItsWay.size <= window / 2 ? window - onItsWay.size : 0;
-    const moved = room > 0 ? await releaseOldest(context, subscriptionId, room, budget.maxInFlight) : [];
+    const moved = room > 0 ? await releaseLongestHeld(context, subscriptionId, room, budget.maxInFlight) : [];
     for (const id of moved) onItsWay.add(id);
     released += moved.length;
     metrics.released.inc(moved.length);

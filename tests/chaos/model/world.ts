@@ -4,7 +4,7 @@ import type { Context } from "../../../apps/worker/src/context.ts";
 import { loadBatch, loadByIds, type Delivery } from "../../../apps/worker/src/load-deliveries.ts";
 import { setApart } from "../../../apps/worker/src/poison.ts";
 import { createRecorder, type Move } from "../../../apps/worker/src/record-attempts.ts";
-import { releaseOldest } from "../../../apps/worker/src/release-batch.ts";
+import { releaseLongestHeld } from "../../../apps/worker/src/release-batch.ts";
 import { runOnce } from "../../../apps/worker/src/watchdog.ts";
 import type { Pool } from "../../../packages/shared/src/db/pool.ts";
 import { retryDelivery } from "../../../packages/shared/src/deliveries/retry-delivery.ts";
@@ -180,7 +180,7 @@ export class World {
   }
 
   async release(): Promise<void> {
-    await releaseOldest(this.#context, this.subscription, 100, 32);
+    await releaseLongestHeld(this.#context, this.subscription, 100, 32);
     this.queues.control.jobs.delete(this.subscription);
   }
 

@@ -58,7 +58,7 @@ export const deliveries = pgTable(
       .on(table.nextAttemptAt)
       .where(sql`state = 'retrying'`),
     index("deliveries_held_idx")
-      .on(table.subscriptionId, table.id, table.heldReason)
+      .on(table.subscriptionId, table.heldAt, table.id, table.heldReason)
       .where(sql`state = 'held'`),
     index("deliveries_dead_idx")
       .on(table.id)
