@@ -24,12 +24,13 @@ afterAll(async () => {
 const SUBSCRIPTIONS = ["a", "b", "c"];
 const policy = { threshold: 3, cooldownMs: 1_000 };
 
-/** An event whose generation is `behind` transitions old, after `passes` milliseconds. */
+/** An event whose generation is `behind` transitions old, of a request that began `agoMs` before, after `passes` milliseconds. */
 const steps = fc.array(
   fc.record({
     subscription: fc.constantFrom(...SUBSCRIPTIONS),
     passes: fc.oneof({ weight: 1, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 1_500 })),
     behind: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: -1, max: 3 })),
+    agoMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3_000 })),
     isLost: fc.oneof({ weight: 60, arbitrary: fc.constant(false) }, fc.constant(true)),
     event: fc.oneof(
       { weight: 8, arbitrary: fc.record({ kind: fc.constant("failure" as const), isProbe: fc.boolean(), retryAfterMs: fc.constantFrom(0, 500, 2_500) }) }, // prettier-ignore
@@ -41,7 +42,13 @@ const steps = fc.array(
   { minLength: 60, maxLength: 120 },
 );
 
-const plain = ({ state, failures, generation, until }: Breaker): Breaker => ({ state, failures, generation, until });
+const plain = ({ state, failures, generation, until, failedAt }: Breaker): Breaker => ({
+  state,
+  failures,
+  generation,
+  until,
+  failedAt,
+});
 
 test("the script does to shared breakers what the reducer does to one's own, whatever happens in whatever order", async () => {
   const reached = new Set<string>();
@@ -52,7 +59,7 @@ test("the script does to shared breakers what the reducer does to one's own, wha
       const breakers = createBreakers(redis, policy, () => now);
       const model = new Map(SUBSCRIPTIONS.map((id) => [id, CLOSED_BREAKER]));
       const answers: Promise<unknown>[] = [];
-      for (const { subscription, passes, behind, isLost, event: shape } of sequence) {
+      for (const { subscription, passes, behind, agoMs, isLost, event: shape } of sequence) {
         // A burst goes to the script in one call, and time stands still in it.
         if (!asBurst) now += passes;
         if (isLost && !asBurst) {
@@ -60,10 +67,11 @@ test("the script does to shared breakers what the reducer does to one's own, wha
           for (const id of SUBSCRIPTIONS) model.set(id, CLOSED_BREAKER);
         }
         const before = model.get(subscription)!;
-        const event = { ...shape, generation: before.generation - behind } as BreakerEvent;
+        const event = { ...shape, generation: before.generation - behind, agoMs } as BreakerEvent;
         const expected = reduceBreaker(before, event, now, policy);
         model.set(subscription, expected);
         reached.add(`${before.state} ${event.kind} ${expected.state}`);
+        if (event.kind === "success" && behind === 1) reached.add(`${before.state} outrun ${expected.state}`);
         const answer = breakers.apply(subscription, event);
         answers.push(
           answer.then((actual) => {
@@ -88,6 +96,8 @@ test("the script does to shared breakers what the reducer does to one's own, wha
     "closed failure open",
     "open probe half_open",
     "open success closed",
+    "open outrun closed",
+    "open outrun open",
     "open reset closed",
     "half_open probe half_open",
     "half_open success closed",
@@ -117,7 +127,7 @@ test("of many workers that ask for the probe at once exactly one is granted it",
   };
   for (let failed = 0; failed < policy.threshold; failed += 1) {
     const { breakers } = fleet[failed]!;
-    await breakers.apply("shared", { kind: "failure", generation: 0, isProbe: false, retryAfterMs: 0 });
+    await breakers.apply("shared", { kind: "failure", generation: 0, agoMs: 0, isProbe: false, retryAfterMs: 0 });
   }
   expect(await ask()).toBe(0);
   now += policy.cooldownMs;
@@ -131,6 +141,6 @@ test("a subscription that never failed leaves nothing in Redis", async () => {
   await redis.flushdb();
   const breakers = createBreakers(redis, policy);
   await breakers.read(["healthy"]);
-  await breakers.apply("healthy", { kind: "success", generation: 0 });
+  await breakers.apply("healthy", { kind: "success", generation: 0, agoMs: 0 });
   expect(await redis.dbsize()).toBe(0);
 });

@@ -41,7 +41,14 @@ const held = (where: string) =>
 async function shut(subscriptionId: string): Promise<void> {
   const outcome = { kind: "retryable", retryAfterMs: undefined } as const;
   for (let failed = 0; failed < world.settings.breakerThreshold; failed += 1) {
-    await world.context.health.report({ subscriptionId, generation: 0, isProbe: false, wasFailing: false, outcome });
+    await world.context.health.report({
+      subscriptionId,
+      generation: 0,
+      isProbe: false,
+      startedAt: Date.now(),
+      wasFailing: false,
+      outcome,
+    });
   }
 }
 

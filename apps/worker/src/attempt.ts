@@ -91,7 +91,7 @@ export async function attempt(
       scheduleStep: delivery.scheduleStep + (trigger === PROBE ? 0 : 1),
       lastError: error,
     }),
-    tell(context, subscription, { outcome, generation, trigger, breaker }),
+    tell(context, subscription, { outcome, generation, startedAt, trigger, breaker }),
   ]);
   if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
   return { kind: "made", decision, applied, error };
@@ -115,11 +115,13 @@ async function tell(
   {
     outcome,
     generation,
+    startedAt,
     trigger,
     breaker,
   }: Pick<Admitted, "breaker"> & {
     outcome: Outcome;
     generation: number | undefined;
+    startedAt: Date;
     trigger: Trigger;
   },
 ): Promise<void> {
@@ -128,7 +130,14 @@ async function tell(
   if (outcome.kind === "delivered" && isFailing) failing.end(id);
   if (generation === undefined || breaker === undefined) return;
   const wasFailing = breaker.failures > 0 || breaker.state !== "closed";
-  await health.report({ subscriptionId: id, generation, isProbe, wasFailing, outcome });
+  await health.report({
+    subscriptionId: id,
+    generation,
+    isProbe,
+    startedAt: startedAt.getTime(),
+    wasFailing,
+    outcome,
+  });
 }
 
 function requestFor({ eventId }: Delivery, body: Buffer, subscription: Subscription, now: Date) {

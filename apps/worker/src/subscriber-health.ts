@@ -9,6 +9,8 @@ interface Report {
   /** The breaker's generation that the request was sent in. */
   generation: number;
   isProbe: boolean;
+  /** When the request began. Unix milliseconds by this process's clock. */
+  startedAt: number;
   /** Whether the breaker counted failures, or was not closed, when it was read: then a success is news. */
   wasFailing: boolean;
   outcome: Outcome;
@@ -43,8 +45,8 @@ export function createSubscriberHealth(
 ): SubscriberHealth {
   /** Breakers that are not closed, as last heard. */
   const shut = new Map<string, { generation: number; heardAt: number }>();
-  /** Successes that wait to be told, with their generations; a later one of the same subscription tells nothing more. */
-  const successes = new Map<string, number>();
+  /** Successes that wait to be told: of each subscription the one whose request began last, the others tell nothing more. */
+  const successes = new Map<string, Pick<Report, "generation" | "startedAt">>();
   let timer: NodeJS.Timeout | undefined;
 
   function hear(id: string, breaker: SharedBreaker): void {
@@ -72,9 +74,11 @@ export function createSubscriberHealth(
   }
 
   async function tellSuccess(id: string): Promise<void> {
-    const generation = successes.get(id);
+    const success = successes.get(id);
     successes.delete(id);
-    if (generation !== undefined) await tell(id, { kind: "success", generation });
+    if (!success) return;
+    const { generation, startedAt } = success;
+    await tell(id, { kind: "success", generation, agoMs: agoMs(startedAt) });
   }
 
   return {
@@ -100,11 +104,11 @@ export function createSubscriberHealth(
       const breaker = await tell(id, { kind: "probe", leaseMs });
       return breaker?.changed ? breaker.generation : undefined;
     },
-    async report({ subscriptionId: id, generation, isProbe, wasFailing, outcome }) {
+    async report({ subscriptionId: id, generation, isProbe, startedAt, wasFailing, outcome }) {
       switch (outcome.kind) {
         case "delivered":
-          successes.set(id, generation);
-          if (wasFailing || isProbe) return tellSuccess(id);
+          if (startedAt >= (successes.get(id)?.startedAt ?? 0)) successes.set(id, { generation, startedAt });
+          if (wasFailing || isProbe || shut.has(id)) return tellSuccess(id);
           timer ??= setTimeout(tellSuccesses, SUCCESS_DELAY_MS);
           return;
         case "blocked":
@@ -119,7 +123,10 @@ export function createSubscriberHealth(
       void tellSuccess(id);
       const asked = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
       const retryAfterMs = Math.min(asked, MAX_RETRY_AFTER_MS);
-      await tell(id, { kind: "failure", generation, isProbe, retryAfterMs });
+      await tell(id, { kind: "failure", generation, agoMs: agoMs(startedAt), isProbe, retryAfterMs });
     },
   };
 }
+
+/** A clock that was set back meanwhile makes nothing begin in the future. */
+const agoMs = (startedAt: number): number => Math.max(0, Date.now() - startedAt);

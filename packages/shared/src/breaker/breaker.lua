@@ -2,7 +2,7 @@
   Circuit breakers of subscriptions: reads them, or applies events to them, all in one step for the whole fleet.
   The specification is core/breaker.ts (reduceBreaker); a model test drives both with the same events.
 
-  A breaker is a hash { state, failures, generation, until }. No hash is a closed breaker that never failed: a healthy
+  A breaker is a hash { state, failures, generation, until, failedAt }. No hash is a closed breaker that never failed: a healthy
   subscription has no key, and Redis losing one leaves the breaker closed.
 
   Input:
@@ -13,15 +13,15 @@
     ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
     ARGV[2]      threshold: failures in a row that open it
     ARGV[3]      cooldown in milliseconds
-    ARGV[4 ...]  five per event: the subscription, and
-                   'read',    '', '', ''
-                   'success', generation, '', ''
-                   'failure', generation, '1' if it is the probe's else '0', Retry-After in milliseconds or '0'
-                   'probe',   lease in milliseconds, '', ''
-                   'reset',   '', '', ''
+    ARGV[4 ...]  six per event: the subscription, and
+                   'read',    '', '', '', ''
+                   'success', generation, milliseconds since its request began, '', ''
+                   'failure', generation, the same, '1' if it is the probe's else '0', Retry-After in milliseconds or '0'
+                   'probe',   lease in milliseconds, '', '', ''
+                   'reset',   '', '', '', ''
 
   Output:
-    { now, then per event: state, failures, generation, until, 1 if the state changed else 0 }
+    { now, then per event: state, failures, generation, until, failedAt, 1 if the state changed else 0 }
 ]]
 local DAYS_7 = 604800000
 
@@ -34,18 +34,20 @@ local threshold = tonumber(ARGV[2])
 local cooldown = tonumber(ARGV[3])
 
 local function read(key)
-  local stored = redis.call('HMGET', key, 'state', 'failures', 'generation', 'until')
+  local stored = redis.call('HMGET', key, 'state', 'failures', 'generation', 'until', 'failedAt')
   return {
     state = stored[1] or 'closed',
     failures = tonumber(stored[2] or 0),
     generation = tonumber(stored[3] or 0),
     till = tonumber(stored[4] or 0),
+    failedAt = tonumber(stored[5] or 0),
   }
 end
 
 local function write(key, breaker)
   redis.call('HSET', key, 'state', breaker.state, 'failures', breaker.failures,
-    'generation', breaker.generation, 'until', string.format('%.0f', breaker.till))
+    'generation', breaker.generation, 'until', string.format('%.0f', breaker.till),
+    'failedAt', string.format('%.0f', breaker.failedAt))
   redis.call('PEXPIRE', key, DAYS_7)
 end
 
@@ -61,7 +63,12 @@ local function transition(key, id, breaker, state, failures, till)
   return 1
 end
 
+local function outruns(breaker, generation, began)
+  return breaker.state == 'open' and generation == breaker.generation - 1 and began >= breaker.failedAt
+end
+
 local function succeed(key, id, breaker)
+  breaker.failedAt = 0
   if breaker.state ~= 'closed' then return transition(key, id, breaker, 'closed', 0, 0) end
   if breaker.failures > 0 then
     breaker.failures = 0
@@ -70,14 +77,17 @@ local function succeed(key, id, breaker)
   return 0
 end
 
-local function fail(key, id, breaker, isProbe, retryAfter)
+local function fail(key, id, breaker, began, isProbe, retryAfter)
   local failures = breaker.failures + 1
   local till = now + math.max(cooldown, retryAfter)
+  local failedAt = math.max(breaker.failedAt, began)
   if breaker.state == 'closed' then
+    breaker.failedAt = failedAt
     if failures >= threshold then return transition(key, id, breaker, 'open', failures, till) end
     breaker.failures = failures
     write(key, breaker)
   elseif isProbe and breaker.state == 'half_open' then
+    breaker.failedAt = failedAt
     return transition(key, id, breaker, 'open', failures, till)
   end
   return 0
@@ -86,27 +96,33 @@ end
 local result = { string.format('%.0f', now) }
 for index = 1, #KEYS - 2 do
   local key = KEYS[index + 2]
-  local at = 4 + (index - 1) * 5
+  local at = 4 + (index - 1) * 6
   local id, kind = ARGV[at], ARGV[at + 1]
   local breaker = read(key)
   local changed = 0
   if kind == 'success' then
-    if tonumber(ARGV[at + 2]) == breaker.generation then changed = succeed(key, id, breaker) end
+    local generation, began = tonumber(ARGV[at + 2]), now - tonumber(ARGV[at + 3])
+    if generation == breaker.generation or outruns(breaker, generation, began) then changed = succeed(key, id, breaker) end
   elseif kind == 'failure' then
     if tonumber(ARGV[at + 2]) == breaker.generation then
-      changed = fail(key, id, breaker, ARGV[at + 3] == '1', tonumber(ARGV[at + 4]))
+      local began = now - tonumber(ARGV[at + 3])
+      changed = fail(key, id, breaker, began, ARGV[at + 4] == '1', tonumber(ARGV[at + 5]))
     end
   elseif kind == 'probe' then
     if breaker.state ~= 'closed' and now >= breaker.till then
       changed = transition(key, id, breaker, 'half_open', breaker.failures, now + tonumber(ARGV[at + 2]))
     end
   elseif kind == 'reset' then
-    if breaker.state ~= 'closed' or breaker.failures > 0 then changed = transition(key, id, breaker, 'closed', 0, 0) end
+    if breaker.state ~= 'closed' or breaker.failures > 0 then
+      breaker.failedAt = 0
+      changed = transition(key, id, breaker, 'closed', 0, 0)
+    end
   end
   result[#result + 1] = breaker.state
   result[#result + 1] = breaker.failures
   result[#result + 1] = breaker.generation
   result[#result + 1] = string.format('%.0f', breaker.till)
+  result[#result + 1] = string.format('%.0f', breaker.failedAt)
   result[#result + 1] = changed
 end
 return result

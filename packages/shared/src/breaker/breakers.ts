@@ -58,7 +58,7 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
       );
       const now = Number(answer[0]);
       let taken = 0;
-      return groups.map((group) => group.map(() => parse(answer, 1 + 5 * taken++, now)));
+      return groups.map((group) => group.map(() => parse(answer, 1 + 6 * taken++, now)));
     },
     isDataError: () => false,
     weigh: (group) => ({ rows: group.length, bytes: 0 }),
@@ -82,13 +82,13 @@ function argumentsOf(call: Call): (string | number)[] {
   switch (call.kind) {
     case "read":
     case "reset":
-      return [call.id, call.kind, "", "", ""];
+      return [call.id, call.kind, "", "", "", ""];
     case "success":
-      return [call.id, call.kind, call.generation, "", ""];
+      return [call.id, call.kind, call.generation, call.agoMs, "", ""];
     case "failure":
-      return [call.id, call.kind, call.generation, call.isProbe ? 1 : 0, Math.ceil(call.retryAfterMs)];
+      return [call.id, call.kind, call.generation, call.agoMs, call.isProbe ? 1 : 0, Math.ceil(call.retryAfterMs)];
     case "probe":
-      return [call.id, call.kind, call.leaseMs, "", ""];
+      return [call.id, call.kind, call.leaseMs, "", "", ""];
   }
 }
 
@@ -97,6 +97,7 @@ const parse = (answer: readonly (string | number)[], at: number, now: number): S
   failures: Number(answer[at + 1]),
   generation: Number(answer[at + 2]),
   until: Number(answer[at + 3]),
-  changed: answer[at + 4] === 1,
+  failedAt: Number(answer[at + 4]),
+  changed: answer[at + 5] === 1,
   now,
 });

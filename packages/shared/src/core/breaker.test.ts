@@ -4,10 +4,11 @@ import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "
 const policy = { threshold: 5, cooldownMs: 60_000 };
 const NOW = 1_000_000;
 
-const success = ({ generation }: Breaker): BreakerEvent => ({ kind: "success", generation });
+const success = ({ generation }: Breaker, agoMs = 10): BreakerEvent => ({ kind: "success", generation, agoMs });
 const failure = ({ generation }: Breaker, isProbe = false, retryAfterMs = 0): BreakerEvent => ({
   kind: "failure",
   generation,
+  agoMs: 5,
   isProbe,
   retryAfterMs,
 });
@@ -22,7 +23,7 @@ const HALF_OPEN = after(OPEN, probe, OPEN.until);
 
 test("the fifth failure in a row opens it for a cooldown, and the fourth does not", () => {
   expect(failing(4)).toMatchObject({ state: "closed", failures: 4, generation: 0 });
-  expect(OPEN).toEqual({ state: "open", failures: 5, generation: 1, until: NOW + 60_000 });
+  expect(OPEN).toEqual({ state: "open", failures: 5, generation: 1, until: NOW + 60_000, failedAt: NOW - 5 });
 });
 
 test("a success in between begins the count anew", () => {
@@ -64,6 +65,24 @@ test("answers of requests sent before a transition change nothing", () => {
   }
   expect(after(OPEN, success(CLOSED_BREAKER))).toBe(OPEN);
   expect(after(HALF_OPEN, failure(OPEN))).toBe(HALF_OPEN);
+});
+
+test("a success that was sent when the last failure was, or later, closes what failures opened that were only answered sooner", () => {
+  const [first, last] = [failing(4), { ...failing(4), failedAt: NOW + 50 }];
+  expect(after(after(first, failure(first), NOW + 60), success(CLOSED_BREAKER, 45), NOW + 100)).toMatchObject({
+    state: "closed",
+    failures: 0,
+    generation: 2,
+    until: 0,
+    failedAt: 0,
+  });
+  const open = after(last, failure(last), NOW + 20);
+  expect(open).toMatchObject({ state: "open", failedAt: NOW + 50 });
+  expect(after(open, success(CLOSED_BREAKER, 51), NOW + 100)).toBe(open);
+  expect(after(open, success(CLOSED_BREAKER, 50), NOW + 100).state).toBe("closed");
+  // Once a probe was sent it is the probe that tells.
+  const halfOpen = after(open, probe, open.until);
+  expect(after(halfOpen, success(CLOSED_BREAKER, 0), open.until)).toBe(halfOpen);
 });
 
 test("a manual attempt while it is open closes it by success, and its failure tells nothing", () => {

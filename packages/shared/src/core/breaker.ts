@@ -13,15 +13,18 @@ export interface Breaker {
   generation: number;
   /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
+  /** When the latest of the requests that failed in a row began. Unix milliseconds; 0 where none did. */
+  failedAt: number;
 }
 
 /** What a breaker is while nothing is known of it; also what it is after Redis lost it. */
-export const CLOSED_BREAKER: Breaker = { state: "closed", failures: 0, generation: 0, until: 0 };
+export const CLOSED_BREAKER: Breaker = { state: "closed", failures: 0, generation: 0, until: 0, failedAt: 0 };
 
 export type BreakerEvent =
-  | { kind: "success"; generation: number }
+  /** @property agoMs how long ago the request began */
+  | { kind: "success"; generation: number; agoMs: number }
   /** @property retryAfterMs how long the subscriber asks to be left alone; 0 where it does not ask */
-  | { kind: "failure"; generation: number; isProbe: boolean; retryAfterMs: number }
+  | { kind: "failure"; generation: number; agoMs: number; isProbe: boolean; retryAfterMs: number }
   /** Asks for the probe; granted where the state changes. `leaseMs` is how long the probe may take before it counts as lost. */
   | { kind: "probe"; leaseMs: number }
   /** A person says that the subscriber is well. */
@@ -41,42 +44,52 @@ export interface BreakerPolicy {
 export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number, policy: BreakerPolicy): Breaker {
   switch (event.kind) {
     case "success":
-      return event.generation === breaker.generation ? succeed(breaker) : breaker;
+      return event.generation === breaker.generation || outruns(breaker, event, now) ? succeed(breaker) : breaker;
     case "failure":
       return event.generation === breaker.generation ? fail(breaker, event, now, policy) : breaker;
     case "probe":
       // Half open and overdue: whoever had the probe died with it.
       return breaker.state !== "closed" && now >= breaker.until
-        ? transition(breaker, "half_open", breaker.failures, now + event.leaseMs)
+        ? { ...breaker, state: "half_open", generation: breaker.generation + 1, until: now + event.leaseMs }
         : breaker;
     case "reset":
-      return breaker.state === "closed" && breaker.failures === 0 ? breaker : transition(breaker, "closed", 0, 0);
+      return breaker.state === "closed" && breaker.failures === 0 ? breaker : close(breaker);
   }
 }
 
+/**
+ * Whether a success of the time before the breaker opened is newer than the failures that opened it: of requests that are sent
+ * together those that fail are often answered first, and are then in a row only by the order of the answers.
+ */
+const outruns = (
+  { state, generation, failedAt }: Breaker,
+  event: { generation: number; agoMs: number },
+  now: number,
+): boolean => state === "open" && event.generation === generation - 1 && now - event.agoMs >= failedAt;
+
 function succeed(breaker: Breaker): Breaker {
-  if (breaker.state !== "closed") return transition(breaker, "closed", 0, 0);
-  return breaker.failures === 0 ? breaker : { ...breaker, failures: 0 };
+  if (breaker.state !== "closed") return close(breaker);
+  return breaker.failures === 0 ? breaker : { ...breaker, failures: 0, failedAt: 0 };
 }
 
 function fail(
   breaker: Breaker,
-  { isProbe, retryAfterMs }: { isProbe: boolean; retryAfterMs: number },
+  { isProbe, retryAfterMs, agoMs }: { isProbe: boolean; retryAfterMs: number; agoMs: number },
   now: number,
   { threshold, cooldownMs }: BreakerPolicy,
 ): Breaker {
   const failures = breaker.failures + 1;
-  const until = now + Math.max(cooldownMs, retryAfterMs);
-  if (breaker.state === "closed") {
-    return failures < threshold ? { ...breaker, failures } : transition(breaker, "open", failures, until);
-  }
+  const failedAt = Math.max(breaker.failedAt, now - agoMs);
+  const open = (): Breaker => ({
+    state: "open",
+    failures,
+    generation: breaker.generation + 1,
+    until: now + Math.max(cooldownMs, retryAfterMs),
+    failedAt,
+  });
+  if (breaker.state === "closed") return failures < threshold ? { ...breaker, failures, failedAt } : open();
   // A manual attempt that fails while it is open tells nothing new.
-  return isProbe && breaker.state === "half_open" ? transition(breaker, "open", failures, until) : breaker;
+  return isProbe && breaker.state === "half_open" ? open() : breaker;
 }
 
-const transition = ({ generation }: Breaker, state: BreakerState, failures: number, until: number): Breaker => ({
-  state,
-  failures,
-  generation: generation + 1,
-  until,
-});
+const close = ({ generation }: Breaker): Breaker => ({ ...CLOSED_BREAKER, generation: generation + 1 });
