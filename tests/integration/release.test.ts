@@ -101,6 +101,17 @@ test("probes go round: each takes the delivery probed longest ago, and a failed 
   expect((await world.context.pool.query("select distinct trigger from attempts")).rows).toEqual([{ trigger: "probe" }]); // prettier-ignore
 });
 
+test("a probe takes a delivery that has not failed yet, where there is one", async () => {
+  const endpoint = receiver.endpoint(answer(500));
+  const subscription = await world.subscribe({ url: endpoint.url });
+  const [, , never] = await hold(4);
+  await world.context.pool.query("update deliveries set attempt_count = 1 where id < $1", [never]);
+  await open(subscription);
+  await expect.poll(() => isDue(subscription)).toBe(true);
+  await probe(world.context, subscription, lease);
+  expect((await world.context.pool.query("select delivery_id as id from attempts")).rows).toEqual([{ id: never }]);
+});
+
 test("a probe that kills its worker is not the next one again", async () => {
   const endpoint = receiver.endpoint(answer(500));
   const subscription = await world.subscribe({ url: endpoint.url });

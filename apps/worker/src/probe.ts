@@ -3,6 +3,9 @@ import { deliverOrSetApart } from "./deliver.ts";
 import type { Lease } from "./lease.ts";
 import { loadByIds } from "./load-deliveries.ts";
 
+/** From so many of the longest held the one to probe with is chosen. */
+const CHOICE = 100;
+
 /**
  * Asks whether the subscriber is back, with one real delivery; its answer moves the breaker.
  *
@@ -20,8 +23,9 @@ export async function probe(context: Context, subscriptionId: string, lease: Lea
 }
 
 /**
- * The held delivery that was probed with longest ago; among those never, what has been held for longest. It is marked before it is sent: one
- * that kills its worker shall not be the next one again.
+ * The held delivery that was probed with longest ago. Among those never probed with, one that was never attempted, because what
+ * has failed may fail again for its own sake; among these, what has been held for longest. It is marked before it is sent: one that
+ * kills its worker shall not be the next one again.
  */
 async function nextToProbeWith({ pool }: Context, subscriptionId: string): Promise<string | undefined> {
   const { rows } = await pool.query<{ id: string }>({
@@ -31,7 +35,10 @@ async function nextToProbeWith({ pool }: Context, subscriptionId: string): Promi
       update deliveries d set probed_at = now()
       where d.id = (
         select coalesce(
-          (select id from deliveries where state = 'held' and subscription_id = $1 and probed_at is null order by held_at, id limit 1),
+          (select id from (
+             select id, held_at, attempt_count from deliveries
+             where state = 'held' and subscription_id = $1 and probed_at is null order by held_at, id limit ${CHOICE}
+           ) longest order by attempt_count > 0, held_at, id limit 1),
           (select id from deliveries where state = 'held' and subscription_id = $1 order by probed_at, id limit 1)
         )
       ) and d.held_reason is not null
