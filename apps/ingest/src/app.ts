@@ -16,10 +16,10 @@ export function createApp(context: Context): Express {
   app.set("query parser", "simple");
   app.set("etag", false);
   app.use(giveRequestId, helmet());
-  app.use(healthRoutes(context));
   app.use("/v1", observeRequests(context), authenticate(context.settings.apiKeys, context.pool));
   app.use("/v1", eventRoutes(context), subscriptionRoutes(context), deliveryRoutes(context));
   app.use("/v1", methodNotAllowed());
+  app.use(healthRoutes(context));
   app.use(notFound);
   app.use(problemHandler(context.log));
   return app;

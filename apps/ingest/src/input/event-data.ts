@@ -1,55 +1,79 @@
-import { isAscii } from "node:buffer";
-import { extentOf, skipSpace, walkList, walkObject } from "./json-walk.ts";
-
-/** A request's body in UTF-8, and as text. */
-export interface JsonBody {
-  bytes: Buffer;
-  text: string;
-}
+import { extentOf, isList, isObject, NotJson, scanList, scanObject, skipSpace } from "./json-scan.ts";
 
 /** The `data` of an event as it was sent. */
-export interface EventData {
+export class EventData {
   /** JSON text in UTF-8. */
-  json: Buffer;
+  readonly json: Buffer;
   /** How many lists and objects are inside of each other. */
-  depth: number;
+  readonly depth: number;
+
+  constructor(json: Buffer, depth: number) {
+    this.json = json;
+    this.depth = depth;
+  }
 }
 
-/** @param body of a single event, valid against the schema of one */
-export function dataOfEvent(body: JsonBody): EventData {
-  const text = byteText(body);
-  return readEvent(body.bytes, text, skipSpace(text, 0)).data!;
-}
-
-/** @param body of a batch, valid against the schema of one; one answer per event, in order */
-export function dataOfBatch(body: JsonBody): EventData[] {
-  const text = byteText(body);
-  let all: EventData[] = [];
-  walkObject(text, skipSpace(text, 0), (name, at) => {
-    if (name !== "events") return extentOf(text, at).end;
-    // Of a member that is there twice JSON.parse takes the last one.
-    all = [];
-    return walkList(text, at, (start) => {
-      const { data, end } = readEvent(body.bytes, text, start);
-      all.push(data!);
-      return end;
-    });
-  });
-  return all;
+interface Parsed {
+  value: unknown;
+  end: number;
 }
 
 /**
- * A text whose places are those of the bytes, to be walked: read as Latin-1 every byte is a character, and those of a
- * character beyond ASCII are none of JSON's own.
+ * What JSON.parse makes of the body of a single event, save that its `data` is EventData.
+ *
+ * @param json valid UTF-8
+ * @throws NotJson
  */
-const byteText = ({ bytes, text }: JsonBody): string => (isAscii(bytes) ? text : bytes.toString("latin1"));
+export const parseEvent = (json: Buffer): unknown => whole(json, eventAt(json, skipSpace(json, 0)));
 
-function readEvent(bytes: Buffer, text: string, start: number): { data: EventData | undefined; end: number } {
-  let data: EventData | undefined;
-  const end = walkObject(text, start, (name, at) => {
-    const extent = extentOf(text, at);
-    if (name === "data") data = { json: bytes.subarray(at, extent.end), depth: extent.depth };
-    return extent.end;
+/** The same of the body of a batch, save that the `data` of each of its `events` is EventData. */
+export function parseBatch(json: Buffer): unknown {
+  const at = skipSpace(json, 0);
+  return whole(
+    json,
+    objectAt(json, at, (name, start) => (name === "events" ? eventsAt(json, start) : valueAt(json, start))),
+  );
+}
+
+function whole(json: Buffer, { value, end }: Parsed): unknown {
+  const rest = skipSpace(json, end);
+  if (rest < json.length) throw new NotJson(rest);
+  return value;
+}
+
+function eventsAt(json: Buffer, at: number): Parsed {
+  if (!isList(json, at)) return valueAt(json, at);
+  const value: unknown[] = [];
+  const end = scanList(json, at, (start) => {
+    const event = eventAt(json, start);
+    value.push(event.value);
+    return event.end;
   });
-  return { data, end };
+  return { value, end };
+}
+
+const eventAt = (json: Buffer, at: number): Parsed =>
+  objectAt(json, at, (name, start) => (name === "data" ? dataAt(json, start) : valueAt(json, start)));
+
+/** Any other value is made as it is. */
+function objectAt(json: Buffer, at: number, memberAt: (name: string, start: number) => Parsed): Parsed {
+  if (!isObject(json, at)) return valueAt(json, at);
+  const members: [name: string, value: unknown][] = [];
+  const end = scanObject(json, at, (name, start) => {
+    const member = memberAt(name, start);
+    members.push([name, member.value]);
+    return member.end;
+  });
+  // As JSON.parse does it: of a member that is there twice the last one counts, and none is anybody's prototype.
+  return { value: Object.fromEntries(members), end };
+}
+
+function dataAt(json: Buffer, at: number): Parsed {
+  const { end, depth } = extentOf(json, at);
+  return { value: new EventData(json.subarray(at, end), depth), end };
+}
+
+function valueAt(json: Buffer, at: number): Parsed {
+  const { end } = extentOf(json, at);
+  return { value: JSON.parse(json.toString("utf8", at, end)), end };
 }

@@ -1,43 +1,48 @@
-import { isAscii, isUtf8 } from "node:buffer";
-import express, { type Request, type RequestHandler } from "express";
+import { isUtf8 } from "node:buffer";
+import type { Request } from "express";
 import type { z } from "zod";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
 import { fieldErrors, invalid, Problem } from "../problem.ts";
-
-/** Takes the body as bytes, up to `limit`; `body()` parses it. A body of another media type is refused. */
-export function rawBody(limit: number): RequestHandler {
-  const read = express.raw({ type: "application/json", limit });
-  return (request, response, next) => {
-    const hasBody = request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
-    if (hasBody && !request.is("application/json")) {
-      throw new Problem("unsupported_media_type", "send the header Content-Type: application/json");
-    }
-    read(request, response, next);
-  };
-}
+import { skipSpace } from "./json-scan.ts";
+import { bytesOf } from "./request-body.ts";
 
 /** Parses the body by a schema; an absent body counts as `{}`. No number loses digits. */
 export const body = <Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> =>
-  check(schema, parsed(bytesOf(request).toString("utf8"), parseExactly));
+  bodyAsSent(request, (json) => parseExactly(json.toString()), schema);
 
-/** The same for who takes its large part as it was sent: what is parsed rounds numbers that a double cannot hold. */
-export function bodyAsSent<Schema extends z.ZodType>(request: Request, schema: Schema) {
-  const bytes = bytesOf(request);
-  // ASCII is the same in both, and Latin-1 is read in a third of the time.
-  const text = bytes.toString(isAscii(bytes) ? "latin1" : "utf8");
-  const input = check(schema, parsed(text, JSON.parse));
-  // What is no UTF-8 has become U+FFFD in the text, and so it does in the bytes.
-  return { input, json: { bytes: isUtf8(bytes) ? bytes : Buffer.from(text), text } };
+/**
+ * The same for who takes its large part as it was sent.
+ *
+ * @param parse is given valid UTF-8, which is not blank
+ */
+export function bodyAsSent<Schema extends z.ZodType>(
+  request: Request,
+  parse: (json: Buffer) => unknown,
+  schema: Schema,
+): z.output<Schema> {
+  const sent = bytesOf(request);
+  // What is no UTF-8 becomes U+FFFD, as in any text that is decoded.
+  const json = isUtf8(sent) ? sent : Buffer.from(sent.toString());
+  const isBlank = skipSpace(json, 0) === json.length;
+  return check(schema, isBlank ? {} : parsed(json, parse));
 }
 
-const bytesOf = ({ body }: Request): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));
-
-function parsed(text: string, parse: (text: string) => unknown): unknown {
+function parsed(json: Buffer, parse: (json: Buffer) => unknown): unknown {
   try {
-    return text.trim() === "" ? {} : parse(text);
+    return parse(json);
   } catch (error) {
-    throw new Problem("invalid_json", error instanceof Error ? error.message : "the body is not JSON");
+    throw new Problem("invalid_json", whyNot(json) ?? String(error));
+  }
+}
+
+/** What JSON.parse says is wrong with it, which is more than that something is. */
+function whyNot(json: Buffer): string | undefined {
+  try {
+    JSON.parse(json.toString());
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

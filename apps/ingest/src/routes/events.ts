@@ -9,9 +9,10 @@ import { callerOf, type Caller } from "../auth.ts";
 import type { Context } from "../context.ts";
 import type { NewEvent } from "../insert-events.ts";
 import { eventType, page, tenant, text, time } from "../input/fields.ts";
-import { dataOfBatch, dataOfEvent, type EventData } from "../input/event-data.ts";
+import { EventData, parseBatch, parseEvent } from "../input/event-data.ts";
 import { toPage } from "../input/page.ts";
-import { bodyAsSent, pathId, query, rawBody } from "../input/parse.ts";
+import { bodyAsSent, pathId, query } from "../input/parse.ts";
+import { rawBody } from "../input/request-body.ts";
 import { tellAccepted } from "../observe-requests.ts";
 import { invalid, Problem } from "../problem.ts";
 import { isOwn } from "../tenancy.ts";
@@ -28,7 +29,7 @@ const idempotencyKey = text(1, 255);
 
 const newEvent = z.strictObject({
   type: eventType,
-  data: z.unknown().refine((data) => data !== undefined, "is required"),
+  data: z.custom<EventData>((data) => data instanceof EventData, "is required"),
   tenant: tenant.optional(),
 });
 
@@ -52,20 +53,19 @@ export function eventRoutes(context: Context): Router {
   const routes = Router();
 
   routes.post("/events", rawBody(MAX_PAYLOAD_BYTES + ENVELOPE_BYTES), async (request, response) => {
-    const { input, json } = bodyAsSent(request, newEvent);
+    const input = bodyAsSent(request, parseEvent, newEvent);
     const key = keyFromHeader(request.get("idempotency-key"));
-    const event = toNewEvent(input, dataOfEvent(json), key, callerOf(response), "");
+    const event = toNewEvent(input, key, callerOf(response), "");
     const accepted = await acceptor.accept([event]);
     tellAccepted(log, response, accepted);
     response.status(202).json(present(event, accepted[0]!));
   });
 
   routes.post("/events/batch", rawBody(MAX_BATCH_BYTES), async (request, response) => {
-    const { input, json } = bodyAsSent(request, newBatch);
+    const input = bodyAsSent(request, parseBatch, newBatch);
     const caller = callerOf(response);
-    const data = dataOfBatch(json);
     const batch = input.events.map((event, index) =>
-      toNewEvent(event, data[index]!, event.idempotencyKey, caller, `events.${index}.`),
+      toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`),
     );
     const accepted = await acceptor.accept(batch);
     tellAccepted(log, response, accepted);
@@ -136,11 +136,11 @@ function keyFromHeader(header: string | undefined): string | undefined {
 
 function toNewEvent(
   input: z.output<typeof newEvent>,
-  { json: data, depth }: EventData,
   key: string | undefined,
   caller: Caller,
   prefix: string,
 ): NewEvent {
+  const { json: data, depth } = input.data;
   if (caller.tenant !== undefined && input.tenant !== undefined && input.tenant !== caller.tenant) {
     throw new Problem("forbidden", `${prefix}tenant: this API key is for the tenant "${caller.tenant}"`);
   }
