@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type ClientRequest, type IncomingMessage, request, type RequestOptions } from "node:http";
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { newTenant, useStack } from "../support/stack.ts";
@@ -9,7 +9,7 @@ const e2e = useStack({ workers: 0 });
 const DATA = '{"big":12345678901234567890,"text":"ünï → 🚚"}';
 const bodyFor = (tenant: string) => Buffer.from(`{"type":"order.created","tenant":"${tenant}","data":${DATA}}`);
 
-function open(headers: RequestOptions["headers"]): ClientRequest {
+function open(headers: Record<string, string | number>): ClientRequest {
   const own = { authorization: `Bearer ${e2e.api.key}`, "content-type": "application/json" };
   return request(`${e2e.api.baseUrl}/v1/events`, { method: "POST", headers: { ...own, ...headers } });
 }
