@@ -30,11 +30,14 @@ export interface PreparedEvent extends NewEvent {
  * Keys are written in order, so that two flushes that share keys wait for each other instead of deadlocking. An
  * expired key is overwritten. A conflict inside a batch request takes the statement back (refuse_idempotency_conflict),
  * because a batch is all or nothing.
+ *
+ * How large a flush is the planner cannot know, so nothing is left to join that it could join badly: `matched` has a row of every event, with
+ * how many deliveries it makes, also where there are none. Bodies come in at the end: every step that they are carried through copies them.
  */
 const ACCEPT = `
   with input as materialized (
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::boolean[], $10::int[])
-      with ordinality as t (id, tenant, type, patterns, body, key, hash, alone, first_batch, n)
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $6::text[], $7::bytea[], $8::boolean[], $10::int[])
+      with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, n)
   ), claimed as (
     insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
     select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
@@ -52,27 +55,29 @@ const ACCEPT = `
         else refuse_idempotency_conflict(i.n)::text
       end as verdict
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
-  ), matched as (
-    select j.id as event_id, j.tenant, j.type, wanting.subscription_id,
-      j.first_batch + (row_number() over (partition by j.first_batch order by j.n) - 1) / 100 as batch
-    from judged j cross join lateral (
+  ), matched as materialized (
+    select j.n, j.id, j.tenant, j.type, wanting.subscription_id, j.first_batch
+        + (count(wanting.subscription_id) over (partition by j.first_batch order by j.n rows unbounded preceding) - 1) / 100 as batch,
+      count(wanting.subscription_id) over of_event as deliveries, row_number() over of_event as place
+    from judged j left join lateral (
       select distinct p.subscription_id from subscription_patterns p
       where p.tenant = j.tenant and p.pattern = any (string_to_array(j.patterns, ','))
-    ) wanting
+    ) wanting on true
     where j.verdict = 'new'
+    window of_event as (partition by j.first_batch, j.n)
   ), delivery as (
     insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
-    select delivery_id(event_id), event_id, subscription_id, tenant, type, 'pending', batch_id($9, batch) from matched
+    select delivery_id(id), id, subscription_id, tenant, type, 'pending', batch_id($9, batch) from matched
+    where subscription_id is not null
     returning event_id, batch_id
-  ), counted as materialized (
-    select event_id, count(*)::int as deliveries from delivery group by event_id
   ), event as (
     insert into events (id, tenant, type, body, delivery_count)
-    select j.id, j.tenant, j.type, j.body, coalesce(c.deliveries, 0)
-    from judged j left join counted c on c.event_id = j.id where j.verdict = 'new'
+    select m.id, m.tenant, m.type, b.body, m.deliveries
+    from matched m join unnest($5::text[]) with ordinality as b (body, n) on b.n = m.n where m.place = 1
   )
-  select j.n::int, j.verdict as kind, j.event_id as id, coalesce(c.deliveries, 0) as size, null as "from", null as "to"
-  from judged j left join counted c on c.event_id = j.id
+  select n::int, 'new' as kind, id, deliveries::int as size, null as "from", null as "to" from matched where place = 1
+  union all
+  select n::int, verdict, event_id, 0, null, null from judged where verdict <> 'new'
   union all
   select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id
   order by 1`;
