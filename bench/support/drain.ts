@@ -44,7 +44,7 @@ export function drainPostrider(bench: Bench, database: Database, deliveries: num
     const statementsQueued = await database.countStatements();
     await database.run("checkpoint");
 
-    const figures = await drain(bench, receiver, adopt(startWorker(env, profileDir)), deliveries);
+    const figures = await drain(bench, receiver, [adopt(startWorker(env, profileDir))], deliveries);
     await untilRecorded(database, deliveries, "state = 'delivered' and attempt_count = 1");
     const statementsDrained = await database.countStatements();
     return {
@@ -76,7 +76,7 @@ export function drainTextbook(bench: Bench, database: Database, deliveries: numb
     await database.run("checkpoint");
 
     const script = new URL("../processes/textbook-worker.ts", import.meta.url);
-    const figures = await drain(bench, receiver, adopt(new Child("textbook worker", script, { task })), deliveries);
+    const figures = await drain(bench, receiver, [adopt(new Child("textbook worker", script, { task }))], deliveries);
     await untilRecorded(database, deliveries, "status = 'delivered' and attempts = 1");
     const statementsDrained = await database.countStatements();
     return {
@@ -86,12 +86,16 @@ export function drainTextbook(bench: Bench, database: Database, deliveries: numb
   });
 }
 
-export function drainBare(bench: Bench, deliveries: number): Promise<Figures> {
+/** @param loops so many processes, each with its part of the deliveries */
+export function drainBare(bench: Bench, deliveries: number, loops = 1): Promise<Figures> {
   return withChildren(async (adopt) => {
     const receiver = await startReceiver(adopt, deliveries);
-    const task: PostLoopTask = { origin: receiver.origin, deliveries, concurrency: CONCURRENCY };
-    const script = new URL("../processes/post-loop.ts", import.meta.url);
-    return drain(bench, receiver, adopt(new Child("post loop", script, { task })), deliveries);
+    const each = deliveries / loops;
+    const children = Array.from({ length: loops }, (_, number) => {
+      const task: PostLoopTask = { origin: receiver.origin, deliveries: each, from: number * each, concurrency: CONCURRENCY }; // prettier-ignore
+      return adopt(new Child("post loop", new URL("../processes/post-loop.ts", import.meta.url), { task }));
+    });
+    return drain(bench, receiver, children, deliveries);
   });
 }
 
@@ -99,22 +103,24 @@ export function drainBare(bench: Bench, deliveries: number): Promise<Figures> {
 async function drain(
   { servers }: Bench,
   receiver: Receiver,
-  worker: Child,
+  workers: readonly Child[],
   deliveries: number,
 ): Promise<Record<string, number>> {
   const pids = {
-    worker: worker.pid,
+    worker: workers.map(({ pid }) => pid),
     receiver: receiver.child.pid,
     postgres: servers.postgresPid,
     redis: servers.redisPid,
   };
   await Promise.race([
     receiver.child.next<FirstReceived>("first", START_DEADLINE_MS),
-    worker.ended().then(() => Promise.reject(worker.failure("ended before it sent anything"))),
+    ...workers.map((worker) =>
+      worker.ended().then(() => Promise.reject(worker.failure("ended before anything was received"))),
+    ),
   ]);
   const cpuBefore = readCpu(pids);
   const { durationMs, requests } = await receiver.child.next<AllReceived>("all", DRAIN_DEADLINE_MS).catch((error) => {
-    throw worker.failure(`did not finish: ${(error as Error).message}`);
+    throw workers[0]!.failure(`did not finish: ${(error as Error).message}`);
   });
   const cpuAfter = readCpu(pids);
   return {

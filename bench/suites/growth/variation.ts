@@ -1,4 +1,5 @@
 import type { Database } from "../../support/database.ts";
+import { drainBare } from "../../support/drain.ts";
 import { withFleet } from "../../support/fleet.ts";
 import { reset, resetButHistory } from "../../support/postrider.ts";
 import { type Comparison, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
@@ -18,6 +19,8 @@ interface Variation {
   cases: readonly Case[];
   /** Against the first case; where there is none, what is delivered per second is compared. */
   goal?: { metric: string; label: string; goal: string };
+  /** What the machine itself does to each case, measured beside it. */
+  baseline?: { name: (one: Case) => string; measure: (bench: Bench, load: Load) => Promise<Figures> };
 }
 
 interface Case {
@@ -68,6 +71,11 @@ export const VARIATIONS: readonly Variation[] = [
       load: { workers, deliveries: DELIVERIES.full * workers },
     })),
     goal: { metric: "cpu worker", label: "worker CPU per delivery", goal: "at most 1.15" },
+    // Processes that share two cores cost each other caches and turns, whatever they do.
+    baseline: {
+      name: (one) => `bare POST loops instead of ${one.name}`,
+      measure: (bench, { deliveries, workers }) => drainBare(bench, deliveries, workers),
+    },
   },
   {
     name: "payload",
@@ -130,34 +138,48 @@ export const variation = (one: Variation): Suite => ({
 
 async function compareCases(
   bench: Bench,
-  { name, cases, goal }: Variation,
+  { name, cases, goal, baseline }: Variation,
   databases: readonly Database[],
 ): Promise<Comparison> {
   const contenders = cases.map((one, index) => ({
     name: one.name,
     measure: () => measure(bench, databases[index]!, one),
   }));
-  const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`growth, ${name}: ${line}`));
-  const first = cases[0]!.name;
+  const beside = cases.flatMap((one) =>
+    baseline ? [{ name: baseline.name(one), measure: () => baseline.measure(bench, loadOf(bench, one)) }] : [],
+  );
+  const measured = await measureInRounds([...contenders, ...beside], bench.rounds, (line) =>
+    bench.say(`growth, ${name}: ${line}`),
+  );
+  const compared = (of: string, against: string, { goal, ...what }: { metric: string; label: string; goal?: string }) =>
+    withRatio(measured, { ...what, ...(goal === undefined ? {} : { goal }), of, against });
+  const [first, ...others] = cases as [Case, ...Case[]];
   return {
     title: `growth, ${name}`,
     columns: columns(databases[0]!),
     measured,
-    ratios: cases
-      .slice(1)
-      .map(({ name: of }) =>
-        withRatio(
-          measured,
-          goal ? { ...goal, of, against: first } : { ...DELIVERED, label: `delivered/s, ${of}`, of, against: first },
-        ),
-      ),
+    ratios: others.flatMap((one) => [
+      compared(one.name, first.name, goal ?? { ...DELIVERED, label: `delivered/s, ${one.name}` }),
+      ...(baseline && goal
+        ? [
+            compared(baseline.name(one), baseline.name(first), {
+              metric: goal.metric,
+              label: `the same, ${baseline.name(one)}`,
+            }),
+          ]
+        : []),
+    ]),
   };
 }
 
-function measure(bench: Bench, database: Database, { load, history, whenSubscribed }: Case): Promise<Figures> {
+function loadOf({ isQuick }: Bench, { load }: Case): Load {
   const wanted = load?.deliveries ?? DELIVERIES.full;
-  const deliveries = bench.isQuick ? Math.min(wanted, DELIVERIES.quick) : wanted;
-  const whole: Load = { ...USUAL, ...load, deliveries };
+  return { ...USUAL, ...load, deliveries: isQuick ? Math.min(wanted, DELIVERIES.quick) : wanted };
+}
+
+function measure(bench: Bench, database: Database, one: Case): Promise<Figures> {
+  const { history, whenSubscribed } = one;
+  const whole = loadOf(bench, one);
   const kind = { env: RETENTION, prepare: history ? resetButHistory : reset };
   return withFleet(bench, database, kind, BEHAVIOURS, async (fleet) => {
     await subscribeAll(fleet, whole);
