@@ -68,7 +68,7 @@ describe("a subscriber that is back", () => {
   });
 
   test.concurrent("but refuses some events for good, has the others before those have used up their schedules", async () => {
-    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: Array<string>(15).fill("50ms") });
+    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: Array<string>(50).fill("100ms") });
     const refused = new Set(await subscriber.trip());
     const backlog = await subscriber.backlog(100);
     subscriber.endpoint.behave((request, response) =>
