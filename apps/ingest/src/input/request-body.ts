@@ -31,10 +31,13 @@ const isJson = (mediaType: string | undefined): boolean =>
 /** Node's HTTP parser sees to it that there are as many bytes as was said. */
 function read(request: Request, length: number, next: (error?: unknown) => void): void {
   const chunks: Buffer[] = [];
+  const onError = () => next(new Problem("invalid_json", "the body ended early"));
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
   request.on("end", () => {
+    // A caller who hangs up later than this is somebody else's business.
+    request.off("error", onError);
     request.body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length);
     next();
   });
-  request.on("error", () => next(new Problem("invalid_json", "the body ended early")));
+  request.on("error", onError);
 }
