@@ -55,7 +55,7 @@ class FirstComeSlots implements SlotTaker {
 
 const neverIll: SubscriberHealth = {
   read: async (ids) => new Map(ids.map((id) => [id, { ...CLOSED_BREAKER, now: Date.now(), changed: false }])),
-  hasOpenedSince: () => false,
+  generationNow: (_subscription, generation) => generation,
   shutSubscriptions: () => [],
   justHeardShut: () => [],
   takeProbe: async () => undefined,

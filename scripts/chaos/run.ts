@@ -185,11 +185,12 @@ async function settle({ progress, signal }: ChaosOptions, watch: Watch): Promise
     async () => {
       const left = await watch.unfinished();
       progress(`load has stopped; unfinished: ${JSON.stringify(left)}`);
+      if (signal.aborted) return true;
       if (left === undefined) return false;
       const sum = Object.values(left).reduce((all, count) => all + count, 0);
       if (sum < least) movedAt = Date.now();
       least = Math.min(least, sum);
-      return sum === 0 || signal.aborted || Date.now() - movedAt > STANDSTILL_MS;
+      return sum === 0 || Date.now() - movedAt > STANDSTILL_MS;
     },
     250,
   ).catch(() => undefined);

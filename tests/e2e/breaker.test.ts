@@ -150,25 +150,6 @@ describe.concurrent("what is slow", () => {
     expect(await e2e.api.deliveryOf(next!)).toMatchObject({ attemptCount: 1 });
   });
 
-  test("a success that was sent after the failures that opened it, and takes longer than they took, closes it", async () => {
-    const taken = gate();
-    // Nothing else closes it while this test lasts: it is not probed, and nobody retries by hand.
-    const subscriber = await newSubscriber(e2e, failing(THRESHOLD, awayForLong, taken), {
-      retrySchedule: ["24h"],
-      timeoutMs: 30_000,
-    });
-    const events = await subscriber.send(20);
-    await subscriber.endpoint.untilRequests(THRESHOLD + 1);
-    await subscriber.untilOpen();
-    const refused = new Set(subscriber.endpoint.requests.slice(0, THRESHOLD).map(eventOf));
-    taken.open();
-    await subscriber.untilEvery(
-      events.filter((event) => !refused.has(event)),
-      "delivered",
-    );
-    await subscriber.untilClosed();
-  });
-
   test("while a probe is on the wire there is no other, however long it takes", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"], timeoutMs: 30_000 });
     const clock = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"] });

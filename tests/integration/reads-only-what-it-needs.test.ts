@@ -45,7 +45,7 @@ async function shut(subscriptionId: string): Promise<void> {
       subscriptionId,
       generation: 0,
       isProbe: false,
-      startedAt: Date.now(),
+      beganAt: performance.now(),
       wasFailing: false,
       outcome,
     });

@@ -32,7 +32,7 @@ async function hold(count: number): Promise<string[]> {
 async function open(subscription: string): Promise<void> {
   const { health } = world.context;
   const generation = (await health.read([subscription])).get(subscription)!.generation;
-  await health.report({ subscriptionId: subscription, generation, isProbe: false, startedAt: Date.now(), wasFailing: false, outcome: { kind: "retryable", retryAfterMs: undefined } }); // prettier-ignore
+  await health.report({ subscriptionId: subscription, generation, isProbe: false, beganAt: performance.now(), wasFailing: false, outcome: { kind: "retryable", retryAfterMs: undefined } }); // prettier-ignore
 }
 
 const isDue = async (subscription: string) => {

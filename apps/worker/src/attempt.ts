@@ -51,18 +51,21 @@ export async function attempt(
   const id = newId();
   let generation = breaker?.generation;
   let startedAt: Date;
+  let beganAt: number;
   let result: SendResult;
   try {
     if (trigger === PROBE) {
       generation = await health.takeProbe(subscription.id, subscription.timeoutMs + PROBE_SLACK_MS);
       if (generation === undefined) return { kind: "given_back" };
-    } else if (trigger === "auto" && generation !== undefined && health.hasOpenedSince(subscription.id, generation)) {
-      return { kind: "held", reason: "breaker" };
+    } else if (trigger === "auto" && generation !== undefined) {
+      generation = health.generationNow(subscription.id, generation);
+      if (generation === undefined) return { kind: "held", reason: "breaker" };
     }
     const body = delivery.body ?? (await loadBodies(context.pool, [delivery.eventId])).get(delivery.eventId);
     if (body === undefined) throw new Error("the event is missing");
     if (!lease.held()) return { kind: "given_back" };
     startedAt = new Date();
+    beganAt = performance.now();
     result = await send(agent, requestFor(delivery, Buffer.from(body), subscription, startedAt));
   } finally {
     // The slot counts the request: recording waits for Postgres, not for the network.
@@ -91,7 +94,7 @@ export async function attempt(
       scheduleStep: delivery.scheduleStep + (trigger === PROBE ? 0 : 1),
       lastError: error,
     }),
-    tell(context, subscription, { outcome, generation, startedAt, trigger, breaker }),
+    tell(context, subscription, { outcome, generation, beganAt, trigger, breaker }),
   ]);
   if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
   return { kind: "made", decision, applied, error };
@@ -115,13 +118,13 @@ async function tell(
   {
     outcome,
     generation,
-    startedAt,
+    beganAt,
     trigger,
     breaker,
   }: Pick<Admitted, "breaker"> & {
     outcome: Outcome;
     generation: number | undefined;
-    startedAt: Date;
+    beganAt: number;
     trigger: Trigger;
   },
 ): Promise<void> {
@@ -134,7 +137,7 @@ async function tell(
     subscriptionId: id,
     generation,
     isProbe,
-    startedAt: startedAt.getTime(),
+    beganAt,
     wasFailing,
     outcome,
   });

@@ -54,12 +54,16 @@ export async function createContext(settings: Settings, overrides: Overrides = {
   const failing = createFailing(pool, log, settings);
   const health =
     overrides.health ??
-    createSubscriberHealth(breakers, (id, { state }) => {
+    createSubscriberHealth(breakers, (id, state) => {
       metrics.breakerTransitions.inc({ to: state });
       log[LOG_LEVELS[state]]({ subscription: toPublicId("sub", id), breaker: state }, "breaker");
       if (state === "open") failing.begin(id);
-      // Not every success is the release job's own: it may still be waiting for the end of the cooldown.
-      if (state === "closed") void wakeRelease(queues, id);
+      // Not every success is the release job's own: that may still be waiting for the end of the cooldown.
+      if (state === "closed") {
+        // It need not have been known to fail when the delivery that closed it was loaded.
+        failing.end(id);
+        void wakeRelease(queues, id);
+      }
     });
   const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, health);
   return {

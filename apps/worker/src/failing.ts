@@ -13,12 +13,23 @@ export interface Failing {
 
 /** Both write without being waited for: what is missed while Postgres is away is written at the next occasion. */
 export function createFailing(pool: Pool, log: Logger, { disableAfterMs }: Settings): Failing {
-  const ending = new Set<string>();
-  const missed = (error: unknown) => log.warn({ err: error }, "could not note since when a subscription fails");
+  /** What is being written last of each subscription: one after the other, because they need not have the same connection. */
+  const writing = new Map<string, { what: "begin" | "end"; done: Promise<void> }>();
+  function write(id: string, what: "begin" | "end", statement: () => Promise<void>): void {
+    const before = writing.get(id);
+    if (before?.what === what) return;
+    const done = (before?.done ?? Promise.resolve())
+      .then(statement)
+      .catch((error: unknown) => log.warn({ err: error }, "could not note since when a subscription fails"))
+      .finally(() => {
+        if (writing.get(id)?.done === done) writing.delete(id);
+      });
+    writing.set(id, { what, done });
+  }
   return {
     begin(id) {
-      pool
-        .query<{ disabled: boolean }>({
+      write(id, "begin", async () => {
+        const { rows } = await pool.query<{ disabled: boolean }>({
           name: "begin-failing",
           text: `
             update subscriptions set failing_since = coalesce(failing_since, now()),
@@ -30,23 +41,19 @@ export function createFailing(pool: Pool, log: Logger, { disableAfterMs }: Setti
             where id = found
             returning over as disabled`,
           values: [id, disableAfterMs],
-        })
-        .then(({ rows }) => {
-          if (rows[0]?.disabled)
-            log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "subscription disabled");
-        }, missed);
+        });
+        if (rows[0]?.disabled)
+          log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "subscription disabled");
+      });
     },
     end(id) {
-      if (ending.has(id)) return;
-      ending.add(id);
-      pool
-        .query({
+      write(id, "end", async () => {
+        await pool.query({
           name: "end-failing",
-          text: "update subscriptions set failing_since = null where id = $1",
+          text: "update subscriptions set failing_since = null where id = $1 and failing_since is not null",
           values: [id],
-        })
-        .catch(missed)
-        .finally(() => ending.delete(id));
+        });
+      });
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Breakers, SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
-import type { Breaker } from "@postrider/shared/core/breaker.ts";
+import type { BreakerState } from "@postrider/shared/core/breaker.ts";
 import type { Outcome } from "@postrider/shared/core/outcome.ts";
 import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/retry-schedule.ts";
 
@@ -9,8 +9,8 @@ interface Report {
   /** The breaker's generation that the request was sent in. */
   generation: number;
   isProbe: boolean;
-  /** When the request began. Unix milliseconds by this process's clock. */
-  startedAt: number;
+  /** When the request began. Milliseconds of `performance.now()`. */
+  beganAt: number;
   /** Whether the breaker counted failures, or was not closed, when it was read: then a success is news. */
   wasFailing: boolean;
   outcome: Outcome;
@@ -20,8 +20,11 @@ interface Report {
 export interface SubscriberHealth {
   /** The breakers of these subscriptions; of none while Redis is away. */
   read(subscriptionIds: readonly string[]): Promise<ReadonlyMap<string, SharedBreaker>>;
-  /** Whether this worker has heard that the breaker opened after it was read: then what is not sent yet is not sent. */
-  hasOpenedSince(subscriptionId: string, generation: number): boolean;
+  /**
+   * The generation to send in, where the breaker was closed when it was read: a later one, where this worker has heard since that
+   * it opened and closed again. Undefined where it is not closed any more: then what is not sent yet is not sent.
+   */
+  generationNow(subscriptionId: string, generation: number): number | undefined;
   /** Those whose breaker is not closed, as last heard. */
   shutSubscriptions(): Iterable<string>;
   /** Those of them that were heard of within the last second. */
@@ -35,26 +38,42 @@ export interface SubscriberHealth {
 const SUCCESS_DELAY_MS = 100;
 /** What was heard of a breaker holds for so long without asking again. */
 const FRESH_MS = 1_000;
-/** More open breakers than this are not remembered here; they are still asked for with every batch. */
+/** More breakers than this are not remembered here; they are still asked for with every batch. */
 const REMEMBERED = 10_000;
+/** A closed breaker is remembered for longer than what was loaded before it opened can wait for its turn. */
+const CLOSED_REMEMBERED_MS = 60_000;
 
 /** @param onTransition called where an answer of this worker's changed a breaker's state; it must not throw */
 export function createSubscriberHealth(
   breakers: Breakers,
-  onTransition: (subscriptionId: string, breaker: Breaker) => void,
+  onTransition: (subscriptionId: string, state: BreakerState) => void,
 ): SubscriberHealth {
   /** Breakers that are not closed, as last heard. */
   const shut = new Map<string, { generation: number; heardAt: number }>();
-  /** Successes that wait to be told: of each subscription the one whose request began last, the others tell nothing more. */
-  const successes = new Map<string, Pick<Report, "generation" | "startedAt">>();
+  /** Breakers that are closed and were not always, the longest unheard of first. */
+  const closed = new Map<string, { generation: number; heardAt: number }>();
+  /** Successes that wait to be told: of each subscription the latest, the others tell nothing more. */
+  const successes = new Map<string, Sent>();
   let timer: NodeJS.Timeout | undefined;
 
-  function hear(id: string, breaker: SharedBreaker): void {
-    if (breaker.state === "closed") shut.delete(id);
-    else if (shut.has(id) || shut.size < REMEMBERED) {
-      shut.set(id, { generation: breaker.generation, heardAt: performance.now() });
+  function hear(id: string, { state, generation, changed }: SharedBreaker): void {
+    const heardAt = performance.now();
+    shut.delete(id);
+    closed.delete(id);
+    if (state !== "closed") {
+      if (shut.size < REMEMBERED) shut.set(id, { generation, heardAt });
+    } else if (generation > 0) {
+      closed.set(id, { generation, heardAt });
+      forgetClosed(heardAt - CLOSED_REMEMBERED_MS);
     }
-    if (breaker.changed) onTransition(id, breaker);
+    if (changed) onTransition(id, state);
+  }
+
+  function forgetClosed(before: number): void {
+    for (const [id, { heardAt }] of closed) {
+      if (heardAt >= before && closed.size <= REMEMBERED) return;
+      closed.delete(id);
+    }
   }
 
   async function tell(id: string, event: Parameters<Breakers["apply"]>[1]): Promise<SharedBreaker | undefined> {
@@ -77,8 +96,8 @@ export function createSubscriberHealth(
     const success = successes.get(id);
     successes.delete(id);
     if (!success) return;
-    const { generation, startedAt } = success;
-    await tell(id, { kind: "success", generation, agoMs: agoMs(startedAt) });
+    const { generation, beganAt } = success;
+    await tell(id, { kind: "success", generation, agoMs: performance.now() - beganAt });
   }
 
   return {
@@ -91,9 +110,9 @@ export function createSubscriberHealth(
         return new Map();
       }
     },
-    hasOpenedSince(id, generation) {
-      const heard = shut.get(id);
-      return heard !== undefined && heard.generation > generation;
+    generationNow(id, generation) {
+      if ((shut.get(id)?.generation ?? 0) > generation) return undefined;
+      return Math.max(generation, closed.get(id)?.generation ?? 0);
     },
     shutSubscriptions: () => shut.keys(),
     *justHeardShut() {
@@ -104,10 +123,10 @@ export function createSubscriberHealth(
       const breaker = await tell(id, { kind: "probe", leaseMs });
       return breaker?.changed ? breaker.generation : undefined;
     },
-    async report({ subscriptionId: id, generation, isProbe, startedAt, wasFailing, outcome }) {
+    async report({ subscriptionId: id, generation, isProbe, beganAt, wasFailing, outcome }) {
       switch (outcome.kind) {
         case "delivered":
-          if (startedAt >= (successes.get(id)?.startedAt ?? 0)) successes.set(id, { generation, startedAt });
+          if (isLater({ generation, beganAt }, successes.get(id))) successes.set(id, { generation, beganAt });
           if (wasFailing || isProbe || shut.has(id)) return tellSuccess(id);
           timer ??= setTimeout(tellSuccesses, SUCCESS_DELAY_MS);
           return;
@@ -123,10 +142,12 @@ export function createSubscriberHealth(
       void tellSuccess(id);
       const asked = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
       const retryAfterMs = Math.min(asked, MAX_RETRY_AFTER_MS);
-      await tell(id, { kind: "failure", generation, agoMs: agoMs(startedAt), isProbe, retryAfterMs });
+      await tell(id, { kind: "failure", generation, agoMs: performance.now() - beganAt, isProbe, retryAfterMs });
     },
   };
 }
 
-/** A clock that was set back meanwhile makes nothing begin in the future. */
-const agoMs = (startedAt: number): number => Math.max(0, Date.now() - startedAt);
+type Sent = Pick<Report, "generation" | "beganAt">;
+
+const isLater = (one: Sent, other: Sent | undefined): boolean =>
+  other === undefined || one.generation > other.generation || (one.generation === other.generation && one.beganAt >= other.beganAt); // prettier-ignore

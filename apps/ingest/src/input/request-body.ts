@@ -32,6 +32,8 @@ const isJson = (mediaType: string | undefined): boolean =>
 function read(request: Request, length: number, next: (error?: unknown) => void): void {
   const chunks: Buffer[] = [];
   const onError = () => next(new Problem("invalid_json", "the body ended early"));
+  // Whoever hung up while the API key was looked up is not heard of again.
+  if (request.destroyed) return onError();
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
   request.on("end", () => {
     // A caller who hangs up later than this is somebody else's business.

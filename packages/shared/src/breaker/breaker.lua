@@ -2,8 +2,8 @@
   Circuit breakers of subscriptions: reads them, or applies events to them, all in one step for the whole fleet.
   The specification is core/breaker.ts (reduceBreaker); a model test drives both with the same events.
 
-  A breaker is a hash { state, failures, generation, until, failedAt }. No hash is a closed breaker that never failed: a healthy
-  subscription has no key, and Redis losing one leaves the breaker closed.
+  A breaker is a hash { state, failures, generation, until, failedAt }. No hash is a closed breaker that has not failed for a week, if
+  ever: Redis losing one leaves the breaker closed.
 
   Input:
     KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
@@ -81,13 +81,12 @@ local function fail(key, id, breaker, began, isProbe, retryAfter)
   local failures = breaker.failures + 1
   local till = now + math.max(cooldown, retryAfter)
   local failedAt = math.max(breaker.failedAt, began)
-  if breaker.state == 'closed' then
-    breaker.failedAt = failedAt
-    if failures >= threshold then return transition(key, id, breaker, 'open', failures, till) end
-    breaker.failures = failures
+  local opened = retryAfter > cooldown and till or failedAt
+  if breaker.state == 'closed' and failures < threshold then
+    breaker.failures, breaker.failedAt = failures, failedAt
     write(key, breaker)
-  elseif isProbe and breaker.state == 'half_open' then
-    breaker.failedAt = failedAt
+  elseif breaker.state == 'closed' or (isProbe and breaker.state == 'half_open') then
+    breaker.failedAt = opened
     return transition(key, id, breaker, 'open', failures, till)
   end
   return 0

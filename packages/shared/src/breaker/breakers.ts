@@ -20,7 +20,8 @@ export interface SharedBreaker extends Breaker {
   changed: boolean;
 }
 
-type Call = { id: string } & (BreakerEvent | { kind: "read" });
+/** @property madeAt milliseconds of `performance.now()` */
+type Call = { id: string; madeAt: number } & (BreakerEvent | { kind: "read" });
 
 /** The breakers of all subscriptions. Every call fails at once where Redis is away: then nothing is known. */
 export interface Breakers {
@@ -46,6 +47,7 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
   const calls = new GroupCommit<readonly Call[], SharedBreaker[]>({
     async flush(groups) {
       const all = groups.flat();
+      const sentAt = performance.now();
       const answer = await run(
         all.length + 2,
         OPEN_KEY,
@@ -54,7 +56,8 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
         clock?.() ?? "",
         policy.threshold,
         policy.cooldownMs,
-        ...all.flatMap(argumentsOf),
+        // Requests are compared by when they began; how long their answers waited here is nothing of that.
+        ...all.flatMap((call) => argumentsOf(call, clock ? 0 : sentAt - call.madeAt)),
       );
       const now = Number(answer[0]);
       let taken = 0;
@@ -67,8 +70,8 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
   });
 
   return {
-    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, kind: "read" })))),
-    apply: async (id, event) => (await calls.add([{ id, ...event }]))[0]!,
+    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, madeAt: 0, kind: "read" })))),
+    apply: async (id, event) => (await calls.add([{ id, madeAt: performance.now(), ...event }]))[0]!,
     async count(now) {
       // Breakers that nobody has asked for in a week are forgotten by Redis, and so are they here.
       await Promise.all([OPEN_KEY, HALF_OPEN_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));
@@ -78,15 +81,16 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
   };
 }
 
-function argumentsOf(call: Call): (string | number)[] {
+function argumentsOf(call: Call, waitedMs: number): (string | number)[] {
+  const agoMs = "agoMs" in call ? Math.round(call.agoMs + waitedMs) : 0;
   switch (call.kind) {
     case "read":
     case "reset":
       return [call.id, call.kind, "", "", "", ""];
     case "success":
-      return [call.id, call.kind, call.generation, call.agoMs, "", ""];
+      return [call.id, call.kind, call.generation, agoMs, "", ""];
     case "failure":
-      return [call.id, call.kind, call.generation, call.agoMs, call.isProbe ? 1 : 0, Math.ceil(call.retryAfterMs)];
+      return [call.id, call.kind, call.generation, agoMs, call.isProbe ? 1 : 0, Math.ceil(call.retryAfterMs)];
     case "probe":
       return [call.id, call.kind, call.leaseMs, "", "", ""];
   }

@@ -85,6 +85,15 @@ test("a success that was sent when the last failure was, or later, closes what f
   expect(after(halfOpen, success(CLOSED_BREAKER, 0), open.until)).toBe(halfOpen);
 });
 
+test("nothing outruns a subscriber's wish to be left alone for longer than the cooldown", () => {
+  const asking = (retryAfterMs: number) => after(failing(4), failure(failing(4), false, retryAfterMs), NOW);
+  expect(after(asking(120_000), success(CLOSED_BREAKER, 0), NOW + 100)).toMatchObject({
+    state: "open",
+    until: NOW + 120_000,
+  });
+  expect(after(asking(60_000), success(CLOSED_BREAKER, 0), NOW + 100).state).toBe("closed");
+});
+
 test("a manual attempt while it is open closes it by success, and its failure tells nothing", () => {
   expect(after(OPEN, success(OPEN)).state).toBe("closed");
   expect(after(OPEN, failure(OPEN))).toBe(OPEN);

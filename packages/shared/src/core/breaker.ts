@@ -13,7 +13,10 @@ export interface Breaker {
   generation: number;
   /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
-  /** When the latest of the requests that failed in a row began. Unix milliseconds; 0 where none did. */
+  /**
+   * When the latest of the requests that failed in a row began; where the last of them asked for more time than the cooldown, the
+   * end of that. Unix milliseconds; 0 where none failed.
+   */
   failedAt: number;
 }
 
@@ -59,7 +62,8 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
 
 /**
  * Whether a success of the time before the breaker opened is newer than the failures that opened it: of requests that are sent
- * together those that fail are often answered first, and are then in a row only by the order of the answers.
+ * together those that fail are often answered first, and are then in a row only by the order of the answers. Nothing outruns
+ * the wish of a subscriber to be left alone for longer than the cooldown.
  */
 const outruns = (
   { state, generation, failedAt }: Breaker,
@@ -80,13 +84,17 @@ function fail(
 ): Breaker {
   const failures = breaker.failures + 1;
   const failedAt = Math.max(breaker.failedAt, now - agoMs);
-  const open = (): Breaker => ({
-    state: "open",
-    failures,
-    generation: breaker.generation + 1,
-    until: now + Math.max(cooldownMs, retryAfterMs),
-    failedAt,
-  });
+  const open = (): Breaker => {
+    const until = now + Math.max(cooldownMs, retryAfterMs);
+    const asksForMore = retryAfterMs > cooldownMs;
+    return {
+      state: "open",
+      failures,
+      generation: breaker.generation + 1,
+      until,
+      failedAt: asksForMore ? until : failedAt,
+    };
+  };
   if (breaker.state === "closed") return failures < threshold ? { ...breaker, failures, failedAt } : open();
   // A manual attempt that fails while it is open tells nothing new.
   return isProbe && breaker.state === "half_open" ? open() : breaker;
