@@ -1,5 +1,5 @@
 import express, { type Express, type RequestHandler } from "express";
-import helmet from "helmet";
+import { contentSecurityPolicy, strictTransportSecurity, xContentTypeOptions } from "helmet";
 import { authenticate } from "./auth.ts";
 import type { Context } from "./context.ts";
 import { giveRequestId, observeRequests } from "./observe-requests.ts";
@@ -9,13 +9,23 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
 
+/**
+ * What OWASP's REST Security Cheat Sheet asks of answers that are JSON. Helmet's others are for pages, of which there are none here, and ten
+ * headers more are an eighth of what a request costs us, and as much for its caller.
+ */
+const securityHeaders: readonly RequestHandler[] = [
+  contentSecurityPolicy({ useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } }),
+  strictTransportSecurity(),
+  xContentTypeOptions(),
+];
+
 /** The REST API, version 1. */
 export function createApp(context: Context): Express {
   const app = express();
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.set("etag", false);
-  app.use(giveRequestId, helmet());
+  app.use(giveRequestId, ...securityHeaders);
   app.use("/v1", observeRequests(context), authenticate(context.settings.apiKeys, context.pool));
   app.use("/v1", eventRoutes(context), subscriptionRoutes(context), deliveryRoutes(context));
   app.use("/v1", methodNotAllowed());
