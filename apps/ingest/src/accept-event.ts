@@ -34,9 +34,9 @@ const EVENT_ROW_BYTES = 200;
 const MAX_FLUSHING = 2;
 /**
  * What every flush costs, and every job of its deliveries, is paid once for more of them when there are many callers. Who comes
- * alone does not wait, and nobody does for more than is worth it: fifty events make a flush that costs each of them little.
+ * alone does not wait, and nobody does for more than is worth it: forty events make a flush that costs each of them little.
  */
-const PACE = { ms: 20, after: 2, enough: 50 };
+const PACE = { ms: 20, after: 2, enough: 40 };
 const MAX_FLUSH = { rows: 1_000, bytes: 16 * 1024 * 1024 };
 const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };
 

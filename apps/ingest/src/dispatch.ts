@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { priorityOfBatch } from "@postrider/shared/core/batch-number.ts";
-import { dispatchJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
+import { addJobs, dispatchJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
 import type { Logger } from "@postrider/shared/telemetry/logger.ts";
 import type { Batch } from "./accept-event.ts";
 import type { IngestMetrics } from "./metrics.ts";
@@ -19,7 +19,7 @@ export function createDispatcher(queues: Queues, redis: Redis, metrics: IngestMe
 
   const dispatch = (batches: readonly Batch[]): void => {
     const jobs = batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size));
-    queues.dispatch.addBulk(jobs).then(
+    addJobs(queues.dispatch, jobs).then(
       () => {
         for (const { id, size } of batches) if (priorityOfBatch(id) > 0) metrics.overShare.inc(size);
         if (isMissing) log.info("dispatching again");

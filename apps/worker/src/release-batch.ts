@@ -3,7 +3,7 @@ import { familyRange } from "@postrider/shared/core/id-range.ts";
 import type { DeliveryState, SubscriptionStatus } from "@postrider/shared/core/states.ts";
 import { isOneOf } from "@postrider/shared/db/picked-rows.ts";
 import { newId } from "@postrider/shared/ids.ts";
-import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
+import { addJobs, dispatchJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "./context.ts";
 
 const MAX_BATCH = 100;
@@ -79,11 +79,9 @@ export async function releaseLongestHeld(
     dispatchJobOf(batch, familyRange(members.map(({ id }) => id)), members.length),
   );
   if (jobs.length > 0) {
-    await queues.dispatch
-      .addBulk(jobs)
-      .catch((error: unknown) =>
-        log.debug({ err: error }, "released deliveries could not be dispatched; the watchdog will"),
-      );
+    await addJobs(queues.dispatch, jobs).catch((error: unknown) =>
+      log.debug({ err: error }, "released deliveries could not be dispatched; the watchdog will"),
+    );
   }
   return rows.map(({ id }) => id);
 }

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { releaseJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
+import { addJobs, releaseJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
 import type { Logger } from "@postrider/shared/telemetry/logger.ts";
 
 /**
@@ -31,7 +31,7 @@ export function createReleaseStarter(queues: Queues, redis: Redis, log: Logger):
     if ((await redis.exists(keys)) === keys.length) return;
     const existing = await Promise.all(keys.map((key) => redis.exists(key)));
     const missing = ids.filter((_, index) => existing[index] === 0);
-    await queues.control.addBulk(missing.map(releaseJobOf));
+    await addJobs(queues.control, missing.map(releaseJobOf));
   }
 
   return (subscriptionId) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isUnavailable } from "@postrider/shared/db/errors.ts";
 import { jobName } from "@postrider/shared/queue/job-name.ts";
-import { retryJobOf } from "@postrider/shared/queue/queues.ts";
+import { addJobs, retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "../deliver.ts";
 import type { Lease } from "../lease.ts";
@@ -98,9 +98,9 @@ async function schedule(
       const delayMs = ending.kind === "retrying" ? ending.delayMs : 0;
       const url = subscription && "url" in subscription ? subscription.url.href : "unknown";
       const name = jobName(delivery.eventType, url);
-      await queues.retry
-        .addBulk([retryJobOf(delivery.id, delivery.cycle, name, delayMs)])
-        .catch((error: unknown) => log.debug({ err: error }, "a retry could not be scheduled; the watchdog will"));
+      await addJobs(queues.retry, [retryJobOf(delivery.id, delivery.cycle, name, delayMs)]).catch((error: unknown) =>
+        log.debug({ err: error }, "a retry could not be scheduled; the watchdog will"),
+      );
       return true;
     }
   }

@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 import type { DeliveryState } from "../core/states.ts";
-import { retryJobId, retryJobOf, type Queues } from "../queue/queues.ts";
+import { addJobs, retryJobId, retryJobOf, type Queues } from "../queue/queues.ts";
 import { jobName } from "../queue/job-name.ts";
 
 export type RetryResult =
@@ -47,8 +47,7 @@ export async function retryDelivery(pool: Pool, queues: Queues, id: string, tena
   if (!row) return { kind: "not_found" };
   if (row.deleted) return { kind: "subscription_deleted" };
   if (row.cycle === null) return { kind: "delivery_pending" };
-  await queues.retry
-    .addBulk([retryJobOf(id, row.cycle, jobName(row.event_type, row.url), 0)])
+  await addJobs(queues.retry, [retryJobOf(id, row.cycle, jobName(row.event_type, row.url), 0)])
     .then(() => queues.retry.remove(retryJobId(id, row.cycle! - 1)))
     // Redis is away, or the old job is under way and ends by itself: the row is what counts.
     .catch(() => undefined);

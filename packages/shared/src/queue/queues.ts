@@ -61,6 +61,23 @@ export function createQueues(connection: Redis): Queues {
   };
 }
 
+interface NewJob<Data> {
+  name: string;
+  data: Data;
+  opts: JobsOptions;
+}
+
+/**
+ * Adds jobs in one round trip. One by itself goes without a pipeline: building that costs as much again as adding the job.
+ *
+ * @throws what Redis or its connection threw; then none, some or all were added
+ */
+export async function addJobs<Data>(queue: Queue<Data>, jobs: readonly NewJob<Data>[]): Promise<void> {
+  const [first] = jobs;
+  if (first && jobs.length === 1) await queue.add(first.name as never, first.data as never, first.opts);
+  else await queue.addBulk(jobs as never);
+}
+
 /** BullMQ fixes the number of tries when a job is added; ours is decided by Postgres, so this is only "enough". */
 const ENOUGH_TRIES = 1_000_000;
 
