@@ -64,3 +64,18 @@ describe("with Redis out of reach", () => {
     await endpoint.untilEvents(accepted.map((event) => event.id));
   });
 });
+
+test.each([
+  ["an answer", "GET", "/v1/events"],
+  ["a refusal", "POST", "/v1/events"],
+  ["a path that is none", "GET", "/nowhere"],
+  ["a health check", "GET", "/healthz"],
+])("%s of the API has the security headers of JSON, and does not say what serves it", async (_what, method, path) => {
+  const { headers } = await e2e.api.call(method, path);
+  expect(Object.fromEntries(headers)).toMatchObject({
+    "content-security-policy": "default-src 'none';frame-ancestors 'none'",
+    "strict-transport-security": expect.stringMatching(/^max-age=\d{8}/) as string,
+    "x-content-type-options": "nosniff",
+  });
+  expect(headers.has("x-powered-by")).toBe(false);
+});
