@@ -30,14 +30,15 @@ export interface Batch {
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 
 const EVENT_ROW_BYTES = 200;
-/** While Postgres has one, the next is being put together and sent: with one at a time each would wait for the other. */
-const MAX_FLUSHING = 2;
+/** While Postgres has one or two, the next is being put together and sent: with one at a time each would wait for the other. */
+const MAX_FLUSHING = 3;
 /**
  * What every flush costs, and every job of its deliveries, is paid once for more of them when there are many callers. Who comes
  * alone does not wait, and nobody does for more than is worth it: forty events make a flush that costs each of them little.
  */
 const PACE = { ms: 20, after: 2, enough: 40 };
-const MAX_FLUSH = { rows: 1_000, bytes: 16 * 1024 * 1024 };
+/** Two requests of a hundred events of 10 kB: what is larger costs more per event, in ingest as in Postgres. */
+const MAX_FLUSH = { rows: 1_000, bytes: 2 * 1024 * 1024 };
 const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };
 
 /** A request of one event, or of several that are accepted all or nothing. */
