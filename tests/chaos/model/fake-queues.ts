@@ -18,6 +18,10 @@ export class FakeQueue {
   /** Redis is away: whoever adds is told so. */
   away = false;
 
+  add(_name: string, data: AddedJob["data"], opts: AddedJob["opts"]): Promise<void> {
+    return this.addBulk([{ data, opts }]);
+  }
+
   async addBulk(added: readonly AddedJob[]): Promise<void> {
     if (this.away) throw new Error("Redis is away");
     for (const { data, opts } of added) {
