@@ -18,8 +18,8 @@ export class FakeQueue {
   /** Redis is away: whoever adds is told so. */
   away = false;
 
-  add(_name: string, data: AddedJob["data"], opts: AddedJob["opts"]): Promise<void> {
-    return this.addBulk([{ data, opts }]);
+  add(name: string, data: unknown, opts: AddedJob["opts"]): Promise<void> {
+    return this.addBulk([{ name, data, opts }]);
   }
 
   async addBulk(added: readonly AddedJob[]): Promise<void> {
