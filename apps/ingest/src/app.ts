@@ -11,7 +11,7 @@ import { subscriptionRoutes } from "./routes/subscriptions.ts";
 
 /**
  * What OWASP's REST Security Cheat Sheet asks of answers that are JSON. Helmet's others are for pages, of which there are none here, and ten
- * headers more are an eighth of what a request costs us, and as much for its caller.
+ * headers more are a twelfth of what a request costs us, and more for its caller.
  */
 const securityHeaders: readonly RequestHandler[] = [
   contentSecurityPolicy({ useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } }),
