@@ -2,6 +2,6 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "postgresql",
-  schema: "./packages/shared/src/db/schema/*.ts",
+  schema: "./packages/shared/src/store/schema/*.ts",
   out: "./drizzle",
 });

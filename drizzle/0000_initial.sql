@@ -1,4 +1,4 @@
--- Generated from packages/shared/src/db/schema, then completed by hand where the generator has no word for it:
+-- Generated from packages/shared/src/store/schema, then completed by hand where the generator has no word for it:
 -- PARTITION BY RANGE on three tables, and below them the functions and the comments.
 CREATE TABLE "api_keys" (
 	"id" uuid PRIMARY KEY NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE "deliveries" (
 	CONSTRAINT "deliveries_state_check" CHECK ("deliveries"."state" in ('pending', 'retrying', 'held', 'delivered', 'dead', 'cancelled')),
 	CONSTRAINT "deliveries_pending_check" CHECK (("deliveries"."state" = 'pending') = ("deliveries"."batch_id" is not null)),
 	CONSTRAINT "deliveries_retrying_check" CHECK (("deliveries"."state" = 'retrying') = ("deliveries"."next_attempt_at" is not null)),
-	CONSTRAINT "deliveries_held_check" CHECK (case when "deliveries"."state" = 'held' then "deliveries"."held_at" is not null and "deliveries"."held_reason" is not null and "deliveries"."held_reason" in ('breaker', 'paused', 'disabled', 'rate_limit', 'in_flight') else "deliveries"."held_reason" is null end),
+	CONSTRAINT "deliveries_held_check" CHECK (case when "deliveries"."state" = 'held' then "deliveries"."held_at" is not null and "deliveries"."held_reason" is not null and "deliveries"."held_reason" in ('breaker', 'paused', 'disabled', 'rate_limit', 'max_in_flight') else "deliveries"."held_reason" is null end),
 	CONSTRAINT "deliveries_dead_check" CHECK (case when "deliveries"."state" = 'dead' then "deliveries"."dead_reason" is not null and "deliveries"."dead_reason" in ('exhausted', 'gone', 'blocked', 'expired', 'internal') else "deliveries"."dead_reason" is null end),
 	CONSTRAINT "deliveries_settled_check" CHECK (("deliveries"."state" in ('delivered', 'dead', 'cancelled')) = ("deliveries"."settled_at" is not null)),
 	CONSTRAINT "deliveries_counts_check" CHECK ("deliveries"."attempt_count" >= 0 and "deliveries"."schedule_step" >= 0 and "deliveries"."cycle" >= 0)
@@ -91,6 +91,7 @@ CREATE TABLE "subscriptions" (
 	"metadata" jsonb NOT NULL,
 	"status" text DEFAULT 'active' NOT NULL,
 	"disabled_reason" text,
+	"failing_since" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone,
@@ -101,7 +102,7 @@ CREATE TABLE "subscriptions" (
 CREATE INDEX "attempts_delivery_idx" ON "attempts" USING btree ("delivery_id","id");--> statement-breakpoint
 CREATE INDEX "deliveries_pending_idx" ON "deliveries" USING btree ("batch_id","id") WHERE state = 'pending';--> statement-breakpoint
 CREATE INDEX "deliveries_retrying_idx" ON "deliveries" USING btree ("next_attempt_at") WHERE state = 'retrying';--> statement-breakpoint
-CREATE INDEX "deliveries_held_idx" ON "deliveries" USING btree ("subscription_id","id") WHERE state = 'held';--> statement-breakpoint
+CREATE INDEX "deliveries_held_idx" ON "deliveries" USING btree ("subscription_id","held_at","id","held_reason") WHERE state = 'held';--> statement-breakpoint
 CREATE INDEX "deliveries_dead_idx" ON "deliveries" USING btree ("id") WHERE state = 'dead';--> statement-breakpoint
 CREATE INDEX "deliveries_subscription_idx" ON "deliveries" USING btree ("subscription_id","id");--> statement-breakpoint
 CREATE INDEX "events_tenant_idx" ON "events" USING btree ("tenant","id");--> statement-breakpoint
@@ -120,7 +121,7 @@ $$;
 --> statement-breakpoint
 CREATE FUNCTION "refuse_idempotency_conflict"("n" bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-	-- Takes back the whole statement: the request is all or nothing. PR409 is ours (see db/errors.ts).
+	-- Takes back the whole statement: the request is all or nothing. PR409 is ours (see store/errors.ts).
 	RAISE EXCEPTION 'idempotency conflict' USING ERRCODE = 'PR409', DETAIL = n::text;
 END
 $$;
@@ -143,7 +144,7 @@ COMMENT ON INDEX "deliveries_pending_idx" IS 'Loading a batch; the watchdog''s w
 --> statement-breakpoint
 COMMENT ON INDEX "deliveries_retrying_idx" IS 'The watchdog''s search for retries past due; the oldest of them as a metric.';
 --> statement-breakpoint
-COMMENT ON INDEX "deliveries_held_idx" IS 'The release job''s next held deliveries of a subscription, oldest first; held counts.';
+COMMENT ON INDEX "deliveries_held_idx" IS 'The release job''s next held deliveries of a subscription, longest held first; held counts by reason.';
 --> statement-breakpoint
 COMMENT ON INDEX "deliveries_dead_idx" IS 'The list of dead letters, newest first.';
 --> statement-breakpoint
