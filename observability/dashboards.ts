@@ -122,10 +122,10 @@ const subscribers: Dashboard = {
   panels: [
     lines("Breakers not closed", "short", "Which ones: GET /v1/subscriptions shows each one's breaker, and the workers' logs name it when it opens.", [{ expr: BREAKERS, legend: "{{state}}" }]), // prettier-ignore
     lines("Breakers that change", "ops", "One subscriber that opens and closes all the time is overloaded: give it a rateLimit.", [{ expr: perSecond("postrider_breaker_transitions_total", "", "to"), legend: "to {{to}}" }]), // prettier-ignore
-    lines("Held, by reason", "short", "breaker: it fails; paused, disabled: a person or DISABLE_AFTER said so; rate_limit, in_flight: it gets more than it takes.", [{ expr: HELD, legend: "{{reason}}" }]), // prettier-ignore
+    lines("Held, by reason", "short", "breaker: it fails; paused, disabled: a person or DISABLE_AFTER said so; rate_limit, max_in_flight: it gets more than it takes.", [{ expr: HELD, legend: "{{reason}}" }]), // prettier-ignore
     lines("Released", "ops", "Held deliveries that go out again.", [{ expr: perSecond("postrider_released_total"), legend: "released" }]), // prettier-ignore
     lines("Probes by result", "ops", "One per open breaker and cooldown, whatever its backlog.", [{ expr: perSecond("postrider_probes_total", "", "result"), legend: "{{result}}" }]), // prettier-ignore
-    lines("Put behind the others", "ops", "Deliveries of tenants that were over their share.", [{ expr: perSecond("postrider_over_share_deliveries_total"), legend: "over their share" }]), // prettier-ignore
+    lines("Put behind the others", "ops", "Deliveries of tenants that were over their share.", [{ expr: perSecond("postrider_deprioritized_deliveries_total"), legend: "over their share" }]), // prettier-ignore
   ],
 };
 
@@ -140,12 +140,12 @@ const workers: Dashboard = {
       { expr: "sum(postrider_slot_waiting)", legend: "loaded, waiting" },
     ]), // prettier-ignore
     lines("Deliveries per batch", "short", "Near 100 under load; small batches cost more per delivery.", [{ expr: `${perSecond("postrider_batch_deliveries_sum")} / ${perSecond("postrider_batch_deliveries_count")}`, legend: "mean" }]), // prettier-ignore
-    lines("Outcomes: how many are recorded together", "short", "A flush costs Postgres as much as twenty rows.", [means("postrider_flush_rows", "what", 'what="record"')]), // prettier-ignore
-    lines("Outcomes: how long recording takes", "s", "Slow: Postgres is. Nothing is lost meanwhile, outcomes wait.", quantiles("postrider_flush_duration_seconds", 'what="record"')), // prettier-ignore
+    lines("Outcomes: how many are recorded together", "short", "A flush costs Postgres as much as twenty rows.", [means("postrider_flush_rows", "kind", 'kind="record"')]), // prettier-ignore
+    lines("Outcomes: how long recording takes", "s", "Slow: Postgres is. Nothing is lost meanwhile, outcomes wait.", quantiles("postrider_flush_duration_seconds", 'kind="record"')), // prettier-ignore
     lines("Outcomes that wait", "short", "Grows without end while Postgres is away, up to what is in flight.", [{ expr: "sum(postrider_records_waiting)", legend: "waiting" }]), // prettier-ignore
     lines("Put back by the watchdog", "ops", "Nothing, but after a crash or a flushed Redis.", [
       { expr: perSecond("postrider_watchdog_repairs_total", "", "lane"), legend: "{{lane}}" },
-      { expr: perSecond("postrider_poison_total", "", "what"), legend: "poison: {{what}}" },
+      { expr: perSecond("postrider_poison_total", "", "kind"), legend: "poison: {{kind}}" },
     ]), // prettier-ignore
     lines("Since the watchdog looked", "s", "Below WATCHDOG_INTERVAL, in seconds.", [{ expr: "time() - max(postrider_watchdog_last_run_timestamp_seconds)", legend: "since the last run" }]), // prettier-ignore
     lines("Processor time of each worker", "percentunit", "One is all that a worker can use: more workers then.", [{ expr: 'rate(process_cpu_seconds_total{app="worker"}[$__rate_interval])', legend: "{{instance}}" }]), // prettier-ignore
@@ -164,9 +164,9 @@ const ingest: Dashboard = {
     lines("Share answered 5xx", "percentunit", "Of all requests.", [{ expr: "postrider:http_errors:ratio_rate5m", legend: "5xx" }]), // prettier-ignore
     lines("Accepted", "ops", "duplicate: the same idempotency key again.", [{ expr: perSecond("postrider_events_accepted_total", "", "result"), legend: "{{result}}" }]), // prettier-ignore
     lines("Events that wait for their commit", "short", "Grows when Postgres is slow; at its limit ingest answers 503.", [{ expr: "sum(postrider_accept_waiting_events)", legend: "waiting" }]), // prettier-ignore
-    lines("Events committed together", "short", "Mean.", [means("postrider_flush_rows", "what", 'what="accept"')]), // prettier-ignore
-    lines("How long a commit takes", "s", "The statement, and Postgres's wait for the disk.", quantiles("postrider_flush_duration_seconds", 'what="accept"')), // prettier-ignore
-    lines("Batches that Redis did not take", "ops", "They wait in Postgres, and the watchdog dispatches them.", [{ expr: perSecond("postrider_dispatch_missed_total"), legend: "missed" }]), // prettier-ignore
+    lines("Events committed together", "short", "Mean.", [means("postrider_flush_rows", "kind", 'kind="accept"')]), // prettier-ignore
+    lines("How long a commit takes", "s", "The statement, and Postgres's wait for the disk.", quantiles("postrider_flush_duration_seconds", 'kind="accept"')), // prettier-ignore
+    lines("Batches that Redis did not take", "ops", "They wait in Postgres, and the watchdog dispatches them.", [{ expr: perSecond("postrider_dispatch_enqueue_failures_total"), legend: "missed" }]), // prettier-ignore
     lines("Processor time of each ingest", "percentunit", "One is all that a process can use: more processes then.", [{ expr: 'rate(process_cpu_seconds_total{app="ingest"}[$__rate_interval])', legend: "{{instance}}" }]), // prettier-ignore
     lines("Event-loop lag of each ingest, p99", "s", "Above 0.1 s: it has more to do than it can.", [{ expr: 'nodejs_eventloop_lag_p99_seconds{app="ingest"}', legend: "{{instance}}" }]), // prettier-ignore
   ],
@@ -180,7 +180,7 @@ const stores: Dashboard = {
     lines("Postgres: statements that wait for a connection", "short", "Should be none.", [{ expr: "sum by (app) (postrider_postgres_waiting)", legend: "{{app}}" }]), // prettier-ignore
     lines("Postgres: connections of the server", "short", "Of whoever; at the most nobody else gets one.", [{ expr: "max by (state) (postrider_postgres_server_connections)", legend: "{{state}}" }]), // prettier-ignore
     lines("Postgres: size of the database", "bytes", "Falls when a day's partitions are dropped after RETENTION_DAYS.", [{ expr: "max(postrider_database_size_bytes)", legend: "database" }]), // prettier-ignore
-    lines("Postgres: mean time of a commit", "s", "Of accepting and of recording.", [means("postrider_flush_duration_seconds", "what")]), // prettier-ignore
+    lines("Postgres: mean time of a commit", "s", "Of accepting and of recording.", [means("postrider_flush_duration_seconds", "kind")]), // prettier-ignore
     lines("Redis: memory", "bytes", "When it is full nothing can be dispatched.", [
       { expr: "max(postrider_redis_memory_bytes)", legend: "used" },
       { expr: "max(postrider_redis_memory_limit_bytes) or vector(0)", legend: "limit (0: none)" },

@@ -16,7 +16,7 @@ try {
       join(root, "node_modules/drizzle-kit/bin.cjs"),
       "generate",
       "--dialect=postgresql",
-      "--schema=./packages/shared/src/db/schema/*.ts",
+      "--schema=./packages/shared/src/store/schema/*.ts",
       `--out=./${copy.slice(root.length)}`,
       "--name=drift",
     ],

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { migrate } from "../packages/shared/src/db/migrate.ts";
+import { migrate } from "../packages/shared/src/store/migrate.ts";
 import { readEnvironment } from "./services/environment.ts";
 
 const HELP = `Usage: npm run migrate

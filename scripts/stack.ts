@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { readSettings, type Settings } from "../packages/shared/src/config/settings.ts";
-import { migrate } from "../packages/shared/src/db/migrate.ts";
+import { readSettings, type Settings } from "../packages/shared/src/runtime/settings.ts";
+import { migrate } from "../packages/shared/src/store/migrate.ts";
 import { DATA_DIR, ensureServices, readEnvironment, ROOT } from "./services/index.ts";
 import { freePort, isFree } from "./services/ports.ts";
 import type { Say } from "./services/say.ts";

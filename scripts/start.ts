@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { SettingsError } from "../packages/shared/src/config/settings.ts";
-import { waitForShutdown } from "../packages/shared/src/process/lifecycle.ts";
+import { SettingsError } from "../packages/shared/src/runtime/settings.ts";
+import { waitForShutdown } from "../packages/shared/src/runtime/process/shutdown-signal.ts";
 import { DATA_DIR } from "./services/index.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { createPrinter } from "./stack/print.ts";

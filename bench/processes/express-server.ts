@@ -1,7 +1,7 @@
 // The least that an Express service can do with an event: read the JSON, answer 202. Nothing is stored.
 import { createServer } from "node:http";
 import express from "express";
-import { listen } from "../../packages/shared/src/http/listen.ts";
+import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 

@@ -1,6 +1,6 @@
 // A subscriber: reads the body, answers 200, counts. Says when the first request came and when the last expected one did.
 import { createServer } from "node:http";
-import { listen } from "../../packages/shared/src/http/listen.ts";
+import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { readTask, tell } from "./parent.ts";
 
 export interface ReceiverTask {

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import express from "express";
 import { Agent } from "undici";
-import { listen } from "../../packages/shared/src/http/listen.ts";
+import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { readTask, tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 

@@ -1,7 +1,7 @@
 // Many subscribers in one process, each on a port of its own. The times of what the healthy ones receive are kept here
 // and handed over once, because a message per request would cost as much as the request.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { listen } from "../../packages/shared/src/http/listen.ts";
+import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { wallClock } from "../support/wall-clock.ts";
 import { hear, readTask, tell } from "./parent.ts";
 

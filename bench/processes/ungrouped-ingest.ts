@@ -1,11 +1,11 @@
 // Ingest as it is, save one thing: every request runs the accept statement for itself, and nothing is committed together.
 import { createServer } from "node:http";
-import { createAcceptor, type Acceptor } from "../../apps/ingest/src/accept-event.ts";
-import { createApp } from "../../apps/ingest/src/app.ts";
+import { createAcceptor, type Acceptor } from "../../apps/ingest/src/events/accept.ts";
+import { createApp } from "../../apps/ingest/src/http/app.ts";
 import { createContext } from "../../apps/ingest/src/context.ts";
-import { createDispatcher } from "../../apps/ingest/src/dispatch.ts";
-import { readSettings } from "../../packages/shared/src/config/settings.ts";
-import { listen } from "../../packages/shared/src/http/listen.ts";
+import { createDispatcher } from "../../apps/ingest/src/events/dispatch.ts";
+import { readSettings } from "../../packages/shared/src/runtime/settings.ts";
+import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 

@@ -1,13 +1,13 @@
 // Postrider's worker with nothing that keeps subscribers apart: slots go to whoever came first, whatever its
 // subscription has already, and no breaker ever opens.
 import { setTimeout as sleep } from "node:timers/promises";
-import { readSettings } from "../../packages/shared/src/config/settings.ts";
+import { readSettings } from "../../packages/shared/src/runtime/settings.ts";
 import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
-import { runProcess } from "../../packages/shared/src/process/run.ts";
-import { Semaphore } from "../../apps/worker/src/semaphore.ts";
-import type { SlotTaker, Turn, Want } from "../../apps/worker/src/slots.ts";
-import { startWorker } from "../../apps/worker/src/start.ts";
-import type { SubscriberHealth } from "../../apps/worker/src/subscriber-health.ts";
+import { runProcess } from "../../packages/shared/src/runtime/process/run.ts";
+import { Semaphore } from "../../apps/worker/src/job/semaphore.ts";
+import type { SlotTaker, Turn, Want } from "../../apps/worker/src/isolation/slots.ts";
+import { startWorker } from "../../apps/worker/src/service.ts";
+import type { SubscriberHealth } from "../../apps/worker/src/isolation/breaker-reports.ts";
 
 class FirstComeSlots implements SlotTaker {
   readonly size: number;

@@ -1,4 +1,4 @@
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
+import { migrate } from "../../packages/shared/src/store/migrate.ts";
 import { type Database, openDatabase } from "../support/database.ts";
 import type { Comparison } from "../support/rounds.ts";
 import type { Bench, Suite } from "./suite.ts";

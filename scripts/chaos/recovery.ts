@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { timeOfId } from "../../packages/shared/src/core/id-range.ts";
+import { timeOfId } from "../../packages/shared/src/core/ids/id-range.ts";
 
 const LOOK_EVERY_MS = 200;
 /** The oldest delivery that is due must be younger than this. */

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
+import { migrate } from "../../packages/shared/src/store/migrate.ts";
 import { readDatabase } from "./evidence.ts";
 import { inject, type Stage } from "./faults.ts";
 import { startFleet } from "./fleet.ts";

@@ -1,4 +1,4 @@
-import { adminPortCandidates } from "../../packages/shared/src/http/admin-server.ts";
+import { adminPortCandidates } from "../../packages/shared/src/runtime/admin-server.ts";
 import { freePort, isFree } from "../services/ports.ts";
 import type { Say } from "../services/say.ts";
 

@@ -1,5 +1,5 @@
 import pretty from "pino-pretty";
-import { READABLE } from "../../packages/shared/src/telemetry/logger.ts";
+import { READABLE } from "../../packages/shared/src/runtime/telemetry/logger.ts";
 
 const COLOURS = [36, 33, 35, 32, 34, 31];
 const QUIET: readonly unknown[] = ["warn", "error", "fatal"];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createPool, type Pool } from "../../packages/shared/src/db/pool.ts";
-import { createLogger } from "../../packages/shared/src/telemetry/logger.ts";
+import { createPool, type Pool } from "../../packages/shared/src/store/pool.ts";
+import { createLogger } from "../../packages/shared/src/runtime/telemetry/logger.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { World } from "./model/world.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
+import { migrate } from "../../packages/shared/src/store/migrate.ts";
 import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../scripts/services/index.ts";
 import { answer, failing, gate, startReceiver, type Receiver } from "../support/receiver.ts";
 import { type AppProcess, newTenant, startStack, type Stack } from "../support/stack.ts";

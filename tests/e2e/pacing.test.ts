@@ -84,9 +84,9 @@ describe.concurrent("maxInFlight", () => {
   test("holds what it makes wait for longer than a second, with no attempt, and then releases it", async () => {
     const subscriber = await newSubscriber(e2e, answer(200, { afterMs: 1_500 }), { maxInFlight: 1, timeoutMs: 30_000 });
     const sent = await sendInBatches(subscriber, 6);
-    await subscriber.until("some wait for their turn", ({ heldReasons }) => (heldReasons?.["in_flight"] ?? 0) > 0);
+    await subscriber.until("some wait for their turn", ({ heldReasons }) => (heldReasons?.["max_in_flight"] ?? 0) > 0);
     const waiting = (await subscriber.deliveries()).filter(({ status }) => status === "held");
-    for (const delivery of waiting) expect(delivery).toMatchObject({ heldReason: "in_flight", attemptCount: 0 });
+    for (const delivery of waiting) expect(delivery).toMatchObject({ heldReason: "max_in_flight", attemptCount: 0 });
     await untilEachOnce(subscriber, sent);
     expect(subscriber.endpoint.peakInFlight).toBeLessThanOrEqual(workers);
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { family } from "../../packages/shared/src/core/id-range.ts";
+import { family } from "../../packages/shared/src/core/ids/id-range.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { expireHeld } from "../../apps/worker/src/expire-held.ts";
-import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
+import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
+import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
 import { retryJobId } from "../../packages/shared/src/queue/queues.ts";
 import { createWorld, type World } from "../support/world.ts";
 

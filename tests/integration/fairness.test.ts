@@ -1,8 +1,8 @@
 import { Worker } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Batch } from "../../apps/ingest/src/accept-event.ts";
-import { runOnce } from "../../apps/worker/src/watchdog.ts";
-import { priorityOfBatch } from "../../packages/shared/src/core/batch-number.ts";
+import type { Batch } from "../../apps/ingest/src/events/accept.ts";
+import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
+import { priorityOfBatch } from "../../packages/shared/src/core/ids/batch-id.ts";
 import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
 import { createWorld, type World } from "../support/world.ts";
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { setApart } from "../../apps/worker/src/poison.ts";
+import { setApart } from "../../apps/worker/src/deliver/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
-import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
+import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
 import { dispatchJobOf } from "../../packages/shared/src/queue/queues.ts";
 import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
 import { waitFor } from "../support/wait.ts";

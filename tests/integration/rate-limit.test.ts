@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { createRateLimit } from "../../apps/worker/src/rate-limit.ts";
+import { createRateLimit } from "../../apps/worker/src/isolation/rate-limit.ts";
 import { claimTestRedis, type TestRedis } from "../support/redis.ts";
 
 const SECOND = 1_000_000;

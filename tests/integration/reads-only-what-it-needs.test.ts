@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { cancelUnfinished } from "../../apps/worker/src/cancel-unfinished.ts";
-import { expireHeld } from "../../apps/worker/src/expire-held.ts";
-import { loadOrHoldBack } from "../../apps/worker/src/hold-back.ts";
-import { loadBatch, loadByIds } from "../../apps/worker/src/load-deliveries.ts";
-import { releaseLongestHeld } from "../../apps/worker/src/release-batch.ts";
-import { familyRange } from "../../packages/shared/src/core/id-range.ts";
+import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
+import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
+import { loadOrHoldBack } from "../../apps/worker/src/load/load-and-hold.ts";
+import { loadBatch, loadByIds } from "../../apps/worker/src/load/load-batch.ts";
+import { releaseLongestHeld } from "../../apps/worker/src/release/release-queries.ts";
+import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
 import { createWorld, type World } from "../support/world.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Delivery } from "../../apps/worker/src/load-deliveries.ts";
-import type { Move } from "../../apps/worker/src/record-attempts.ts";
-import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
+import type { Delivery } from "../../apps/worker/src/load/load-batch.ts";
+import type { Move } from "../../apps/worker/src/record/record-attempts.ts";
+import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
 import { createWorld, type World } from "../support/world.ts";
 

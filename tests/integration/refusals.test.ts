@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { refuseWrongClock } from "../../packages/shared/src/db/clock.ts";
-import { refuseWrongKey } from "../../packages/shared/src/db/encryption-key.ts";
-import { createSecretBox } from "../../packages/shared/src/secret-box.ts";
+import { refuseWrongClock } from "../../packages/shared/src/store/clock.ts";
+import { refuseWrongKey } from "../../packages/shared/src/store/encryption-key.ts";
+import { createSecretBox } from "../../packages/shared/src/store/secret-box.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { probe } from "../../apps/worker/src/probe.ts";
-import { releaseLongestHeld, whereAre } from "../../apps/worker/src/release-batch.ts";
+import { probe } from "../../apps/worker/src/release/probe.ts";
+import { releaseLongestHeld, whereAre } from "../../apps/worker/src/release/release-queries.ts";
 import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -67,8 +67,8 @@ test("a delivery that is released and held again without an attempt counts as he
   const [before] = (await pool.query("select held_at from deliveries")).rows;
   await releaseLongestHeld(world.context, subscription, 1, 32);
   const [delivery] = await world.load();
-  await recorder.record({ delivery: delivery!, move: { state: "held", reason: "in_flight" }, attempt: undefined, scheduleStep: 0, lastError: null }); // prettier-ignore
-  expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "in_flight" }]); // prettier-ignore
+  await recorder.record({ delivery: delivery!, move: { state: "held", reason: "max_in_flight" }, attempt: undefined, scheduleStep: 0, lastError: null }); // prettier-ignore
+  expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "max_in_flight" }]); // prettier-ignore
 });
 
 test("what was released is seen as through, as come back, or as still on its way", async () => {
@@ -78,7 +78,7 @@ test("what was released is seen as through, as come back, or as still on its way
   const onItsWay = new Set(await releaseLongestHeld(world.context, subscription, 4, 32));
   const ids = [...onItsWay];
   await pool.query("update deliveries set state = 'delivered', batch_id = null, settled_at = now() where id = any ($1::uuid[])", [ids.slice(0, 2)]); // prettier-ignore
-  await pool.query("update deliveries set state = 'held', held_reason = 'in_flight', batch_id = null where id = $1", [ids[2]]); // prettier-ignore
+  await pool.query("update deliveries set state = 'held', held_reason = 'max_in_flight', batch_id = null where id = $1", [ids[2]]); // prettier-ignore
   expect(await whereAre(world.context, onItsWay)).toEqual({ through: 2, cameBack: 1 });
   expect([...onItsWay]).toEqual([ids[3]]);
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomUUID } from "node:crypto";
-import { dropOldPartitions } from "../../apps/worker/src/retention.ts";
-import { firstIdAt } from "../../packages/shared/src/core/id-range.ts";
-import { ensurePartitions, listPartitions } from "../../packages/shared/src/db/partitions.ts";
+import { dropOldPartitions } from "../../apps/worker/src/upkeep/retention.ts";
+import { firstIdAt } from "../../packages/shared/src/core/ids/id-range.ts";
+import { ensurePartitions, listPartitions } from "../../packages/shared/src/store/partitions.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const DAY_MS = 86_400_000;

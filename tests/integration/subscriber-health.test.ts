@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { createSubscriberHealth, type SubscriberHealth } from "../../apps/worker/src/subscriber-health.ts";
+import { createSubscriberHealth, type SubscriberHealth } from "../../apps/worker/src/isolation/breaker-reports.ts";
 import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
 import { createWorld, type World } from "../support/world.ts";

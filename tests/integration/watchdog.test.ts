@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import pg from "pg";
-import { runOnce } from "../../apps/worker/src/watchdog.ts";
+import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 import { dispatchJobOf, retryJobId } from "../../packages/shared/src/queue/queues.ts";
 import { waitFor } from "../support/wait.ts";
 import { createWorld, type World } from "../support/world.ts";

@@ -138,7 +138,7 @@ describe("a real Prometheus", () => {
     await untilFiring("PostriderManyBreakersOpen");
     const gentle = await newSubscriber(e2e, answer(410));
     await gentle.send(1);
-    await untilFiring("PostriderDeadLetters", "PostriderDeliveriesFailFast");
+    await untilFiring("PostriderDeadLetters", "PostriderErrorBudgetBurnFast");
   }, 120_000);
 
   test("tells of workers and an ingest that are gone", async () => {

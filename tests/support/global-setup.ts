@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
+import { migrate } from "../../packages/shared/src/store/migrate.ts";
 import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../scripts/services/index.ts";
 import { TEMPLATE, withAdmin } from "./database.ts";
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readSettings, type Settings } from "../../packages/shared/src/config/settings.ts";
+import { readSettings, type Settings } from "../../packages/shared/src/runtime/settings.ts";
 
 const encryptionKey = randomBytes(32).toString("base64");
 

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { createAcceptor, type Batch } from "../../apps/ingest/src/accept-event.ts";
-import type { NewEvent } from "../../apps/ingest/src/insert-events.ts";
+import { createAcceptor, type Batch } from "../../apps/ingest/src/events/accept.ts";
+import type { NewEvent } from "../../apps/ingest/src/events/insert.ts";
 import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
-import { loadByIds, type Delivery } from "../../apps/worker/src/load-deliveries.ts";
-import type { Settings } from "../../packages/shared/src/config/settings.ts";
+import { loadByIds, type Delivery } from "../../apps/worker/src/load/load-batch.ts";
+import type { Settings } from "../../packages/shared/src/runtime/settings.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
-import { createSecretBox } from "../../packages/shared/src/secret-box.ts";
+import { createSecretBox } from "../../packages/shared/src/store/secret-box.ts";
 import { createTestDatabase } from "./database.ts";
 import { claimTestRedis } from "./redis.ts";
 import { testSettings } from "./settings.ts";

@@ -10,8 +10,8 @@ import type { Context } from "./context.ts";
 import { docsRoutes } from "./docs-routes.ts";
 import { errorHandler } from "./errors.ts";
 import { fleetRoutes } from "./fleet/fleet-routes.ts";
-import { loginRoutes } from "./login.ts";
-import { needRedis } from "./need-redis.ts";
+import { loginRoutes } from "./access/login.ts";
+import { needRedis } from "./board/need-redis.ts";
 
 const ASSETS = fileURLToPath(new URL("../assets", import.meta.url));
 

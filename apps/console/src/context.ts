@@ -1,6 +1,6 @@
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
-import type { Settings } from "@postrider/shared/config/settings.ts";
-import { openFoundations } from "@postrider/shared/process/foundations.ts";
+import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import { openFoundations } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { LoginThrottle } from "./access/throttle.ts";
 import { createPasswordCheck } from "./access/password.ts";
 import { createSessions } from "./access/sessions.ts";

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler } from "express";
-import { isUnavailable } from "@postrider/shared/db/errors.ts";
-import type { Logger } from "@postrider/shared/telemetry/logger.ts";
+import { isUnavailable } from "@postrider/shared/store/errors.ts";
+import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
 /** An error body as Bull Board's page shows it: a headline, and a sentence below it. */
 export const boardError = (error: string, message: string) => ({ error, message });

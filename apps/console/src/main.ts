@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
-import { readSettings } from "@postrider/shared/config/settings.ts";
-import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
-import { closeServer, listen } from "@postrider/shared/http/listen.ts";
-import { runProcess } from "@postrider/shared/process/run.ts";
+import { readSettings } from "@postrider/shared/runtime/settings.ts";
+import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
+import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
+import { runProcess } from "@postrider/shared/runtime/process/run.ts";
 import { createApp } from "./app.ts";
 import { createContext } from "./context.ts";
 

@@ -1,10 +1,10 @@
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
-import type { Settings } from "@postrider/shared/config/settings.ts";
-import { createDb } from "@postrider/shared/db/pool.ts";
-import { checkDatabase, openFoundations } from "@postrider/shared/process/foundations.ts";
-import { createFlushMetrics } from "@postrider/shared/telemetry/flush-metrics.ts";
-import { createAcceptor, type Acceptor } from "./accept-event.ts";
-import { createDispatcher } from "./dispatch.ts";
+import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import { createDb } from "@postrider/shared/store/pool.ts";
+import { checkDatabase, openFoundations } from "@postrider/shared/runtime/process/infrastructure.ts";
+import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
+import { createAcceptor, type Acceptor } from "./events/accept.ts";
+import { createDispatcher } from "./events/dispatch.ts";
 import { createIngestMetrics } from "./metrics.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;

@@ -1,13 +1,13 @@
 import { createServer } from "node:http";
-import { readSettings } from "@postrider/shared/config/settings.ts";
-import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
-import { startAdminServer } from "@postrider/shared/http/admin-server.ts";
-import { closeServer, listen } from "@postrider/shared/http/listen.ts";
-import { every } from "@postrider/shared/process/every.ts";
-import { runProcess } from "@postrider/shared/process/run.ts";
-import { createApp } from "./app.ts";
+import { readSettings } from "@postrider/shared/runtime/settings.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
+import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
+import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
+import { every } from "@postrider/shared/concurrency/every.ts";
+import { runProcess } from "@postrider/shared/runtime/process/run.ts";
+import { createApp } from "./http/app.ts";
 import { createContext } from "./context.ts";
-import { checkHealth } from "./routes/health.ts";
+import { checkHealth } from "./http/health.ts";
 
 const HOUR_MS = 3_600_000;
 

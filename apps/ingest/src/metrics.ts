@@ -26,12 +26,12 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       registers,
     }),
     overShare: new Counter({
-      name: "postrider_over_share_deliveries_total",
+      name: "postrider_deprioritized_deliveries_total",
       help: "Deliveries that were put behind the others', because their tenant was over its share",
       registers,
     }),
     dispatchMissed: new Counter({
-      name: "postrider_dispatch_missed_total",
+      name: "postrider_dispatch_enqueue_failures_total",
       help: "Batches that were committed but could not be put on the dispatch lane; the watchdog does it",
       registers,
     }),

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { DEAD_REASONS, HELD_REASONS } from "@postrider/shared/core/states.ts";
-import type { SlotTaker } from "./slots.ts";
+import { DEAD_REASONS, HELD_REASONS } from "@postrider/shared/core/delivery/states.ts";
+import type { SlotTaker } from "./isolation/slots.ts";
 
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -78,7 +78,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotTaker, record
     poison: new Counter({
       name: "postrider_poison_total",
       help: "What workers died of: batches that were split, and single deliveries that became dead (internal)",
-      labelNames: ["what"] as const,
+      labelNames: ["kind"] as const,
       registers,
     }),
     breakerTransitions: new Counter({
@@ -104,7 +104,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotTaker, record
   for (const reason of HELD_REASONS) metrics.moves.inc({ state: "held", reason }, 0);
   for (const state of ["delivered", "retrying", "cancelled"]) metrics.moves.inc({ state, reason: "" }, 0);
   for (const lane of ["pending", "retrying", "held"]) metrics.repairs.inc({ lane }, 0);
-  for (const what of ["batch", "delivery"]) metrics.poison.inc({ what }, 0);
+  for (const kind of ["batch", "delivery"]) metrics.poison.inc({ kind }, 0);
   for (const result of ["success", "failure"]) metrics.probes.inc({ result }, 0);
   for (const to of ["open", "half_open", "closed"]) metrics.breakerTransitions.inc({ to }, 0);
   return metrics;

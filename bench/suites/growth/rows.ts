@@ -1,5 +1,5 @@
 import pg from "pg";
-import { ensurePartitions } from "../../../packages/shared/src/db/partitions.ts";
+import { ensurePartitions } from "../../../packages/shared/src/store/partitions.ts";
 import type { Database } from "../../support/database.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,5 +1,5 @@
 import type { RequestHandler } from "express";
-import type { Logger } from "@postrider/shared/telemetry/logger.ts";
+import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { USER } from "../access/password.ts";
 
 /** One line for everything that somebody asked to be changed, refused or not: who, what, and what came of it. */

@@ -1,7 +1,7 @@
 import type { Job } from "bullmq";
-import type { DeliveryState } from "@postrider/shared/core/states.ts";
-import type { Pool } from "@postrider/shared/db/pool.ts";
-import { retryDelivery, type RetryResult } from "@postrider/shared/deliveries/retry-delivery.ts";
+import type { DeliveryState } from "@postrider/shared/core/delivery/states.ts";
+import type { Pool } from "@postrider/shared/store/pool.ts";
+import { retryDelivery, type RetryResult } from "@postrider/shared/runtime/retry-delivery.ts";
 import type { Queues, RetryJob } from "@postrider/shared/queue/queues.ts";
 
 export type Retried = RetryResult | { kind: "changed"; state: DeliveryState };

@@ -1,5 +1,5 @@
-import { MOST_COUNTED, type FleetState } from "@postrider/shared/fleet/fleet-state.ts";
-import type { WatchdogEntry } from "@postrider/shared/fleet/watchdog-log.ts";
+import { MOST_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
+import type { WatchdogEntry } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
 import { escapeHtml, page } from "../pages/page.ts";
 import { age, bytes, count, moment } from "./format.ts";
 import { findingsOf, type Finding } from "./verdict.ts";

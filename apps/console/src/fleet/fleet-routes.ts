@@ -1,5 +1,5 @@
 import { Router } from "express";
-import { readFleetState } from "@postrider/shared/fleet/fleet-state.ts";
+import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import type { Context } from "../context.ts";
 import { fleetPage } from "./fleet-page.ts";
 

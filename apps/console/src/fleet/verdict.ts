@@ -1,4 +1,4 @@
-import { MOST_COUNTED, type FleetState } from "@postrider/shared/fleet/fleet-state.ts";
+import { MOST_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import { age, bytes, count } from "./format.ts";
 
 /** What an operator should know first. `bad` needs somebody now, `odd` needs a look. */

@@ -1,7 +1,7 @@
 import { createBrotliDecompress, createInflate, createUnzip } from "node:zlib";
 import type { Dispatcher } from "undici";
-import type { Exchange } from "@postrider/shared/core/outcome.ts";
-import { MAX_RESPONSE_BYTES, safeText } from "@postrider/shared/core/response-text.ts";
+import type { Exchange } from "@postrider/shared/core/delivery/outcome.ts";
+import { MAX_RESPONSE_BYTES, safeText } from "@postrider/shared/core/delivery/response-text.ts";
 import { AddressNotAllowedError } from "./delivery-agent.ts";
 
 export interface SendRequest {

@@ -2,10 +2,10 @@ import { Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, type ReleaseJob } from "@postrider/shared/queue/queues.ts";
 import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
 import type { Context } from "../context.ts";
-import type { Lease } from "../lease.ts";
-import { release } from "../release-held.ts";
+import type { Lease } from "../job/lease.ts";
+import { release } from "../release/release-held.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-import { backoffStrategy, BreakerNotClosed } from "./retry-later.ts";
+import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
 
 /** Runs the release jobs: one per subscription with held deliveries. */
 export function startControlLane(context: Context): Lane {

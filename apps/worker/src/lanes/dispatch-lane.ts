@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, type DispatchJob } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
-import type { Lease } from "../lease.ts";
-import { Semaphore } from "../semaphore.ts";
-import { deliverBatch } from "./deliver-batch.ts";
-import { POISON_STALLS, setApart } from "../poison.ts";
+import type { Lease } from "../job/lease.ts";
+import { Semaphore } from "../job/semaphore.ts";
+import { deliverBatch } from "../deliver/deliver-batch.ts";
+import { POISON_STALLS, setApart } from "../deliver/poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 
 /** How many batches may be on their way from Redis to the slots at once. */

@@ -1,12 +1,12 @@
 import { UnrecoverableError, Worker, type Job } from "bullmq";
 import { QUEUE_NAMES, type RetryJob } from "@postrider/shared/queue/queues.ts";
-import { within } from "@postrider/shared/process/within.ts";
+import { within } from "@postrider/shared/concurrency/within.ts";
 import type { Context } from "../context.ts";
-import { deliverOrSetApart, type Ending } from "../deliver.ts";
-import type { Lease } from "../lease.ts";
-import { failAsPoison, POISON_STALLS } from "../poison.ts";
+import { deliverOrSetApart, type Ending } from "../deliver/deliver.ts";
+import type { Lease } from "../job/lease.ts";
+import { failAsPoison, POISON_STALLS } from "../deliver/poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "./retry-later.ts";
+import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "../job/retry-later.ts";
 
 /** A job that takes longer hangs in our own code; it is let go of, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;

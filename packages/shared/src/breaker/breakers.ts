@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { Breaker, BreakerEvent, BreakerPolicy, BreakerState } from "../core/breaker.ts";
-import { GroupCommit } from "../group-commit.ts";
+import { GroupCommit } from "../concurrency/group-commit.ts";
 import { QUEUE_PREFIX } from "../queue/queues.ts";
 
 const SCRIPT = readFileSync(new URL("breaker.lua", import.meta.url), "utf8");

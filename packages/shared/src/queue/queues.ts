@@ -1,4 +1,4 @@
-import { priorityOfBatch } from "../core/batch-number.ts";
+import { priorityOfBatch } from "../core/ids/batch-id.ts";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 

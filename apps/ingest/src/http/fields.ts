@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { isEventType, isEventTypePattern } from "@postrider/shared/core/event/types.ts";
+import { fromPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
+
+/** Postgres text has no NUL, and no caller needs one. */
+export const text = (least: number, most: number) =>
+  z
+    .string({ error: "must be a string" })
+    .min(least, least === 1 ? "must not be empty" : `must have at least ${least} characters`)
+    .max(most, `must have at most ${most} characters`)
+    .refine((value) => !value.includes("\0"), "must not contain a NUL character");
+
+export const tenant = z
+  .string({ error: "must be a string" })
+  .regex(/^[A-Za-z0-9_.-]{1,64}$/, "must be 1 to 64 of the characters A-Z a-z 0-9 _ . -");
+
+export const eventType = z
+  .string({ error: "must be a string" })
+  .refine(isEventType, "must be dot-separated words of A-Z a-z 0-9 _ -, at most 128 characters, such as order.created");
+
+export const eventTypePatterns = z
+  .array(
+    z.string({ error: "must be a string" }).refine(isEventTypePattern, 'must be an event type, "prefix.*" or "*"'),
+    {
+      error: "must be a list of event types",
+    },
+  )
+  .min(1, "must have at least one entry")
+  .max(200, "must have at most 200 entries")
+  .transform((patterns) => [...new Set(patterns)]);
+
+export const integer = (least: number, most: number) => {
+  const error = `must be a whole number from ${least} to ${most}`;
+  return z.int({ error }).min(least, error).max(most, error);
+};
+
+export const publicId = (prefix: IdPrefix) =>
+  z.string().transform((value, issues) => {
+    const uuid = fromPublicId(prefix, value);
+    if (uuid === undefined) {
+      issues.addIssue(`must be an id that begins with ${prefix}_`);
+      return z.NEVER;
+    }
+    return uuid;
+  });
+
+/** An ISO 8601 time in a query, as Unix milliseconds. */
+export const time = z.string().transform((value, issues) => {
+  const ms = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(value)
+    ? Date.parse(/T.*(Z|[+-]\d{2}:?\d{2})$/.test(value) || !value.includes("T") ? value : `${value}Z`)
+    : Number.NaN;
+  if (Number.isNaN(ms)) {
+    issues.addIssue("must be an ISO 8601 time such as 2026-01-31T12:00:00Z");
+    return z.NEVER;
+  }
+  return ms;
+});
+
+const MAX_PAGE = 200;
+
+/** `?limit=` and `?cursor=` of a list whose items have this kind of id. */
+export const page = (prefix: IdPrefix) => ({
+  limit: z
+    .string()
+    .regex(/^\d{1,6}$/, `must be a whole number from 1 to ${MAX_PAGE}`)
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= MAX_PAGE, `must be a whole number from 1 to ${MAX_PAGE}`)
+    .default(50),
+  cursor: publicId(prefix).optional(),
+});

@@ -1,0 +1,35 @@
+import { Router } from "express";
+import { within } from "@postrider/shared/concurrency/within.ts";
+import type { Context } from "../context.ts";
+
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** `/healthz`: the process lives. `/readyz`: Postgres answers, so events can be accepted; Redis away is only `degraded`. */
+export function healthRoutes(context: Context): Router {
+  const routes = Router();
+
+  routes.get("/healthz", (_request, response) => {
+    response.json({ status: "ok" });
+  });
+
+  routes.get("/readyz", async (_request, response) => {
+    const checks = await checkHealth(context);
+    const status = checks.postgres !== "ok" ? "unavailable" : checks.redis === "ok" ? "ok" : "degraded";
+    response.status(status === "unavailable" ? 503 : 200).json({ status, checks });
+  });
+
+  return routes;
+}
+
+export async function checkHealth({ pool, redis }: Context): Promise<{ postgres: string; redis: string }> {
+  const [postgres, redisAnswer] = await Promise.all([answers(pool.query("select 1")), answers(redis.ping())]);
+  return { postgres, redis: redisAnswer };
+}
+
+function answers(call: Promise<unknown>): Promise<"ok" | "unavailable"> {
+  const called = call.then(
+    () => "ok" as const,
+    () => "unavailable" as const,
+  );
+  return within<"ok" | "unavailable">(CHECK_TIMEOUT_MS, called, () => "unavailable");
+}

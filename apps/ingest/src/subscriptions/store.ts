@@ -1,0 +1,97 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
+import type { Db } from "@postrider/shared/store/pool.ts";
+import { subscriptionPatterns, subscriptions, type StoredSecret } from "@postrider/shared/store/schema/index.ts";
+import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
+import { isOwn } from "../http/tenancy.ts";
+import type { Caller } from "../http/auth.ts";
+import { Problem } from "../http/problem.ts";
+
+export type SubscriptionRow = typeof subscriptions.$inferSelect;
+export type SubscriptionChange = Partial<typeof subscriptions.$inferInsert>;
+type Transaction = Parameters<Parameters<Db["transaction"]>[0]>[0];
+
+/** Signing with more live secrets than this would make the header too long for some receivers. */
+const MAX_LIVE_SECRETS = 5;
+
+/** @throws Problem not_found */
+export async function findSubscription(
+  db: Db | Transaction,
+  caller: Caller,
+  id: string,
+  lock = false,
+): Promise<SubscriptionRow> {
+  const found = db
+    .select()
+    .from(subscriptions)
+    .where(and(eq(subscriptions.id, id), isNull(subscriptions.deletedAt), isOwn(caller, subscriptions.tenant)));
+  const [row] = await (lock ? found.for("update") : found);
+  if (!row) throw new Problem("not_found", `there is no subscription ${toPublicId("sub", id)}`);
+  return row;
+}
+
+export async function insertSubscription(
+  db: Db,
+  box: SecretBox,
+  secret: Buffer,
+  values: Omit<typeof subscriptions.$inferInsert, "id" | "secrets">,
+): Promise<SubscriptionRow> {
+  const id = newId();
+  return db.transaction(async (tx) => {
+    const secrets = [{ ...box.seal(secret, id), expiresAt: null }];
+    const [row] = await tx
+      .insert(subscriptions)
+      .values({ ...values, id, secrets })
+      .returning();
+    await replacePatterns(tx, row!);
+    return row!;
+  });
+}
+
+/**
+ * Reads a subscription, changes it and writes it back, under its row lock.
+ *
+ * @param change what to write, made from the row as it is; it may throw to refuse
+ */
+export async function changeSubscription(
+  db: Db,
+  caller: Caller,
+  id: string,
+  change: (row: SubscriptionRow) => SubscriptionChange,
+): Promise<SubscriptionRow> {
+  return db.transaction(async (tx) => {
+    const changes = change(await findSubscription(tx, caller, id, true));
+    const [row] = await tx
+      .update(subscriptions)
+      .set({ ...changes, updatedAt: sql`now()` })
+      .where(eq(subscriptions.id, id))
+      .returning();
+    if ("eventTypes" in changes || "deletedAt" in changes) await replacePatterns(tx, row!);
+    return row!;
+  });
+}
+
+/** Keeps `subscription_patterns` equal to the event types of what is not deleted. */
+async function replacePatterns(tx: Transaction, row: SubscriptionRow): Promise<void> {
+  await tx
+    .delete(subscriptionPatterns)
+    .where(and(eq(subscriptionPatterns.tenant, row.tenant), eq(subscriptionPatterns.subscriptionId, row.id)));
+  if (row.deletedAt !== null) return;
+  await tx
+    .insert(subscriptionPatterns)
+    .values(row.eventTypes.map((pattern) => ({ tenant: row.tenant, pattern, subscriptionId: row.id })));
+}
+
+/** The secrets after a rotation: the new one first, the one before it until the grace ends, expired ones gone. */
+export function rotateSecrets(
+  secrets: readonly StoredSecret[],
+  fresh: Pick<StoredSecret, "keyId" | "sealed">,
+  graceSeconds: number,
+  now: number,
+): StoredSecret[] {
+  const graceEnd = new Date(now + graceSeconds * 1000).toISOString();
+  const older = secrets
+    .map((secret) => ({ ...secret, expiresAt: secret.expiresAt ?? graceEnd }))
+    .filter(({ expiresAt }) => Date.parse(expiresAt) > now);
+  return [{ ...fresh, expiresAt: null }, ...older].slice(0, MAX_LIVE_SECRETS);
+}

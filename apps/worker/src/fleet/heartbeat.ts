@@ -1,0 +1,20 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { beat, BEAT_MS, leave } from "@postrider/shared/runtime/fleet/roster.ts";
+import { every } from "@postrider/shared/concurrency/every.ts";
+import type { Context } from "../context.ts";
+
+/** Says in Redis that this worker is there, for the console and the metrics; work does not depend on it. */
+export function announce({ redis, slots, fleetMetrics, log }: Context, adminPort: number): { stop(): Promise<void> } {
+  const id = randomUUID();
+  const self = { host: hostname(), pid: process.pid, adminPort, startedAt: Date.now() };
+  const say = () => beat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() });
+  const beats = every(BEAT_MS, "announcing", log, () => say().catch(() => undefined));
+  beats.trigger();
+  return {
+    async stop() {
+      await beats.stop();
+      await Promise.all([leave(redis, id), fleetMetrics.close()]).catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
+
+const SAY_AGAIN_MS = 30_000;
+const PROBE_KEY = "{postrider}:write-probe";
+const PROBE_TTL_MS = 10_000;
+
+/**
+ * A listener for the errors of queues and lanes. What the connection itself reports (away, back) is left to it; the rest
+ * (out of memory, read-only, a failed script) is logged once per kind and half minute, since every loop meets it again and again.
+ */
+export function createTroubleLog(log: Logger, now: () => number): (error: Error) => void {
+  const saidAt = new Map<string, number>();
+  return (error) => {
+    const kind = /^[A-Z]+(?= )/.exec(error.message)?.[0];
+    if (kind === undefined) {
+      log.debug({ err: error }, "lane");
+      return;
+    }
+    if (now() - (saidAt.get(kind) ?? Number.NEGATIVE_INFINITY) < SAY_AGAIN_MS) return;
+    saidAt.set(kind, now());
+    const advice =
+      kind === "OOM"
+        ? "Redis is out of memory: raise maxmemory; deliveries wait in Postgres meanwhile"
+        : "Redis refuses";
+    log.error({ kind, reason: error.message }, advice);
+  };
+}
+
+/** Whether Redis takes writes: one that is out of memory, or a replica, still answers a PING. */
+export async function takesWrites(redis: Redis): Promise<boolean> {
+  if (redis.status !== "ready") return false;
+  return redis.set(PROBE_KEY, "1", "PX", PROBE_TTL_MS).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
+import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
+import { closeServer } from "@postrider/shared/runtime/listen.ts";
+import { every } from "@postrider/shared/concurrency/every.ts";
+import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
+import { createContext, type Overrides } from "./context.ts";
+import { announce } from "./fleet/heartbeat.ts";
+import { startControlLane } from "./lanes/control-lane.ts";
+import { startDispatchLane } from "./lanes/dispatch-lane.ts";
+import { startRetryLane } from "./lanes/retry-lane.ts";
+import { expireHeld } from "./upkeep/expire-held.ts";
+import { removeExpiredKeys } from "./upkeep/remove-expired-keys.ts";
+import { takesWrites } from "./fleet/redis-log.ts";
+import { dropOldPartitions } from "./upkeep/retention.ts";
+import { runOnce, WATCHDOG_GRACE_MS } from "./upkeep/watchdog.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Starts a worker: the lanes, the watchdog, the upkeep and the admin server. */
+export async function startWorker(settings: Settings, overrides: Overrides = {}): Promise<RunningApp> {
+  const context = await createContext(settings, overrides);
+  const { log, pool, redis, registry } = context;
+  const lanes = [startDispatchLane(context), startRetryLane(context), startControlLane(context)];
+  const watchdog = every(settings.watchdogIntervalMs, "watchdog", log, async () => {
+    await runOnce(context);
+    await expireHeld(context);
+  });
+  // Redis may come back empty: what it lost is put back at once, and what was accepted just now a moment later.
+  const onRedisReady = () => {
+    watchdog.trigger();
+    setTimeout(watchdog.trigger, WATCHDOG_GRACE_MS + 500).unref();
+  };
+  redis.on("ready", onRedisReady);
+  const upkeep = every(HOUR_MS, "upkeep", log, async () => {
+    await ensureCurrentPartitions(pool, Date.now());
+    await removeExpiredKeys(pool);
+    await dropOldPartitions(context, Date.now());
+  });
+  upkeep.trigger();
+  const ready = async () => (await takesWrites(redis)) && (await pool.query("select 1")).rowCount === 1;
+  const admin = await startAdminServer({
+    app: "worker",
+    host: settings.host,
+    adminPort: settings.adminPort,
+    registry,
+    further: () => context.fleetMetrics.text(),
+    ready,
+  });
+  const presence = announce(context, admin.port);
+  log.info({ adminPort: admin.port, slots: settings.maxInFlight }, "worker is ready");
+  return {
+    log,
+    stopDeadlineMs: settings.shutdownDeadlineMs,
+    async stop() {
+      redis.off("ready", onRedisReady);
+      const stopped = Promise.all([
+        watchdog.stop(),
+        upkeep.stop(),
+        presence.stop(),
+        ...lanes.map((lane) => lane.stop()),
+      ]);
+      // Redis or Postgres may be away: what cannot be finished by then stays in Postgres and is taken up by others.
+      await Promise.race([stopped, sleep(settings.shutdownDeadlineMs * 0.8)]);
+      context.recorder.giveUp();
+      await closeServer(admin.server, 0);
+      await Promise.race([context.close(), sleep(settings.shutdownDeadlineMs * 0.1)]);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { SettingsError } from "../settings.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { waitForShutdown } from "./shutdown-signal.ts";
+
+export interface RunningApp {
+  log: Logger;
+  /** How long `stop` may take before the process ends anyway, in milliseconds. */
+  stopDeadlineMs: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * The life of a process: start, wait for a signal, stop, exit. Exit codes: 0 stopped as asked, 1 could not start (the
+ * reason is on stderr) or could not stop in time.
+ */
+export async function runProcess(start: () => Promise<RunningApp>): Promise<void> {
+  let app: RunningApp;
+  try {
+    app = await start();
+  } catch (error) {
+    const reason = error instanceof SettingsError ? error.message : `could not start: ${describe(error)}`;
+    process.stderr.write(`${reason}\n`);
+    process.exit(1);
+  }
+  const signal = await waitForShutdown();
+  app.log.info({ signal }, "stopping");
+  const overdue = setTimeout(() => {
+    app.log.error("could not stop in time; ending the process");
+    process.exit(1);
+  }, app.stopDeadlineMs);
+  await app.stop();
+  clearTimeout(overdue);
+  app.log.info("stopped");
+  process.exit(0);
+}
+
+/** Connection errors of several addresses come as an AggregateError without a message of its own. */
+function describe(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
+  return error instanceof Error
+    ? process.env["LOG_LEVEL"] === "debug"
+      ? (error.stack ?? error.message)
+      : error.message
+    : String(error);
+}

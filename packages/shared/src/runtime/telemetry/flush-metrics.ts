@@ -1,0 +1,26 @@
+import { Histogram, type Registry } from "prom-client";
+
+/** Told of each flush of a group commit: its items' rows, and how long it took, in seconds. */
+export type OnFlush = (rows: number, seconds: number) => void;
+
+/** @param kind is committed together: `accept` or `record` */
+export function createFlushMetrics(registry: Registry, kind: string): OnFlush {
+  const rows = new Histogram({
+    name: "postrider_flush_rows",
+    help: "Events or outcomes that are committed together",
+    labelNames: ["kind"] as const,
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000],
+    registers: [registry],
+  });
+  const duration = new Histogram({
+    name: "postrider_flush_duration_seconds",
+    help: "Time of a group commit, from the statement to the answer",
+    labelNames: ["kind"] as const,
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  return (count, seconds) => {
+    rows.observe({ kind }, count);
+    duration.observe({ kind }, seconds);
+  };
+}

@@ -1,0 +1,24 @@
+import type { Pool } from "pg";
+import type { SecretBox } from "./secret-box.ts";
+import type { StoredSecret } from "./schema/index.ts";
+
+/**
+ * A process with the wrong key could sign nothing, and would turn every delivery into a dead letter of our own making.
+ *
+ * @throws Error where ENCRYPTION_KEY does not open the newest subscription's secret
+ */
+export async function refuseWrongKey(pool: Pool, box: SecretBox): Promise<void> {
+  const { rows } = await pool.query<{ id: string; secret: StoredSecret }>(
+    "select id, secrets -> 0 as secret from subscriptions where deleted_at is null order by id desc limit 1",
+  );
+  const newest = rows[0];
+  if (!newest) return;
+  try {
+    box.open(newest.secret, newest.id);
+  } catch (error) {
+    throw new Error(
+      `ENCRYPTION_KEY does not open the secrets in this database (${error instanceof Error ? error.message : String(error)}): set the key they were sealed with`,
+      { cause: error },
+    );
+  }
+}

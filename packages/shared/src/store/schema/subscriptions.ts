@@ -1,0 +1,47 @@
+import { sql } from "drizzle-orm";
+import { check, index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { SUBSCRIPTION_STATUSES } from "../../core/delivery/states.ts";
+
+/** A signing secret as it lies in the table: AES-256-GCM, base64 of nonce + ciphertext + tag. */
+export interface StoredSecret {
+  keyId: string;
+  sealed: string;
+  /** ISO 8601; null while the secret is the current one. */
+  expiresAt: string | null;
+}
+
+/** A subscriber's URL, the event types it wants, its signing secrets and its delivery policy. Deletion is soft. */
+export const subscriptions = pgTable(
+  "subscriptions",
+  {
+    id: uuid("id").primaryKey(),
+    tenant: text("tenant").notNull(),
+    url: text("url").notNull(),
+    eventTypes: text("event_types").array().notNull(),
+    description: text("description"),
+    /** Newest first; the first is the one that `GET …/secret` shows. */
+    secrets: jsonb("secrets").$type<StoredSecret[]>().notNull(),
+    headers: jsonb("headers").$type<Record<string, string>>().notNull(),
+    /** Requests per second over the fleet; null is no limit. */
+    rateLimit: integer("rate_limit"),
+    /** Requests under way at once, per worker process. */
+    maxInFlight: integer("max_in_flight").notNull(),
+    /** Null follows the setting DELIVERY_TIMEOUT. */
+    timeoutMs: integer("timeout_ms"),
+    /** Delays as they were written (`2s`); null follows the setting RETRY_SCHEDULE. */
+    retrySchedule: text("retry_schedule").array(),
+    metadata: jsonb("metadata").$type<Record<string, unknown>>().notNull(),
+    status: text("status", { enum: SUBSCRIPTION_STATUSES }).notNull().default("active"),
+    disabledReason: text("disabled_reason"),
+    /** When the breaker opened first with no success since; null while the subscription is well. */
+    failingSince: timestamp("failing_since", { withTimezone: true }),
+    createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
+    updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
+    deletedAt: timestamp("deleted_at", { withTimezone: true }),
+  },
+  (table) => [
+    check("subscriptions_status_check", sql`${table.status} in ('active', 'paused', 'disabled')`),
+    check("subscriptions_disabled_check", sql`(${table.status} = 'disabled') = (${table.disabledReason} is not null)`),
+    index("subscriptions_tenant_idx").on(table.tenant, table.id),
+  ],
+);

@@ -1,0 +1,36 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import type { StoredSecret } from "./schema/index.ts";
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Seals signing secrets for the table and opens them again: AES-256-GCM, bound to their subscription. */
+export interface SecretBox {
+  seal(secret: Buffer, subscriptionId: string): Pick<StoredSecret, "keyId" | "sealed">;
+  /** @throws Error where the secret was sealed under another key or for another subscription, or was altered */
+  open(stored: Pick<StoredSecret, "keyId" | "sealed">, subscriptionId: string): Buffer;
+}
+
+/** @param key 32 bytes (setting ENCRYPTION_KEY) */
+export function createSecretBox(key: Buffer): SecretBox {
+  // Names the key without telling it, so that a secret sealed under another key is told apart from a damaged one.
+  const keyId = createHash("sha256").update("postrider key id").update(key).digest("hex").slice(0, 8);
+  return {
+    seal(secret, subscriptionId) {
+      const nonce = randomBytes(NONCE_BYTES);
+      const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(subscriptionId));
+      const sealed = Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
+      return { keyId, sealed: sealed.toString("base64") };
+    },
+    open(stored, subscriptionId) {
+      if (stored.keyId !== keyId) {
+        throw new Error(`a secret is sealed under key ${stored.keyId}, and ENCRYPTION_KEY is key ${keyId}`);
+      }
+      const sealed = Buffer.from(stored.sealed, "base64");
+      const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES))
+        .setAAD(Buffer.from(subscriptionId))
+        .setAuthTag(sealed.subarray(-TAG_BYTES));
+      return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+    },
+  };
+}
