@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { SettingsError } from "../packages/shared/src/runtime/settings.ts";
+import { SettingsError } from "../packages/shared/src/runtime/settings/read.ts";
 import { connect, deliveriesOf, type Api, type DeliveryView } from "./demo/api.ts";
 import { POISON_TYPE, realPayloads } from "./demo/payloads.ts";
 import { Receiver, type Subscriber } from "./demo/receiver.ts";

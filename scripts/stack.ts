@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { readSettings, type Settings } from "../packages/shared/src/runtime/settings.ts";
+import { readStackSettings, type StackSettings } from "../packages/shared/src/runtime/settings/stack.ts";
 import { migrate } from "../packages/shared/src/store/migrate.ts";
 import { DATA_DIR, ensureServices, readEnvironment, ROOT } from "./services/index.ts";
 import { freePort, isFree } from "./services/ports.ts";
@@ -55,7 +55,7 @@ export async function startStack({ env: over = {}, say, print, signal }: StackOp
     cleanUp.push(() => services.stop());
     const { databaseUrl, redisUrl } = services;
     const env = complete({ ...given, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }, say);
-    const settings = readSettings(env, ["API_KEYS", "CONSOLE_PASSWORD"]);
+    const settings = readStackSettings(env);
     const port = await publicPort("PORT", settings.port, settings.host);
     const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
     const { applied } = await migrate(databaseUrl);
@@ -120,7 +120,7 @@ async function publicPort(setting: string, port: number, host: string): Promise<
 }
 
 /** Workers hear of it first, so that they take on no new work that the others still hand out. */
-async function stopAll(processes: readonly SupervisedProcess[], { shutdownDeadlineMs }: Settings): Promise<void> {
+async function stopAll(processes: readonly SupervisedProcess[], { shutdownDeadlineMs }: StackSettings): Promise<void> {
   const isWorker = ({ name }: SupervisedProcess) => name.startsWith("worker");
   const inOrder = [...processes.filter(isWorker), ...processes.filter((one) => !isWorker(one))];
   await Promise.all(inOrder.map((one) => one.stop(shutdownDeadlineMs + GRACE_MS)));

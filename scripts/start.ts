@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { SettingsError } from "../packages/shared/src/runtime/settings.ts";
+import { SettingsError } from "../packages/shared/src/runtime/settings/read.ts";
 import { waitForShutdown } from "../packages/shared/src/runtime/process/shutdown-signal.ts";
 import { DATA_DIR } from "./services/index.ts";
 import { startStack, type Stack } from "./stack.ts";

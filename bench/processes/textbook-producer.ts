@@ -1,7 +1,7 @@
 // Per event: INSERT the event, INSERT its delivery, add its job.
 import { Queue } from "bullmq";
 import pg from "pg";
-import { newId } from "../../packages/shared/src/ids.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { deliveredBody, eventAt } from "../support/payloads.ts";
 import { readTask, tell } from "./parent.ts";
 import { TEXTBOOK_JOB, TEXTBOOK_QUEUE, type Queued, type TextbookJob, type TextbookTask } from "./textbook.ts";

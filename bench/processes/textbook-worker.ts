@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { Worker, type Job } from "bullmq";
 import pg from "pg";
 import { request } from "undici";
-import { newId } from "../../packages/shared/src/ids.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { readTask } from "./parent.ts";
 import { TEXTBOOK_QUEUE, type TextbookJob, type TextbookTask } from "./textbook.ts";
 

@@ -4,14 +4,14 @@ import { createAcceptor, type Acceptor } from "../../apps/ingest/src/events/acce
 import { createApp } from "../../apps/ingest/src/http/app.ts";
 import { createContext } from "../../apps/ingest/src/context.ts";
 import { createDispatcher } from "../../apps/ingest/src/events/dispatch.ts";
-import { readSettings } from "../../packages/shared/src/runtime/settings.ts";
+import { readIngestSettings } from "../../packages/shared/src/runtime/settings/ingest.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 
-const settings = readSettings(process.env, ["API_KEYS"]);
+const settings = readIngestSettings(process.env);
 const context = await createContext(settings);
-const dispatch = createDispatcher(context.queues, context.redis, context.metrics, context.log);
+const dispatch = createDispatcher(context.enqueue, context.redis, context.metrics, context.log);
 const acceptor: Acceptor = {
   // An acceptor that lives for one request has nothing to group.
   accept: (events) => createAcceptor(context.pool, dispatch).accept(events),

@@ -1,7 +1,7 @@
 // Postrider's worker with nothing that keeps subscribers apart: slots go to whoever came first, whatever its
 // subscription has already, and no breaker ever opens.
 import { setTimeout as sleep } from "node:timers/promises";
-import { readSettings } from "../../packages/shared/src/runtime/settings.ts";
+import { readWorkerSettings } from "../../packages/shared/src/runtime/settings/worker.ts";
 import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
 import { runProcess } from "../../packages/shared/src/runtime/process/run.ts";
 import { Semaphore } from "../../apps/worker/src/job/semaphore.ts";
@@ -63,6 +63,6 @@ const neverIll: SubscriberHealth = {
 };
 
 await runProcess(() => {
-  const settings = readSettings(process.env);
+  const settings = readWorkerSettings(process.env);
   return startWorker(settings, { slots: new FirstComeSlots(settings.maxInFlight), health: neverIll });
 });

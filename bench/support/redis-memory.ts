@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
+import { KEY_PREFIX } from "../../packages/shared/src/queue/keys.ts";
+import { LANES } from "../../packages/shared/src/queue/queues.ts";
 
 /** What Redis has in memory. */
 export interface RedisMemory {
@@ -32,7 +33,7 @@ export async function readRedisMemory(url: string): Promise<RedisMemory> {
 }
 
 async function eventStreamBytes(redis: Redis): Promise<number> {
-  const streams = Object.values(QUEUE_NAMES).map((name) => `${QUEUE_PREFIX}:${name}:events`);
+  const streams = LANES.map((name) => `${KEY_PREFIX}:${name}:events`);
   // Every entry is looked at, not a sample; a queue that nothing has happened in has no stream.
   const sizes = await Promise.all(streams.map((stream) => redis.memory("USAGE", stream, "SAMPLES", 0)));
   return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);

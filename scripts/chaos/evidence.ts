@@ -1,4 +1,4 @@
-import { toPublicId } from "../../packages/shared/src/ids.ts";
+import { toPublicId } from "../../packages/shared/src/core/ids/id.ts";
 import { withClient } from "../services/postgres-server.ts";
 import type { DeliveryRow, StoredEvent } from "./ledger.ts";
 

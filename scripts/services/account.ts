@@ -1,12 +1,6 @@
 import { chownSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { run } from "./processes.ts";
-
-/** Whom a server process runs as. */
-export interface Account {
-  uid: number;
-  gid: number;
-}
+import { run, type Account } from "./processes.ts";
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
 

@@ -2,7 +2,7 @@ import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import type { Account } from "./account.ts";
+import type { Account } from "./processes.ts";
 import type { PostgresBinaries } from "./binaries.ts";
 import { commandOf, end, isAlive, run } from "./processes.ts";
 import { launch } from "./server-process.ts";

@@ -1,7 +1,12 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Account } from "./account.ts";
+
+/** The account that a server process runs as. */
+export interface Account {
+  uid: number;
+  gid: number;
+}
 
 export interface Ran {
   /** 127 where the program does not exist, as in a shell; 124 where it took too long. */

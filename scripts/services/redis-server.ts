@@ -2,7 +2,7 @@ import { chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
-import type { Account } from "./account.ts";
+import type { Account } from "./processes.ts";
 import { commandOf, end, isAlive } from "./processes.ts";
 import { launch } from "./server-process.ts";
 

@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Account, canReach, ownerOf, unprivilegedAccount } from "./account.ts";
+import { canReach, ownerOf, unprivilegedAccount } from "./account.ts";
+import type { Account } from "./processes.ts";
 
 /** A folder that a server may use, and whom it runs as there. */
 export interface ServerFolder {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Account } from "./account.ts";
+import type { Account } from "./processes.ts";
 
 export interface Launch {
   name: string;

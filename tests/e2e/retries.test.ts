@@ -1,7 +1,8 @@
 import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
-import { fromPublicId } from "../../packages/shared/src/ids.ts";
-import { createQueues, retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { fromPublicId } from "../../packages/shared/src/core/ids/id.ts";
+import { retryJobId } from "../../packages/shared/src/queue/jobs.ts";
+import { createQueues } from "../../packages/shared/src/queue/queues.ts";
 import { answer, type Behaviour, failing, garbage, hangUp, type Received, reset } from "../support/receiver.ts";
 import { freePort, newTenant, useStack } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";

@@ -4,11 +4,13 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createApp } from "../../apps/console/src/app.ts";
 import { createContext, type Context } from "../../apps/console/src/context.ts";
-import { readSettings } from "../../packages/shared/src/runtime/settings.ts";
+import { readConsoleSettings } from "../../packages/shared/src/runtime/settings/console.ts";
 import { ensureCurrentPartitions } from "../../packages/shared/src/store/partitions.ts";
 import { closeServer, listen } from "../../packages/shared/src/runtime/listen.ts";
-import { newId, toPublicId } from "../../packages/shared/src/ids.ts";
-import { QUEUE_PREFIX, retryJobId, retryJobOf } from "../../packages/shared/src/queue/queues.ts";
+import { toPublicId } from "../../packages/shared/src/core/ids/id.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
+import { retryJob, retryJobId } from "../../packages/shared/src/queue/jobs.ts";
+import { KEY_PREFIX } from "../../packages/shared/src/queue/keys.ts";
 import type { Logger } from "../../packages/shared/src/runtime/telemetry/logger.ts";
 import { startThrowawayRedis } from "../../scripts/services/index.ts";
 import { launchBrowser } from "../support/browser.ts";
@@ -18,6 +20,7 @@ import { AppProcess, baseSettings, freePort } from "../support/stack.ts";
 import { waitFor } from "../support/wait.ts";
 
 const NAME = "order.created → shop.example";
+const TITLE = { eventType: "order.created", url: "https://shop.example/" };
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -181,7 +184,7 @@ describe("the console", () => {
 
   test("Promote makes a waiting retry due now, through Postgres", async () => {
     const delivery = await app.insertDelivery("retrying");
-    await app.context.queues.retry.addBulk([retryJobOf(delivery, 0, NAME, 60_000)]);
+    await app.context.queues.retry.addBulk([retryJob({ delivery, cycle: 0, ...TITLE, delayMs: 60_000 })]);
     const answer = await app.put(`/queues/api/queues/retry/${retryJobId(delivery, 0)}/promote`, app.basic);
     expect(answer.status).toBe(204);
     expect(await app.row(delivery)).toEqual({ state: "retrying", cycle: 1 });
@@ -240,7 +243,7 @@ describe("the console", () => {
   });
 
   test("a page of the board has at most 100 jobs, however many are asked for", async () => {
-    const jobs = Array.from({ length: 120 }, () => retryJobOf(newId(), 0, NAME, 0));
+    const jobs = Array.from({ length: 120 }, () => retryJob({ delivery: newId(), cycle: 0, ...TITLE, delayMs: 0 }));
     await app.context.queues.retry.addBulk(jobs);
     const { queues } = await app.json("/queues/api/queues?activeQueue=retry&status=waiting&page=1&jobsPerPage=100000");
     const retry = queues.find(({ name }: { name: string }) => name === "retry");
@@ -327,7 +330,7 @@ type RunningConsole = Awaited<ReturnType<typeof startConsole>>;
 /** The console in this process, on a free port, and what one does with it. */
 async function startConsole(settings: Record<string, string>) {
   const logged: object[] = [];
-  const context: Context = { ...createContext(readSettings(settings, ["CONSOLE_PASSWORD"])), log: collect(logged) };
+  const context: Context = { ...createContext(readConsoleSettings(settings)), log: collect(logged) };
   const { pool, queues } = context;
   const server: Server = createServer(createApp(context));
   const url = `http://127.0.0.1:${await listen(server, "127.0.0.1", [0])}`;
@@ -382,9 +385,9 @@ async function startConsole(settings: Record<string, string>) {
     /** A dead delivery, and its failed job as a worker leaves it. */
     async deadLetter(): Promise<string> {
       const delivery = await app.insertDelivery("dead");
-      await queues.retry.addBulk([retryJobOf(delivery, 0, NAME, 0)]);
+      await queues.retry.addBulk([retryJob({ delivery, cycle: 0, ...TITLE, delayMs: 0 })]);
       const connection = new Redis(settings["REDIS_URL"]!, { maxRetriesPerRequest: null });
-      const worker = new Worker("retry", null, { connection, prefix: QUEUE_PREFIX, autorun: false });
+      const worker = new Worker("retry", null, { connection, prefix: KEY_PREFIX, autorun: false });
       // Of the waiting jobs the oldest comes first: other tests leave retried ones behind.
       for (let job = await worker.getNextJob("test"); job; job = await worker.getNextJob("test", { block: false })) {
         if (job.data.delivery !== delivery) continue;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
 import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
-import { retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { retryJobId } from "../../packages/shared/src/queue/jobs.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -28,5 +28,5 @@ test("what is held for longer than HOLD_LIMIT is a dead letter that says so, on 
     last_error: "held for longer than HOLD_LIMIT",
   });
   expect(await queues.retry.getJobState(retryJobId(first!.id, 0))).toBe("waiting");
-  expect(await retryDelivery(pool, queues, first!.id)).toEqual({ kind: "retrying", cycle: 1 });
+  expect(await retryDelivery(world.context, first!.id)).toEqual({ kind: "retrying", cycle: 1 });
 });

@@ -1,9 +1,10 @@
 import { Worker } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Batch } from "../../apps/ingest/src/events/accept.ts";
+import type { Batch } from "../../packages/shared/src/queue/jobs.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 import { priorityOfBatch } from "../../packages/shared/src/core/ids/batch-id.ts";
-import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
+import { dispatchJob } from "../../packages/shared/src/queue/jobs.ts";
+import { KEY_PREFIX } from "../../packages/shared/src/queue/keys.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -29,14 +30,13 @@ async function flood(requests = 8): Promise<void> {
   }
 }
 
-const add = (batches: readonly Batch[]) =>
-  world.context.queues.dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size)));
+const add = (batches: readonly Batch[]) => world.context.queues.dispatch.addBulk(batches.map(dispatchJob));
 
 /** Ids of the batches in the order in which a worker takes them. */
 async function takenFirst(count: number): Promise<string[]> {
-  const worker = new Worker(QUEUE_NAMES.dispatch, null, {
+  const worker = new Worker("dispatch", null, {
     connection: world.context.workerRedis,
-    prefix: QUEUE_PREFIX,
+    prefix: KEY_PREFIX,
   });
   try {
     const taken: string[] = [];

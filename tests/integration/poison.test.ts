@@ -3,7 +3,7 @@ import { setApart } from "../../apps/worker/src/deliver/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
 import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
-import { dispatchJobOf } from "../../packages/shared/src/queue/queues.ts";
+import { dispatchJob } from "../../packages/shared/src/queue/jobs.ts";
 import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
 import { waitFor } from "../support/wait.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -24,8 +24,7 @@ beforeEach(async () => {
   world.batches.length = 0;
 });
 
-const dispatch = () =>
-  world.context.queues.dispatch.addBulk(world.batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size)));
+const dispatch = () => world.context.queues.dispatch.addBulk(world.batches.map(dispatchJob));
 
 async function whileLanesRun(work: () => Promise<void>): Promise<void> {
   const lanes = [startDispatchLane(world.context), startRetryLane(world.context)];
@@ -76,7 +75,7 @@ describe("what cannot be delivered by a fault of ours", () => {
   test("it is retryable after the fix", async () => {
     const endpoint = receiver.endpoint(answer(200));
     const subscription = await world.subscribe({ url: endpoint.url });
-    const { pool, queues } = world.context;
+    const { pool } = world.context;
     const { rows } = await pool.query<{ secrets: unknown }>("select secrets from subscriptions where id = $1", [
       subscription,
     ]);
@@ -91,7 +90,7 @@ describe("what cannot be delivered by a fault of ours", () => {
       ]);
       const [dead] = await world.rows();
       expect(dead).toMatchObject({ state: "dead", dead_reason: "internal" });
-      await retryDelivery(pool, queues, dead!.id);
+      await retryDelivery(world.context, dead!.id);
       await waitFor("it is delivered", async () => (await world.rows())[0]!.state === "delivered");
     });
   });

@@ -5,7 +5,7 @@ import { loadOrHoldBack } from "../../apps/worker/src/load/load-and-hold.ts";
 import { loadBatch, loadByIds } from "../../apps/worker/src/load/load-batch.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-queries.ts";
 import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const BETWEEN = 3_000;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Delivery } from "../../apps/worker/src/load/load-batch.ts";
 import type { Move } from "../../apps/worker/src/record/record-attempts.ts";
 import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -94,7 +94,7 @@ describe("record", () => {
   test("an outcome from before a manual retry decides nothing", async () => {
     await record(delivery, { state: "retrying", delayMs: 60_000 });
     const old = (await world.load())[0]!;
-    await retryDelivery(world.context.pool, world.context.queues, delivery.id);
+    await retryDelivery(world.context, delivery.id);
     expect(await record(old, { state: "dead", reason: "exhausted" })).toBe(false);
     expect(await row()).toMatchObject({ state: "retrying", cycle: 1, schedule_step: 0 });
   });
@@ -147,7 +147,7 @@ describe("a manual retry", () => {
         cancelled: { state },
       } as Record<typeof state, Move>;
       await record(delivery, moves[state]);
-      expect(await retryDelivery(world.context.pool, world.context.queues, delivery.id)).toEqual({
+      expect(await retryDelivery(world.context, delivery.id)).toEqual({
         kind: "retrying",
         cycle: 1,
       });
@@ -163,11 +163,11 @@ describe("a manual retry", () => {
   );
 
   test("is refused while the delivery is pending, of another tenant, or its subscription is deleted", async () => {
-    const { pool, queues } = world.context;
-    expect(await retryDelivery(pool, queues, delivery.id)).toEqual({ kind: "delivery_pending" });
-    expect(await retryDelivery(pool, queues, delivery.id, "other")).toEqual({ kind: "not_found" });
-    expect(await retryDelivery(pool, queues, newId())).toEqual({ kind: "not_found" });
+    const { pool } = world.context;
+    expect(await retryDelivery(world.context, delivery.id)).toEqual({ kind: "delivery_pending" });
+    expect(await retryDelivery(world.context, delivery.id, "other")).toEqual({ kind: "not_found" });
+    expect(await retryDelivery(world.context, newId())).toEqual({ kind: "not_found" });
     await pool.query("update subscriptions set deleted_at = now()");
-    expect(await retryDelivery(pool, queues, delivery.id)).toEqual({ kind: "subscription_deleted" });
+    expect(await retryDelivery(world.context, delivery.id)).toEqual({ kind: "subscription_deleted" });
   });
 });

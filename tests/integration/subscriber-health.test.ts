@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createSubscriberHealth, type SubscriberHealth } from "../../apps/worker/src/isolation/breaker-reports.ts";
 import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const THRESHOLD = 3;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import pg from "pg";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
-import { dispatchJobOf, retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { dispatchJob, retryJobId } from "../../packages/shared/src/queue/jobs.ts";
 import { waitFor } from "../support/wait.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -44,7 +44,7 @@ describe("the watchdog", () => {
     await world.accept({});
     await makeOld();
     const [id] = await batchIds();
-    await world.context.queues.dispatch.addBulk([dispatchJobOf(id!, world.batches[0]!, 1)]);
+    await world.context.queues.dispatch.addBulk([dispatchJob({ ...world.batches[0]!, id: id!, size: 1 })]);
     expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1, repaired: 0 } });
     expect(await world.context.queues.dispatch.count()).toBe(1);
   });
@@ -63,7 +63,7 @@ describe("the watchdog", () => {
     const ids = rows.map(({ id }) => id);
     expect(ids).toHaveLength(1_000);
     const range = { from: "00000000-0000-0000-0000-000000000000", to: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
-    await queues.dispatch.addBulk(ids.slice(1).map((id) => dispatchJobOf(id, range, 100)));
+    await queues.dispatch.addBulk(ids.slice(1).map((id) => dispatchJob({ id, size: 100, ...range })));
     expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1_000, repaired: 1 } });
     expect(await queues.dispatch.count()).toBe(1_000);
   });

@@ -1,15 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { readSettings, type Settings } from "../../packages/shared/src/runtime/settings.ts";
+import { readWorkerSettings, type WorkerSettings } from "../../packages/shared/src/runtime/settings/worker.ts";
 
 const encryptionKey = randomBytes(32).toString("base64");
 
 /** Settings of a process under test, on servers of its own and with loopback allowed; `over` is in the environment's names. */
-export function testSettings(databaseUrl: string, redisUrl: string, over: Record<string, string> = {}): Settings {
-  return readSettings({
+export function testSettings(databaseUrl: string, redisUrl: string, over: Record<string, string> = {}): WorkerSettings {
+  return readWorkerSettings({
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
     ENCRYPTION_KEY: encryptionKey,
-    API_KEYS: "test-key-0123456789",
     ADMIN_PORT: "0",
     ALLOWED_NETWORKS: "127.0.0.0/8",
     LOG_LEVEL: "silent",

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { createAcceptor, type Batch } from "../../apps/ingest/src/events/accept.ts";
+import { createAcceptor } from "../../apps/ingest/src/events/accept.ts";
 import type { NewEvent } from "../../apps/ingest/src/events/insert.ts";
 import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
 import { loadByIds, type Delivery } from "../../apps/worker/src/load/load-batch.ts";
-import type { Settings } from "../../packages/shared/src/runtime/settings.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
+import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createSecretBox } from "../../packages/shared/src/store/secret-box.ts";
+import type { Batch } from "../../packages/shared/src/queue/jobs.ts";
 import { createTestDatabase } from "./database.ts";
 import { claimTestRedis } from "./redis.ts";
 import { testSettings } from "./settings.ts";
@@ -29,7 +29,7 @@ export interface DeliveryRow {
 export async function createWorld(over: Record<string, string> = {}) {
   const database = await createTestDatabase();
   const redis = await claimTestRedis();
-  const settings: Settings = testSettings(database.url, redis.url, over);
+  const settings = testSettings(database.url, redis.url, over);
   const context = await createWorkerContext(settings);
   const batches: Batch[] = [];
   const acceptor = createAcceptor(context.pool, (made) => batches.push(...made));

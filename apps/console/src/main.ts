@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { readSettings } from "@postrider/shared/runtime/settings.ts";
+import { readConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
 import { runProcess } from "@postrider/shared/runtime/process/run.ts";
@@ -7,7 +7,7 @@ import { createApp } from "./app.ts";
 import { createContext } from "./context.ts";
 
 await runProcess(async () => {
-  const settings = readSettings(process.env, ["CONSOLE_PASSWORD"]);
+  const settings = readConsoleSettings(process.env);
   const context = createContext(settings);
   const { log, registry, isReady } = context;
   const server = createServer(createApp(context));

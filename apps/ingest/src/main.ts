@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { readSettings } from "@postrider/shared/runtime/settings.ts";
+import { readIngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
@@ -12,7 +12,7 @@ import { checkHealth } from "./http/health.ts";
 const HOUR_MS = 3_600_000;
 
 await runProcess(async () => {
-  const settings = readSettings(process.env, ["API_KEYS"]);
+  const settings = readIngestSettings(process.env);
   const context = await createContext(settings);
   const { log, pool, registry } = context;
   const server = createServer(createApp(context));

@@ -25,12 +25,12 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       help: "Deliveries made by accepted events",
       registers,
     }),
-    overShare: new Counter({
+    deprioritizedDeliveries: new Counter({
       name: "postrider_deprioritized_deliveries_total",
       help: "Deliveries that were put behind the others', because their tenant was over its share",
       registers,
     }),
-    dispatchMissed: new Counter({
+    dispatchEnqueueFailures: new Counter({
       name: "postrider_dispatch_enqueue_failures_total",
       help: "Batches that were committed but could not be put on the dispatch lane; the watchdog does it",
       registers,

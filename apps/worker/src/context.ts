@@ -1,11 +1,10 @@
-import { toPublicId } from "@postrider/shared/ids.ts";
-import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
 import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
-import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
-import { checkDatabase, openFoundations } from "@postrider/shared/runtime/process/infrastructure.ts";
+import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { createFailing } from "./isolation/outage-clock.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
@@ -33,10 +32,10 @@ export interface Overrides {
 }
 
 /** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
-export async function createContext(settings: Settings, overrides: Overrides = {}) {
-  const foundations = openFoundations("worker", settings, POOL_SIZE, STEADY_PLANS);
-  const { log, pool, redis, queues, registry } = foundations;
-  const secretBox = await checkDatabase(foundations, Date.now);
+export async function createContext(settings: WorkerSettings, overrides: Overrides = {}) {
+  const infrastructure = openInfrastructure("worker", settings, { poolSize: POOL_SIZE, serverSettings: STEADY_PLANS });
+  const { log, pool, redis, queues, enqueue, registry } = infrastructure;
+  const secretBox = await checkDatabase(infrastructure, settings, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
   const slots = overrides.slots ?? new Slots(settings.maxInFlight, createRateLimit(redis));
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
@@ -62,12 +61,13 @@ export async function createContext(settings: Settings, overrides: Overrides = {
       if (state === "closed") {
         // It need not have been known to fail when the delivery that closed it was loaded.
         failing.end(id);
-        void wakeRelease(queues, id);
+        void enqueue.wakeRelease(id);
       }
     });
   const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, health);
   return {
-    ...foundations,
+    ...infrastructure,
+    settings,
     workerRedis,
     agent,
     slots,
@@ -77,13 +77,13 @@ export async function createContext(settings: Settings, overrides: Overrides = {
     onRedisError: createTroubleLog(log, Date.now),
     health,
     failing,
-    startRelease: createReleaseStarter(queues, redis, log),
+    startRelease: createReleaseStarter(queues, enqueue, redis, log),
     loadSubscribers,
     loadRetry: createRetryLoader(pool, loadSubscribers),
     async close() {
       workerRedis.disconnect();
       await agent.destroy();
-      await foundations.close();
+      await infrastructure.close();
     },
   };
 }

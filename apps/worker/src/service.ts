@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer } from "@postrider/shared/runtime/listen.ts";
@@ -19,7 +19,7 @@ import { runOnce, WATCHDOG_GRACE_MS } from "./upkeep/watchdog.ts";
 const HOUR_MS = 3_600_000;
 
 /** Starts a worker: the lanes, the watchdog, the upkeep and the admin server. */
-export async function startWorker(settings: Settings, overrides: Overrides = {}): Promise<RunningApp> {
+export async function startWorker(settings: WorkerSettings, overrides: Overrides = {}): Promise<RunningApp> {
   const context = await createContext(settings, overrides);
   const { log, pool, redis, registry } = context;
   const lanes = [startDispatchLane(context), startRetryLane(context), startControlLane(context)];

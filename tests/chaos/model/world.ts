@@ -8,8 +8,10 @@ import { releaseLongestHeld } from "../../../apps/worker/src/release/release-que
 import { runOnce } from "../../../apps/worker/src/upkeep/watchdog.ts";
 import type { Pool } from "../../../packages/shared/src/store/pool.ts";
 import { retryDelivery } from "../../../packages/shared/src/runtime/retry-delivery.ts";
-import { newId } from "../../../packages/shared/src/ids.ts";
-import { dispatchJobOf, retryJobOf, type Queues } from "../../../packages/shared/src/queue/queues.ts";
+import { newId } from "../../../packages/shared/src/runtime/new-id.ts";
+import { createEnqueue } from "../../../packages/shared/src/queue/enqueue.ts";
+import { dispatchJob, retryJob } from "../../../packages/shared/src/queue/jobs.ts";
+import type { Queues } from "../../../packages/shared/src/queue/queues.ts";
 import { createLogger } from "../../../packages/shared/src/runtime/telemetry/logger.ts";
 import { FakeQueue, type FakeJob } from "./fake-queues.ts";
 
@@ -54,6 +56,7 @@ export class World {
       pool,
       log,
       queues: this.queues as unknown as Queues,
+      enqueue: createEnqueue(this.queues as unknown as Queues, () => undefined),
       recorder: createRecorder(pool, log),
       metrics: { repairs: counter, moves: counter, released: counter, poison: counter },
       // Without any grace: every run sees what was committed just now, too.
@@ -79,7 +82,7 @@ export class World {
     const { dispatch } = this.queues;
     const adding: Promise<void>[] = [];
     const acceptor = createAcceptor(this.#pool, (batches) => {
-      if (dispatched) adding.push(dispatch.addBulk(batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size))));
+      if (dispatched) adding.push(dispatch.addBulk(batches.map(dispatchJob)));
     });
     const event = { tenant: TENANT, type: "order.created", data: Buffer.from("null"), idempotencyKey: undefined };
     await acceptor.accept(Array.from({ length: count }, () => event));
@@ -151,7 +154,11 @@ export class World {
       return;
     }
     if (ending === "retrying" || ending === "dead")
-      await this.queues.retry.addBulk([retryJobOf(delivery.id, delivery.cycle, "model", 0)]).catch(() => undefined);
+      await this.queues.retry
+        .addBulk([
+          retryJob({ delivery: delivery.id, cycle: delivery.cycle, eventType: "model", url: undefined, delayMs: 0 }),
+        ])
+        .catch(() => undefined);
     if (!this.inHand.some((other) => other.execution === execution))
       this.queues.dispatch.conclude(job, execution, undefined);
   }
@@ -186,7 +193,7 @@ export class World {
 
   async retryByHand(pick: number): Promise<void> {
     const row = nth(await this.rows(), pick);
-    if (row) await retryDelivery(this.#pool, this.queues as unknown as Queues, row.id);
+    if (row) await retryDelivery(this.#context, row.id);
   }
 
   /** With Redis away a run fails and the next one is made when it is back. */

@@ -1,6 +1,6 @@
 import type { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
-import { toPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
-import type { ReleaseJob, RetryJob } from "@postrider/shared/queue/queues.ts";
+import { toPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
+import type { ReleaseJob, RetryJob } from "@postrider/shared/queue/jobs.ts";
 
 /** A retry job is named already (`order.created → shop.example`); its data says where the API has the delivery. */
 export function showRetry(adapter: BullMQAdapter): void {

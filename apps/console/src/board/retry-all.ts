@@ -18,7 +18,7 @@ export interface RetriedAll {
 }
 
 /** Retries every dead letter on the board, oldest first, each by itself: one that cannot be retried stops no other. */
-export async function retryAllDeadLetters(context: Pick<Context, "pool" | "queues">): Promise<RetriedAll> {
+export async function retryAllDeadLetters(context: Pick<Context, "pool" | "queues" | "enqueue">): Promise<RetriedAll> {
   const deadline = performance.now() + LONGEST_MS;
   const inAll = await context.queues.retry.getFailedCount();
   const result: RetriedAll = { retried: 0, left: {}, inAll };

@@ -2,7 +2,8 @@ import type { Job } from "bullmq";
 import type { DeliveryState } from "@postrider/shared/core/delivery/states.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { retryDelivery, type RetryResult } from "@postrider/shared/runtime/retry-delivery.ts";
-import type { Queues, RetryJob } from "@postrider/shared/queue/queues.ts";
+import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
+import type { Context } from "../context.ts";
 
 export type Retried = RetryResult | { kind: "changed"; state: DeliveryState };
 
@@ -14,7 +15,7 @@ const underWay = new Set<string>();
  * that the delivery has left behind is taken off the board.
  */
 export async function retryThroughPostgres(
-  { pool, queues }: { pool: Pool; queues: Queues },
+  context: Pick<Context, "pool" | "queues" | "enqueue">,
   job: Job<RetryJob>,
   shown: "dead" | "retrying",
 ): Promise<Retried> {
@@ -22,10 +23,10 @@ export async function retryThroughPostgres(
   if (underWay.has(delivery)) return { kind: "changed", state: "retrying" };
   underWay.add(delivery);
   try {
-    const row = await findDelivery(pool, delivery);
+    const row = await findDelivery(context.pool, delivery);
     const isAsShown = row?.state === shown && (shown === "dead" || row.cycle === cycle);
     const retried: Retried = isAsShown
-      ? await retryDelivery(pool, queues, delivery)
+      ? await retryDelivery(context, delivery)
       : row
         ? { kind: "changed", state: row.state }
         : { kind: "not_found" };

@@ -1,7 +1,7 @@
 import { Router, type Response } from "express";
 import type { Job } from "bullmq";
-import { toPublicId } from "@postrider/shared/ids.ts";
-import type { RetryJob } from "@postrider/shared/queue/queues.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import { USER } from "../access/password.ts";
 import type { Context } from "../context.ts";
 import { boardError } from "../errors.ts";

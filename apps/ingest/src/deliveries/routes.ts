@@ -6,7 +6,7 @@ import { DELIVERY_STATES } from "@postrider/shared/core/delivery/states.ts";
 import type { Db } from "@postrider/shared/store/pool.ts";
 import { attempts, deliveries } from "@postrider/shared/store/schema/index.ts";
 import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { callerOf, type Caller } from "../http/auth.ts";
 import type { Context } from "../context.ts";
 import { page, publicId, tenant, time } from "../http/fields.ts";
@@ -32,7 +32,8 @@ type DeliveryRow = typeof deliveries.$inferSelect;
 /** A worker's clock may be a minute off Postgres's in either direction, and so may ingest's. */
 const CLOCK_SLACK_MS = 5 * 60_000;
 
-export function deliveryRoutes({ db, pool, queues, log }: Context): Router {
+export function deliveryRoutes(context: Context): Router {
+  const { db, log } = context;
   const routes = Router();
 
   routes.get("/deliveries", async (request, response) => {
@@ -51,7 +52,7 @@ export function deliveryRoutes({ db, pool, queues, log }: Context): Router {
 
   routes.post("/deliveries/:id/retry", async (request, response) => {
     const id = pathId(request, "dlv");
-    const result = await retryDelivery(pool, queues, id, callerOf(response).tenant);
+    const result = await retryDelivery(context, id, callerOf(response).tenant);
     switch (result.kind) {
       case "not_found":
         throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);

@@ -1,11 +1,12 @@
-import type { OnFlush } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
+import type { OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
 import { createHash } from "node:crypto";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
 import { familyRange, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { isDataError, isIdempotencyConflict } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
-import { newId } from "@postrider/shared/ids.ts";
+import type { Batch } from "@postrider/shared/queue/jobs.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { deliveryCounts, insertEvents, type AcceptRow, type NewEvent, type PreparedEvent } from "./insert.ts";
 import { TenantShares } from "./tenant-share.ts";
 
@@ -16,14 +17,6 @@ export type Accepted = { kind: "accepted"; id: string; deliveries: number; dupli
 interface Unknown {
   kind: "unknown";
   problem: unknown;
-}
-
-/** Deliveries that became pending in one flush and are dispatched as one job. */
-export interface Batch {
-  id: string;
-  size: number;
-  from: string;
-  to: string;
 }
 
 /** A delivered body larger than this is not taken (design: 256 KiB of payload). */

@@ -1,45 +1,45 @@
 import type { Redis } from "ioredis";
 import { priorityOfBatch } from "@postrider/shared/core/ids/batch-id.ts";
-import { addJobs, dispatchJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
+import type { Enqueue } from "@postrider/shared/queue/enqueue.ts";
+import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
-import type { Batch } from "./accept.ts";
 import type { IngestMetrics } from "../metrics.ts";
 
-/** How many batches that Redis did not take are remembered; beyond it they are the watchdog's alone. */
-const REMEMBERED = 10_000;
+/** Batches kept in memory while Redis does not take them. Further ones are left to the watchdog alone. */
+const MAX_KEPT = 10_000;
 
 /**
- * Puts freshly committed batches on the dispatch lane. Nobody waits for it: where Redis is away the batches stay
- * `pending` in Postgres. They are added when Redis is back; should this process not live to see it, the watchdog does it.
- * Adding a batch twice is harmless, because its id is its job's.
+ * Dispatches freshly committed batches, outside of any request. While Redis is unreachable the deliveries stay `pending`
+ * in Postgres; this process dispatches them when Redis is back, and the watchdog does where this process ended before.
  */
-export function createDispatcher(queues: Queues, redis: Redis, metrics: IngestMetrics, log: Logger) {
-  let missed: Batch[] = [];
-  let isMissing = false;
+export function createDispatcher(
+  enqueue: Pick<Enqueue, "dispatch">,
+  redis: Redis,
+  metrics: IngestMetrics,
+  log: Logger,
+): (batches: readonly Batch[]) => void {
+  let kept: Batch[] = [];
+  let isFailing = false;
 
-  const dispatch = (batches: readonly Batch[]): void => {
-    const jobs = batches.map((batch) => dispatchJobOf(batch.id, batch, batch.size));
-    addJobs(queues.dispatch, jobs).then(
-      () => {
-        for (const { id, size } of batches) if (priorityOfBatch(id) > 0) metrics.overShare.inc(size);
-        if (isMissing) log.info("dispatching again");
-        isMissing = false;
-      },
-      (error: unknown) => {
-        metrics.dispatchMissed.inc(batches.length);
-        // One line per outage, not one per flush.
-        if (!isMissing) log.warn({ err: error }, "batches could not be dispatched; they wait in Postgres");
-        isMissing = true;
-        if (missed.length < REMEMBERED) missed.push(...batches);
-      },
-    );
-  };
+  async function dispatch(batches: readonly Batch[]): Promise<void> {
+    if (await enqueue.dispatch(batches)) {
+      for (const { id, size } of batches) if (priorityOfBatch(id) > 0) metrics.deprioritizedDeliveries.inc(size);
+      if (isFailing) log.info("dispatching batches again");
+      isFailing = false;
+      return;
+    }
+    metrics.dispatchEnqueueFailures.inc(batches.length);
+    // One line per outage, not one per flush.
+    if (!isFailing) log.warn("could not dispatch batches; their deliveries wait in Postgres");
+    isFailing = true;
+    if (kept.length < MAX_KEPT) kept.push(...batches);
+  }
 
   redis.on("ready", () => {
-    if (missed.length === 0) return;
-    const again = missed;
-    missed = [];
-    dispatch(again);
+    if (kept.length === 0) return;
+    const batches = kept;
+    kept = [];
+    void dispatch(batches);
   });
-  return dispatch;
+  return (batches) => void dispatch(batches);
 }

@@ -5,7 +5,7 @@ import { isMissingPartition } from "@postrider/shared/store/errors.ts";
 import { ensurePartitions } from "@postrider/shared/store/partitions.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { textArray, type TextParts } from "@postrider/shared/store/text-array.ts";
-import { newId } from "@postrider/shared/ids.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 
 /** An event as the API took it, validated. */
 export interface NewEvent {

@@ -3,7 +3,7 @@ import { and, desc, eq, gte, lt, type SQL } from "drizzle-orm";
 import { z } from "zod";
 import { firstIdAt, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { events } from "@postrider/shared/store/schema/index.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { MAX_PAYLOAD_BYTES, type Accepted } from "./accept.ts";
 import { callerOf, type Caller } from "../http/auth.ts";
 import type { Context } from "../context.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isEventType, isEventTypePattern } from "@postrider/shared/core/event/types.ts";
-import { fromPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
+import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 
 /** Postgres text has no NUL, and no caller needs one. */
 export const text = (least: number, most: number) =>

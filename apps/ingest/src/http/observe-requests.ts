@@ -1,5 +1,6 @@
 import type { RequestHandler, Response } from "express";
-import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import type { Accepted } from "../events/accept.ts";
 import type { Caller } from "./auth.ts";

@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { Request } from "express";
 import type { z } from "zod";
 import { parseExactly } from "@postrider/shared/core/exact-json.ts";
-import { fromPublicId, type IdPrefix } from "@postrider/shared/ids.ts";
+import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 import { fieldErrors, invalid, Problem } from "./problem.ts";
 import { skipSpace } from "../events/json-scan.ts";
 import { bytesOf } from "./request-body.ts";

@@ -1,7 +1,7 @@
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { CLOSED_BREAKER, type Breaker } from "@postrider/shared/core/breaker.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
 import type { SubscriptionRow } from "./store.ts";
 

@@ -5,8 +5,7 @@ import { z } from "zod";
 import { formatSecret } from "@postrider/shared/core/signing.ts";
 import { SUBSCRIPTION_STATUSES } from "@postrider/shared/core/delivery/states.ts";
 import { subscriptions } from "@postrider/shared/store/schema/index.ts";
-import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { callerOf } from "../http/auth.ts";
 import { checkAddress } from "./check-address.ts";
 import type { Context } from "../context.ts";
@@ -39,7 +38,7 @@ const listQuery = z.strictObject({
 });
 
 export function subscriptionRoutes(context: Context): Router {
-  const { db, breakers, secretBox, settings, queues, log } = context;
+  const { db, breakers, secretBox, settings, enqueue, log } = context;
   const present = createPresenter(context);
   const routes = Router();
 
@@ -159,7 +158,7 @@ export function subscriptionRoutes(context: Context): Router {
 
   function changeStatus(
     change: (row: SubscriptionRow) => SubscriptionChange,
-    then: (row: SubscriptionRow) => Promise<void> = (row) => wakeRelease(queues, row.id),
+    then: (row: SubscriptionRow) => Promise<void> = async (row) => void (await enqueue.wakeRelease(row.id)),
   ) {
     return async (request: Parameters<typeof pathId>[0], response: Parameters<typeof callerOf>[0]) => {
       const id = pathId(request, "sub");
@@ -175,7 +174,7 @@ export function subscriptionRoutes(context: Context): Router {
   /** Closes the breaker on a person's word, and what is held goes on at once. While Redis is away there is no breaker to close. */
   async function closeBreaker(row: SubscriptionRow): Promise<void> {
     await breakers.apply(row.id, { kind: "reset" }).catch(() => undefined);
-    void wakeRelease(queues, row.id);
+    void enqueue.wakeRelease(row.id);
   }
 
   return routes;

@@ -1,7 +1,8 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Db } from "@postrider/shared/store/pool.ts";
 import { subscriptionPatterns, subscriptions, type StoredSecret } from "@postrider/shared/store/schema/index.ts";
-import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
 import { isOwn } from "../http/tenancy.ts";
 import type { Caller } from "../http/auth.ts";

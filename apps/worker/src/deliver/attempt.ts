@@ -2,7 +2,8 @@ import { decide, decideProbe, type Decision } from "@postrider/shared/core/deliv
 import { classify, type Outcome } from "@postrider/shared/core/delivery/outcome.ts";
 import { sign } from "@postrider/shared/core/signing.ts";
 import type { HeldReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
-import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Admission } from "./admission.ts";
 import type { Context } from "../context.ts";
 import { disableSubscription } from "./disable-subscription.ts";

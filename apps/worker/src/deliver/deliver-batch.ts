@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
-import { jobName } from "@postrider/shared/queue/job-name.ts";
-import { addJobs, retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "./deliver.ts";
 import type { Lease } from "../job/lease.ts";
@@ -82,7 +80,7 @@ interface Ended {
 
 /** @returns whether the delivery is done in this lane */
 async function schedule(
-  { queues, log }: Context,
+  { enqueue }: Context,
   delivery: Delivery,
   { subscription }: Subscriber,
   ending: Ending,
@@ -96,11 +94,9 @@ async function schedule(
     case "dead": {
       // A dead one, too: the retry lane turns its job into a failed one, which is how the board shows dead letters.
       const delayMs = ending.kind === "retrying" ? ending.delayMs : 0;
-      const url = subscription && "url" in subscription ? subscription.url.href : "unknown";
-      const name = jobName(delivery.eventType, url);
-      await addJobs(queues.retry, [retryJobOf(delivery.id, delivery.cycle, name, delayMs)]).catch((error: unknown) =>
-        log.debug({ err: error }, "a retry could not be scheduled; the watchdog will"),
-      );
+      const { id, cycle, eventType } = delivery;
+      const url = subscription && "url" in subscription ? subscription.url.href : undefined;
+      await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs }]);
       return true;
     }
   }

@@ -1,7 +1,7 @@
 import { triggerOf } from "@postrider/shared/core/delivery/decision.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { DeadReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { admit } from "./admission.ts";
 import { attempt, type Attempted } from "./attempt.ts";
 import type { Context } from "../context.ts";

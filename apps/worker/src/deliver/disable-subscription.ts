@@ -1,4 +1,4 @@
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
 
 /** Stops sending to a subscription; its events are still stored and held until somebody enables it. */

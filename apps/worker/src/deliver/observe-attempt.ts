@@ -1,7 +1,7 @@
 import type { Decision } from "@postrider/shared/core/delivery/decision.ts";
 import { timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
 import type { SendResult } from "../http/send.ts";
 import type { Delivery } from "../load/load-batch.ts";

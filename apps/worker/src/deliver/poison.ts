@@ -1,7 +1,6 @@
 import { familyRange, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
-import { newId } from "@postrider/shared/ids.ts";
-import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Context } from "../context.ts";
 import { fail, type Ending } from "./deliver.ts";
 import { loadBatch, type Delivery } from "../load/load-batch.ts";
@@ -36,11 +35,7 @@ export async function setApart(context: Context, batch: IdRange & { id: string }
     "workers died of this batch: split into single deliveries",
   );
   context.metrics.poison.inc({ kind: "batch" });
-  await context.queues.dispatch
-    .addBulk(rows.map(({ id, batch: single }) => dispatchJobOf(single, familyRange([id]), 1)))
-    .catch((error: unknown) =>
-      context.log.debug({ err: error }, "split deliveries could not be dispatched; the watchdog will"),
-    );
+  await context.enqueue.dispatch(rows.map(({ id, batch: single }) => ({ id: single, size: 1, ...familyRange([id]) })));
 }
 
 export function failAsPoison(context: Context, delivery: Delivery): Promise<Ending> {

@@ -2,11 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { Gauge, Registry } from "prom-client";
 import type { FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
-import { QUEUE_PREFIX } from "@postrider/shared/queue/queues.ts";
+import { FLEET_EXPORTER_KEY } from "@postrider/shared/queue/keys.ts";
 
 /** The fleet is looked at this often at most, however many scrapers there are. */
 const CACHE_MS = 5_000;
-const SPEAKER_KEY = `${QUEUE_PREFIX}:fleet-metrics`;
 /** Longer than scrapers wait between two scrapes; then another worker speaks for the fleet. */
 const SPEAKER_MS = 60_000;
 
@@ -33,8 +32,9 @@ export function createFleetMetrics(app: string, redis: Redis, read: () => Promis
   async function speaks(): Promise<boolean> {
     try {
       isSpeaker =
-        (await redis.set(SPEAKER_KEY, me, "PX", SPEAKER_MS, "NX")) === "OK" || (await redis.get(SPEAKER_KEY)) === me;
-      if (isSpeaker) await redis.pexpire(SPEAKER_KEY, SPEAKER_MS);
+        (await redis.set(FLEET_EXPORTER_KEY, me, "PX", SPEAKER_MS, "NX")) === "OK" ||
+        (await redis.get(FLEET_EXPORTER_KEY)) === me;
+      if (isSpeaker) await redis.pexpire(FLEET_EXPORTER_KEY, SPEAKER_MS);
     } catch {
       // Redis is away, and nobody can take over: whoever spoke goes on, because Postgres has something to say.
     }
@@ -51,7 +51,7 @@ export function createFleetMetrics(app: string, redis: Redis, read: () => Promis
       return registry.metrics();
     },
     async close() {
-      if (isSpeaker) await redis.del(SPEAKER_KEY);
+      if (isSpeaker) await redis.del(FLEET_EXPORTER_KEY);
     },
   };
 }

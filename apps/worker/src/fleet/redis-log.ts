@@ -1,8 +1,8 @@
 import type { Redis } from "ioredis";
+import { WRITE_CHECK_KEY } from "@postrider/shared/queue/keys.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
 const SAY_AGAIN_MS = 30_000;
-const PROBE_KEY = "{postrider}:write-probe";
 const PROBE_TTL_MS = 10_000;
 
 /**
@@ -30,7 +30,7 @@ export function createTroubleLog(log: Logger, now: () => number): (error: Error)
 /** Whether Redis takes writes: one that is out of memory, or a replica, still answers a PING. */
 export async function takesWrites(redis: Redis): Promise<boolean> {
   if (redis.status !== "ready") return false;
-  return redis.set(PROBE_KEY, "1", "PX", PROBE_TTL_MS).then(
+  return redis.set(WRITE_CHECK_KEY, "1", "PX", PROBE_TTL_MS).then(
     () => true,
     () => false,
   );

@@ -1,5 +1,5 @@
-import { toPublicId } from "@postrider/shared/ids.ts";
-import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
@@ -12,7 +12,7 @@ export interface Failing {
 }
 
 /** Both write without being waited for: what is missed while Postgres is away is written at the next occasion. */
-export function createFailing(pool: Pool, log: Logger, { disableAfterMs }: Settings): Failing {
+export function createFailing(pool: Pool, log: Logger, { disableAfterMs }: WorkerSettings): Failing {
   /** What is being written last of each subscription: one after the other, because they need not have the same connection. */
   const writing = new Map<string, { what: "begin" | "end"; done: Promise<void> }>();
   function write(id: string, what: "begin" | "end", statement: () => Promise<void>): void {

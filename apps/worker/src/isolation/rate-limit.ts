@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
-import { QUEUE_PREFIX } from "@postrider/shared/queue/queues.ts";
+import { rateLimitKey } from "@postrider/shared/queue/keys.ts";
 
 const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
 const COMMAND = "postriderTakeTokens";
@@ -29,8 +29,13 @@ export function createRateLimit(redis: Redis, clock?: () => number): TakeTokens 
   ]!.bind(redis);
   return async (subscription, rate, wanted) => {
     try {
-      const key = `${QUEUE_PREFIX}:rate:${subscription}`;
-      const [granted, retryInUs] = await run(key, clock?.() ?? "", 1_000_000 / rate, BURST, wanted);
+      const [granted, retryInUs] = await run(
+        rateLimitKey(subscription),
+        clock?.() ?? "",
+        1_000_000 / rate,
+        BURST,
+        wanted,
+      );
       return { granted, retryInMs: retryInUs / 1_000 };
     } catch {
       return { granted: 0, retryInMs: REDIS_RETRY_MS };

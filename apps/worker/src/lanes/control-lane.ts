@@ -1,6 +1,5 @@
 import { Worker, type Job } from "bullmq";
-import { QUEUE_NAMES, type ReleaseJob } from "@postrider/shared/queue/queues.ts";
-import { wakeRelease } from "@postrider/shared/queue/wake-release.ts";
+import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
 import type { Lease } from "../job/lease.ts";
 import { release } from "../release/release-held.ts";
@@ -13,7 +12,7 @@ export function startControlLane(context: Context): Lane {
   const stopping = new AbortController();
   // A release job mostly waits: for a probe's answer, or for what it released.
   const crowd = { running: 0, most: settings.maxInFlight };
-  const worker = new Worker<ReleaseJob>(QUEUE_NAMES.control, (job, _token, signal) => run(job, signal!), {
+  const worker = new Worker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
     concurrency: crowd.most,
     settings: { backoffStrategy },
@@ -41,7 +40,7 @@ export function startControlLane(context: Context): Lane {
   /** The breaker may have been closed while the job was on its way to waiting for the end of the cooldown, where nobody could wake it. */
   async function wakeIfClosed(subscriptionId: string): Promise<void> {
     const breaker = (await context.health.read([subscriptionId])).get(subscriptionId);
-    if (breaker?.state === "closed") await wakeRelease(context.queues, subscriptionId);
+    if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 
   /** Something may have been held while the job was ending, when no other one could be added. */

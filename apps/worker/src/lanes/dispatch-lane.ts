@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type Job } from "bullmq";
-import { QUEUE_NAMES, type DispatchJob } from "@postrider/shared/queue/queues.ts";
+import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
 import type { Lease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
@@ -50,7 +50,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   /** Jobs that this process works on, their locks lost or not; one that hangs for too long is no longer counted. */
   const active = new Map<string, ActiveJob>();
   const running = new Set<Promise<void>>();
-  const worker = new Worker<DispatchJob>(QUEUE_NAMES.dispatch, null, laneOptions(context));
+  const worker = new Worker<DispatchJob>("dispatch", null, laneOptions(context));
   worker.on("error", context.onRedisError);
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
   void worker.startStalledCheckTimer();

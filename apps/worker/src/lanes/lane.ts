@@ -1,5 +1,5 @@
 import type { WorkerOptions } from "bullmq";
-import { QUEUE_PREFIX } from "@postrider/shared/queue/queues.ts";
+import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
 import type { Context } from "../context.ts";
 
 /** A blocking read of an empty queue returns this often, in seconds, so that stopping never waits longer. */
@@ -9,7 +9,7 @@ const DRAIN_DELAY_S = 1;
 export const laneOptions = ({ settings, workerRedis }: Context) =>
   ({
     connection: workerRedis,
-    prefix: QUEUE_PREFIX,
+    prefix: KEY_PREFIX,
     lockDuration: settings.lockDurationMs,
     stalledInterval: settings.stalledIntervalMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER,

@@ -1,5 +1,5 @@
 import { UnrecoverableError, Worker, type Job } from "bullmq";
-import { QUEUE_NAMES, type RetryJob } from "@postrider/shared/queue/queues.ts";
+import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import { within } from "@postrider/shared/concurrency/within.ts";
 import type { Context } from "../context.ts";
 import { deliverOrSetApart, type Ending } from "../deliver/deliver.ts";
@@ -23,7 +23,7 @@ export function startRetryLane(context: Context): Lane {
   const stopping = new AbortController();
   const renewedAt = new Map<string, number>();
 
-  const worker = new Worker<RetryJob>(QUEUE_NAMES.retry, (job, _token, signal) => attemptAgain(job, signal!), {
+  const worker = new Worker<RetryJob>("retry", (job, _token, signal) => attemptAgain(job, signal!), {
     ...laneOptions(context),
     concurrency: settings.maxInFlight,
     settings: { backoffStrategy },

@@ -5,7 +5,7 @@ import type { Pool } from "@postrider/shared/store/pool.ts";
 import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
 import type { SubscriberHealth } from "../isolation/breaker-reports.ts";
-import type { Settings } from "@postrider/shared/runtime/settings.ts";
+import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 
 /** A subscription as delivering needs it: defaults filled in, secrets opened. */
 export interface Subscription {
@@ -59,7 +59,7 @@ const OPENED_SECRETS = 10_000;
  * Reads subscriptions and their breakers afresh for every batch, so that a rotated secret, a pause or an open breaker
  * holds at once. Only the opening of sealed secrets is remembered, by their sealed text, which a rotation changes.
  */
-export function createSubscriberLoader(pool: Pool, box: SecretBox, settings: Settings, health: SubscriberHealth) {
+export function createSubscriberLoader(pool: Pool, box: SecretBox, settings: WorkerSettings, health: SubscriberHealth) {
   const opened = new Map<string, Buffer>();
 
   function open(secret: StoredSecret, subscriptionId: string): Buffer {

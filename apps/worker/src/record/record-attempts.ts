@@ -5,7 +5,7 @@ import { isDataError, isMissingPartition, isUnavailable } from "@postrider/share
 import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
-import type { OnFlush } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
+import type { OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import type { Delivery } from "../load/load-batch.ts";
 

@@ -1,5 +1,5 @@
 import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
 import { RetryLater } from "../job/retry-later.ts";
 import type { Lease } from "../job/lease.ts";

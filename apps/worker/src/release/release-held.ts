@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GENTLE, mostOf, nextWindow } from "@postrider/shared/core/release-window.ts";
-import { toPublicId } from "@postrider/shared/ids.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { cancelUnfinished } from "./cancel-unfinished.ts";
 import type { Context } from "../context.ts";
 import { BreakerNotClosed, RetryLater } from "../job/retry-later.ts";

@@ -2,8 +2,7 @@ import { firstBatchNumber, RELEASED } from "@postrider/shared/core/ids/batch-id.
 import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { DeliveryState, SubscriptionStatus } from "@postrider/shared/core/delivery/states.ts";
 import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
-import { newId } from "@postrider/shared/ids.ts";
-import { addJobs, dispatchJobOf } from "@postrider/shared/queue/queues.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Context } from "../context.ts";
 
 const MAX_BATCH = 100;
@@ -56,7 +55,7 @@ export async function whereAre(
  * @returns their ids
  */
 export async function releaseLongestHeld(
-  { pool, queues, log }: Context,
+  { pool, enqueue }: Context,
   subscriptionId: string,
   count: number,
   maxInFlight: number,
@@ -75,13 +74,11 @@ export async function releaseLongestHeld(
       returning d.id, d.batch_id as batch`,
     values: [subscriptionId, count, newId(), Math.min(maxInFlight, MAX_BATCH)],
   });
-  const jobs = [...Map.groupBy(rows, ({ batch }) => batch)].map(([batch, members]) =>
-    dispatchJobOf(batch, familyRange(members.map(({ id }) => id)), members.length),
-  );
-  if (jobs.length > 0) {
-    await addJobs(queues.dispatch, jobs).catch((error: unknown) =>
-      log.debug({ err: error }, "released deliveries could not be dispatched; the watchdog will"),
-    );
-  }
+  const batches = [...Map.groupBy(rows, ({ batch }) => batch)].map(([id, members]) => ({
+    id,
+    size: members.length,
+    ...familyRange(members.map((member) => member.id)),
+  }));
+  await enqueue.dispatch(batches);
   return rows.map(({ id }) => id);
 }

@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
-import { addJobs, releaseJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
+import type { Enqueue } from "@postrider/shared/queue/enqueue.ts";
+import type { Queues } from "@postrider/shared/queue/queues.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
 /**
@@ -9,7 +10,12 @@ import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
  * The job may be about to end; it looks again after its end (control-lane.ts), so that whatever was committed as held
  * before is seen by the one or the other.
  */
-export function createReleaseStarter(queues: Queues, redis: Redis, log: Logger): (subscriptionId: string) => void {
+export function createReleaseStarter(
+  queues: Pick<Queues, "control">,
+  enqueue: Pick<Enqueue, "release">,
+  redis: Redis,
+  log: Logger,
+): (subscriptionId: string) => void {
   const asked = new Set<string>();
   let isRunning = false;
 
@@ -31,7 +37,7 @@ export function createReleaseStarter(queues: Queues, redis: Redis, log: Logger):
     if ((await redis.exists(keys)) === keys.length) return;
     const existing = await Promise.all(keys.map((key) => redis.exists(key)));
     const missing = ids.filter((_, index) => existing[index] === 0);
-    await addJobs(queues.control, missing.map(releaseJobOf));
+    await enqueue.release(missing);
   }
 
   return (subscriptionId) => {

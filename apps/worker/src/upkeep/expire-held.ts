@@ -1,7 +1,5 @@
 import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
 import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
-import { jobName } from "@postrider/shared/queue/job-name.ts";
-import { retryJobOf } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 
 /** Rows per statement, so that no lock is held for long. */
@@ -13,7 +11,7 @@ const PAGE = 1_000;
  *
  * @returns how many
  */
-export async function expireHeld({ pool, settings, queues, metrics, log }: Context): Promise<number> {
+export async function expireHeld({ pool, settings, enqueue, metrics, log }: Context): Promise<number> {
   for (let expired = 0; ;) {
     const { rows } = await pool.query<{ id: string; cycle: number; eventType: string; url: string }>(
       `with overdue as materialized (
@@ -31,9 +29,7 @@ export async function expireHeld({ pool, settings, queues, metrics, log }: Conte
     expired += rows.length;
     metrics.moves.inc({ state: "dead", reason: "expired" }, rows.length);
     // Into the retry lane, which turns the jobs of dead deliveries into failed ones: the board's dead letters.
-    await queues.retry
-      .addBulk(rows.map(({ id, cycle, eventType, url }) => retryJobOf(id, cycle, jobName(eventType, url), 0)))
-      .catch((error: unknown) => log.debug({ err: error }, "expired deliveries are not on the board"));
+    await enqueue.retry(rows.map(({ id, ...row }) => ({ delivery: id, ...row, delayMs: 0 })));
     if (rows.length < PAGE) {
       if (expired > 0) log.warn({ expired }, "deliveries were held for longer than HOLD_LIMIT: dead (expired)");
       return expired;

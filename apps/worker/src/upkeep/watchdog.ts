@@ -2,8 +2,8 @@ import type { PoolClient } from "pg";
 import type { Job, Queue } from "bullmq";
 import { familyRange, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { noteRun } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
-import { jobName } from "@postrider/shared/queue/job-name.ts";
-import { dispatchJobOf, releaseJobOf, retryJobId, retryJobOf } from "@postrider/shared/queue/queues.ts";
+import { addJobs } from "@postrider/shared/queue/enqueue.ts";
+import { dispatchJob, releaseJob, retryJob, retryJobId, type NewJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
 
 /** What one run looked at and put back, per state. `leader` is false where another process had the lock. */
@@ -22,8 +22,6 @@ const FROZEN_LEADER_MS = 15_000;
 /** What was committed this recently is still being put on its lane by whoever committed it. */
 export const WATCHDOG_GRACE_MS = 2_000;
 const NOTHING = { examined: 0, repaired: 0 };
-
-type AddedJob = { name: string; data: unknown; opts: { jobId: string } };
 
 /**
  * Puts back what Postgres says is unfinished and no live job holds: batches of `pending` deliveries, `retrying` ones
@@ -80,7 +78,9 @@ async function sweepPending({ queues }: Context, client: PoolClient, graceMs: nu
       [after],
     );
     const settled = rows.filter(({ batch }) => Date.now() - timeOfId(batch) > graceMs);
-    const jobs = settled.map(({ batch, from, to, size }) => dispatchJobOf(batch, familyRange([from, to]), size));
+    const jobs = settled.map(({ batch, from, to, size }) =>
+      dispatchJob({ id: batch, size, ...familyRange([from, to]) }),
+    );
     total.examined += rows.length;
     total.repaired += await addMissing(queues.dispatch as Queue, jobs, async (ids) => {
       const still = await client.query<{ id: string }>(
@@ -112,7 +112,7 @@ async function sweepRetrying({ queues }: Context, client: PoolClient, graceMs: n
       [after.due, after.id, graceMs],
     );
     const jobs = rows.map(({ id, cycle, eventType, url }) =>
-      retryJobOf(id, cycle, jobName(eventType, url ?? "unknown"), 0),
+      retryJob({ delivery: id, cycle, eventType, url: url ?? undefined, delayMs: 0 }),
     );
     total.examined += rows.length;
     total.repaired += await addMissing(queues.retry as Queue, jobs, async (jobIds) => {
@@ -146,7 +146,7 @@ async function sweepHeld({ queues }: Context, client: PoolClient) {
        from holding h left join subscriptions s on s.id = h.id where h.id is not null order by h.id`,
       [after],
     );
-    const jobs = rows.filter(({ releasable }) => releasable).map(({ id }) => releaseJobOf(id));
+    const jobs = rows.filter(({ releasable }) => releasable).map(({ id }) => releaseJob(id));
     total.examined += rows.length;
     total.repaired += await addMissing(queues.control as Queue, jobs, async (ids) => {
       const still = await client.query<{ id: string }>(
@@ -171,7 +171,7 @@ const LIVE = new Set<Awaited<ReturnType<Job["getState"]>>>(["waiting", "prioriti
  */
 async function addMissing(
   queue: Queue,
-  jobs: readonly AddedJob[],
+  jobs: readonly NewJob<unknown>[],
   needed: (jobIds: readonly string[]) => Promise<readonly string[]>,
 ): Promise<number> {
   if (jobs.length === 0) return 0;
@@ -182,7 +182,7 @@ async function addMissing(
   const missing = gone.filter(({ job }) => stillNeeded.has(job.opts.jobId));
   const leftovers = missing.filter(({ state }) => state !== "unknown");
   await Promise.all(leftovers.map(({ job }) => queue.remove(job.opts.jobId)));
-  if (missing.length > 0) await queue.addBulk(missing.map(({ job }) => job));
+  if (missing.length > 0) await addJobs(queue, missing.map(({ job }) => job)); // prettier-ignore
   return missing.length;
 }
 

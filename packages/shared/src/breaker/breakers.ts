@@ -2,13 +2,10 @@ import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { Breaker, BreakerEvent, BreakerPolicy, BreakerState } from "../core/breaker.ts";
 import { GroupCommit } from "../concurrency/group-commit.ts";
-import { QUEUE_PREFIX } from "../queue/queues.ts";
+import { breakerKey, HALF_OPEN_BREAKERS_KEY, OPEN_BREAKERS_KEY } from "../queue/keys.ts";
 
 const SCRIPT = readFileSync(new URL("breaker.lua", import.meta.url), "utf8");
 const COMMAND = "postriderBreaker";
-const key = (subscriptionId: string) => `${QUEUE_PREFIX}:breaker:${subscriptionId}`;
-const OPEN_KEY = `${QUEUE_PREFIX}:breakers:open`;
-const HALF_OPEN_KEY = `${QUEUE_PREFIX}:breakers:half-open`;
 /** Events per script call: below a millisecond of Redis, which serves nobody else meanwhile. */
 const MAX_CALL = { rows: 500, bytes: Number.POSITIVE_INFINITY };
 
@@ -50,9 +47,9 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
       const sentAt = performance.now();
       const answer = await run(
         all.length + 2,
-        OPEN_KEY,
-        HALF_OPEN_KEY,
-        ...all.map(({ id }) => key(id)),
+        OPEN_BREAKERS_KEY,
+        HALF_OPEN_BREAKERS_KEY,
+        ...all.map(({ id }) => breakerKey(id)),
         clock?.() ?? "",
         policy.threshold,
         policy.cooldownMs,
@@ -74,8 +71,11 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
     apply: async (id, event) => (await calls.add([{ id, madeAt: performance.now(), ...event }]))[0]!,
     async count(now) {
       // Breakers that nobody has asked for in a week are forgotten by Redis, and so are they here.
-      await Promise.all([OPEN_KEY, HALF_OPEN_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));
-      const [open, half_open] = await Promise.all([redis.zcard(OPEN_KEY), redis.zcard(HALF_OPEN_KEY)]);
+      await Promise.all([OPEN_BREAKERS_KEY, HALF_OPEN_BREAKERS_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));
+      const [open, half_open] = await Promise.all([
+        redis.zcard(OPEN_BREAKERS_KEY),
+        redis.zcard(HALF_OPEN_BREAKERS_KEY),
+      ]);
       return { open, half_open };
     },
   };

@@ -1,4 +1,4 @@
-import type { Logger } from "../runtime/telemetry/logger.ts";
+import type { Logger } from "pino";
 
 /** Runs `work` every `intervalMs`, never twice at once; a failure is logged once per outage and the next turn tries again. */
 export function every(intervalMs: number, name: string, log: Logger, work: () => Promise<unknown>) {

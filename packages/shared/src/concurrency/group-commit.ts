@@ -1,4 +1,5 @@
-import type { OnFlush } from "../runtime/telemetry/flush-metrics.ts";
+/** Called after each commit: how many rows, and how long it took, in seconds. */
+export type OnFlush = (rows: number, seconds: number) => void;
 
 /** Thrown at callers when the buffer is full: the work was not taken, and may be offered again later. */
 export class BufferFullError extends Error {

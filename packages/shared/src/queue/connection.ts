@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import type { Logger } from "../runtime/telemetry/logger.ts";
+import type { Logger } from "pino";
 
 /** Reconnect soon and for ever: BullMQ's own default backs off to 20 s, which kept a recovered fleet idle. */
 const retryStrategy = (times: number): number => Math.min(100 * 2 ** Math.min(times, 4), 1_000);

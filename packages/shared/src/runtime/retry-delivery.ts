@@ -1,7 +1,8 @@
-import type { Pool } from "pg";
-import type { DeliveryState } from "../core/delivery/states.ts";
-import { addJobs, retryJobId, retryJobOf, type Queues } from "../queue/queues.ts";
-import { jobName } from "../queue/job-name.ts";
+import type { Enqueue } from "../queue/enqueue.ts";
+import { retryJobId } from "../queue/jobs.ts";
+import type { Queues } from "../queue/queues.ts";
+import type { Pool } from "../store/pool.ts";
+import { retryDeliveryRow } from "../store/sql/retry-delivery.ts";
 
 export type RetryResult =
   | { kind: "retrying"; cycle: number }
@@ -9,47 +10,32 @@ export type RetryResult =
   | { kind: "delivery_pending" }
   | { kind: "subscription_deleted" };
 
-interface Row {
-  state: DeliveryState;
-  cycle: number | null;
-  deleted: boolean;
-  event_type: string;
-  url: string;
+interface RetryParts {
+  pool: Pool;
+  queues: Pick<Queues, "retry">;
+  enqueue: Pick<Enqueue, "retry">;
 }
 
 /**
- * A manual retry: starts a new cycle of the delivery, with the whole schedule before it, due now. Postgres first; the
- * job is added after it, and where Redis is away the watchdog adds it.
+ * A manual retry: starts a new cycle of the delivery, with the full schedule, due now. It is committed first; the job is
+ * added after that, and by the watchdog where Redis does not take it.
  *
  * @param id the delivery, a UUID
  * @param tenant where given, a delivery of another tenant is not found
  */
-export async function retryDelivery(pool: Pool, queues: Queues, id: string, tenant?: string): Promise<RetryResult> {
-  const { rows } = await pool.query<Row>({
-    name: "retry-delivery",
-    text: `
-      with found as (
-        select d.id, d.state, d.event_type, s.url, s.deleted_at is not null as deleted
-        from deliveries d join subscriptions s on s.id = d.subscription_id
-        where d.id = $1 and ($2::text is null or d.tenant = $2)
-      ), begun as (
-        update deliveries d
-        set state = 'retrying', cycle = d.cycle + 1, schedule_step = 0, next_attempt_at = now(), batch_id = null,
-            held_reason = null, held_at = null, dead_reason = null, settled_at = null
-        from found
-        where d.id = $1 and d.id = found.id and not found.deleted and d.state <> 'pending'
-        returning d.cycle
-      )
-      select found.state, found.event_type, found.url, found.deleted, begun.cycle from found left join begun on true`,
-    values: [id, tenant ?? null],
-  });
-  const row = rows[0];
+export async function retryDelivery(
+  { pool, queues, enqueue }: RetryParts,
+  id: string,
+  tenant?: string,
+): Promise<RetryResult> {
+  const row = await retryDeliveryRow(pool, id, tenant);
   if (!row) return { kind: "not_found" };
-  if (row.deleted) return { kind: "subscription_deleted" };
+  if (row.isDeleted) return { kind: "subscription_deleted" };
   if (row.cycle === null) return { kind: "delivery_pending" };
-  await addJobs(queues.retry, [retryJobOf(id, row.cycle, jobName(row.event_type, row.url), 0)])
-    .then(() => queues.retry.remove(retryJobId(id, row.cycle! - 1)))
-    // Redis is away, or the old job is under way and ends by itself: the row is what counts.
-    .catch(() => undefined);
-  return { kind: "retrying", cycle: row.cycle };
+  const { cycle, eventType, url } = row;
+  if (await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs: 0 }])) {
+    // The former cycle's job would find nothing to do. Where it is active, BullMQ refuses to remove it and it ends by itself.
+    await queues.retry.remove(retryJobId(id, cycle - 1)).catch(() => undefined);
+  }
+  return { kind: "retrying", cycle };
 }

@@ -1,9 +1,11 @@
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
-import type { Logger } from "../runtime/telemetry/logger.ts";
+import type { Logger } from "pino";
 import * as schema from "./schema/index.ts";
 
 export type Pool = pg.Pool;
+/** Runs a statement: the pool, or a connection with a transaction of its own. */
+export type Queryable = pg.Pool | pg.PoolClient;
 export type Db = NodePgDatabase<typeof schema>;
 
 /**

@@ -1,7 +1,6 @@
 import type { Redis } from "ioredis";
-import { QUEUE_PREFIX } from "../../queue/queues.ts";
+import { WORKERS_KEY } from "../../queue/keys.ts";
 
-const KEY = `${QUEUE_PREFIX}:workers`;
 /** Who has not said so for this long is not there. */
 const SILENT_MS = 30_000;
 /** How often a worker says that it is there. */
@@ -21,21 +20,21 @@ export interface WorkerSeen {
 
 /** Says that a worker is there. @param id its own among all workers */
 export async function beat(redis: Redis, id: string, worker: WorkerSeen): Promise<void> {
-  await redis.hset(KEY, id, JSON.stringify(worker));
+  await redis.hset(WORKERS_KEY, id, JSON.stringify(worker));
 }
 
 export async function leave(redis: Redis, id: string): Promise<void> {
-  await redis.hdel(KEY, id);
+  await redis.hdel(WORKERS_KEY, id);
 }
 
 /** The workers that are there, longest running first. Those that died are forgotten on the way. */
 export async function readRoster(redis: Redis, now: number): Promise<WorkerSeen[]> {
-  const entries = Object.entries(await redis.hgetall(KEY)).map(([id, text]) => ({
+  const entries = Object.entries(await redis.hgetall(WORKERS_KEY)).map(([id, text]) => ({
     id,
     worker: JSON.parse(text) as WorkerSeen,
   }));
   const silent = entries.filter(({ worker }) => now - worker.seenAt > SILENT_MS).map(({ id }) => id);
-  if (silent.length > 0) await redis.hdel(KEY, ...silent);
+  if (silent.length > 0) await redis.hdel(WORKERS_KEY, ...silent);
   return entries
     .filter(({ id }) => !silent.includes(id))
     .map(({ worker }) => worker)

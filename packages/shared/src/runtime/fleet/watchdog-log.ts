@@ -1,7 +1,5 @@
 import type { Redis } from "ioredis";
-import { QUEUE_PREFIX } from "../../queue/queues.ts";
-
-const KEY = `${QUEUE_PREFIX}:watchdog`;
+import { WATCHDOG_KEY } from "../../queue/keys.ts";
 
 /** What a run of the watchdog put back, per state. */
 export interface Repairs {
@@ -25,11 +23,11 @@ export interface WatchdogLog {
 export async function noteRun(redis: Redis, entry: WatchdogEntry): Promise<void> {
   const text = JSON.stringify(entry);
   const isRepair = entry.pending + entry.retrying + entry.held > 0;
-  await redis.hset(KEY, { lastRun: text, ...(isRepair ? { lastRepair: text } : {}) });
+  await redis.hset(WATCHDOG_KEY, { lastRun: text, ...(isRepair ? { lastRepair: text } : {}) });
 }
 
 export async function readWatchdogLog(redis: Redis): Promise<WatchdogLog> {
-  const { lastRun, lastRepair } = await redis.hgetall(KEY);
+  const { lastRun, lastRepair } = await redis.hgetall(WATCHDOG_KEY);
   const parse = (text: string | undefined) => (text === undefined ? undefined : (JSON.parse(text) as WatchdogEntry));
   return { lastRun: parse(lastRun), lastRepair: parse(lastRepair) };
 }

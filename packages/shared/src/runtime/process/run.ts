@@ -1,4 +1,4 @@
-import { SettingsError } from "../settings.ts";
+import { SettingsError } from "../settings/read.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { waitForShutdown } from "./shutdown-signal.ts";
 

@@ -1,7 +1,5 @@
+import type { OnFlush } from "../../concurrency/group-commit.ts";
 import { Histogram, type Registry } from "prom-client";
-
-/** Told of each flush of a group commit: its items' rows, and how long it took, in seconds. */
-export type OnFlush = (rows: number, seconds: number) => void;
 
 /** @param kind is committed together: `accept` or `record` */
 export function createFlushMetrics(registry: Registry, kind: string): OnFlush {

@@ -1,17 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { readSettings, SettingsError } from "./settings.ts";
+import { readConsoleSettings } from "./console.ts";
+import { readIngestSettings } from "./ingest.ts";
+import { SettingsError } from "./read.ts";
+import { readStackSettings } from "./stack.ts";
+import { readWorkerSettings } from "./worker.ts";
 
 const good = {
   DATABASE_URL: "postgres://someone:hunter2@127.0.0.1:5432/postrider",
   REDIS_URL: "redis://127.0.0.1:6379",
   ENCRYPTION_KEY: randomBytes(32).toString("base64"),
   API_KEYS: "0123456789abcdef, fedcba9876543210",
+  CONSOLE_PASSWORD: "correct horse",
 };
 
 function problemsOf(env: Record<string, string>): readonly string[] {
   try {
-    readSettings(env);
+    readStackSettings(env);
   } catch (error) {
     if (error instanceof SettingsError) return error.problems;
     throw error;
@@ -20,7 +25,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 }
 
 test("the defaults are the design's", () => {
-  expect(readSettings(good)).toMatchObject({
+  expect(readStackSettings(good)).toMatchObject({
     port: 3000,
     adminPort: 9100,
     consolePort: 3001,
@@ -65,7 +70,7 @@ test("no secret is repeated by the error itself, whichever setting holds it and 
   for (const env of [secrets, valid]) {
     let told = "";
     try {
-      readSettings(env);
+      readStackSettings(env);
     } catch (error) {
       told = `${String(error)} ${JSON.stringify(error)} ${String((error as Error).cause)}`;
     }
@@ -92,7 +97,7 @@ test("all contradictions are reported at once, each naming both of its settings"
 });
 
 test("an empty variable counts as unset", () => {
-  expect(readSettings({ ...good, PORT: "", RETRY_SCHEDULE: " " })).toMatchObject({ port: 3000 });
+  expect(readStackSettings({ ...good, PORT: "", RETRY_SCHEDULE: " " })).toMatchObject({ port: 3000 });
   expect(problemsOf({ ...good, REDIS_URL: "" })).toEqual(["REDIS_URL is required"]);
 });
 
@@ -105,10 +110,26 @@ test("settings that contradict each other are refused", () => {
   expect(problemsOf({ ...good, RETENTION_DAYS: "2" })).toHaveLength(1);
 });
 
-test("what only one process needs is asked of that process", () => {
-  const { API_KEYS: _unused, ...rest } = good;
-  expect(readSettings(rest).apiKeys).toEqual([]);
-  expect(() => readSettings(rest, ["API_KEYS", "CONSOLE_PASSWORD"])).toThrow(
-    /API_KEYS is required[^]*CONSOLE_PASSWORD is required/,
-  );
+test("a process needs only its own settings", () => {
+  const { API_KEYS, CONSOLE_PASSWORD, ...infra } = good;
+  expect(() => readWorkerSettings(infra)).not.toThrow();
+  expect(() => readIngestSettings({ ...infra, API_KEYS })).not.toThrow();
+  expect(() => readConsoleSettings({ ...infra, CONSOLE_PASSWORD })).not.toThrow();
+  expect(() => readIngestSettings(infra)).toThrow(/API_KEYS is required/);
+  expect(() => readConsoleSettings(infra)).toThrow(/CONSOLE_PASSWORD is required/);
+});
+
+test("a process ignores what is wrong with the settings of another one", () => {
+  const { API_KEYS: _unused, ...others } = good;
+  expect(() => readWorkerSettings({ ...others, API_KEYS: "short", PORT: "http" })).not.toThrow();
+  expect(readIngestSettings({ ...good, HOLD_LIMIT: "soon" })).not.toHaveProperty("holdLimitMs");
+});
+
+test("a stack that lacks settings of several processes names all of them, each once", () => {
+  expect(problemsOf({ REDIS_URL: good.REDIS_URL })).toEqual([
+    "DATABASE_URL is required",
+    "ENCRYPTION_KEY is required",
+    "API_KEYS is required",
+    "CONSOLE_PASSWORD is required",
+  ]);
 });

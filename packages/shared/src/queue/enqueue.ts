@@ -1,0 +1,57 @@
+import type { Queue } from "bullmq";
+import { dispatchJob, releaseJob, retryJob, type Batch, type NewJob, type Retry } from "./jobs.ts";
+import type { LaneName, Queues } from "./queues.ts";
+
+/**
+ * Puts work on the lanes. It never throws: Postgres already holds the work, so the watchdog adds whatever Redis did not
+ * take. Every call answers whether Redis took all of it; adding a job twice is harmless, because job ids are fixed.
+ */
+export interface Enqueue {
+  dispatch(batches: readonly Batch[]): Promise<boolean>;
+  retry(retries: readonly Retry[]): Promise<boolean>;
+  release(subscriptionIds: readonly string[]): Promise<boolean>;
+  /** Runs a subscription's release job now: adds it where there is none, and promotes it where it is delayed. */
+  wakeRelease(subscriptionId: string): Promise<boolean>;
+}
+
+/** Called with the number of jobs that Redis did not take. It must not throw. */
+export type OnEnqueueFailure = (lane: LaneName, jobs: number, error: unknown) => void;
+
+export function createEnqueue(queues: Queues, onFailure: OnEnqueueFailure): Enqueue {
+  async function enqueue<Data>(lane: LaneName, jobs: readonly NewJob<Data>[]): Promise<boolean> {
+    if (jobs.length === 0) return true;
+    try {
+      await addJobs(queues[lane], jobs);
+      return true;
+    } catch (error) {
+      onFailure(lane, jobs.length, error);
+      return false;
+    }
+  }
+  return {
+    dispatch: (batches) => enqueue("dispatch", batches.map(dispatchJob)),
+    retry: (retries) => enqueue("retry", retries.map(retryJob)),
+    release: (subscriptionIds) => enqueue("control", subscriptionIds.map(releaseJob)),
+    async wakeRelease(subscriptionId) {
+      if (!(await enqueue("control", [releaseJob(subscriptionId)]))) return false;
+      try {
+        const job = await queues.control.getJob(subscriptionId);
+        if (await job?.isDelayed()) await job?.promote();
+      } catch {
+        // The job started meanwhile, or Redis failed after it took the job: either way it runs without our help.
+      }
+      return true;
+    },
+  };
+}
+
+/**
+ * Adds jobs in one round trip. A single job skips the pipeline, which would double its cost.
+ *
+ * @throws what Redis or its connection threw; then none, some or all were added
+ */
+export async function addJobs(queue: Queue, jobs: readonly NewJob<unknown>[]): Promise<void> {
+  const [first] = jobs;
+  if (first && jobs.length === 1) await queue.add(first.name, first.data, first.opts);
+  else await queue.addBulk([...jobs]);
+}

@@ -1,0 +1,99 @@
+import type { JobsOptions } from "bullmq";
+import { priorityOfBatch } from "../core/ids/batch-id.ts";
+import type { IdRange } from "../core/ids/id-range.ts";
+
+/** Deliveries that became pending together and are dispatched as one job. The range bounds their ids. */
+export interface Batch extends IdRange {
+  id: string;
+  size: number;
+}
+
+/** Data of a dispatch job. Its jobId is the batch's id, which the rows carry as `batch_id`. */
+export interface DispatchJob {
+  from: string;
+  to: string;
+  size: number;
+}
+
+/** A delivery that waits for its next attempt. */
+export interface Retry {
+  delivery: string;
+  cycle: number;
+  eventType: string;
+  /** Where the subscription's row is missing there is none. */
+  url: string | undefined;
+  /** 0 is due now. */
+  delayMs: number;
+}
+
+/** Data of a retry job. `cycle` tells a stale job from the current one. */
+export interface RetryJob {
+  delivery: string;
+  cycle: number;
+  /** How often the job had stalled when its last attempt was recorded: only later stalls count against the delivery. */
+  stallsBefore?: number;
+}
+
+/** Data of a release job, which releases a subscription's held deliveries. Its jobId is the subscription's id. */
+export interface ReleaseJob {
+  subscription: string;
+}
+
+export interface NewJob<Data> {
+  name: string;
+  data: Data;
+  opts: JobsOptions & { jobId: string };
+}
+
+/** BullMQ fixes the number of tries when a job is added. Postgres decides ours, so this only has to be large enough. */
+const UNLIMITED_TRIES = 1_000_000;
+
+const dispatchOptions: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: UNLIMITED_TRIES };
+
+const retryOptions: JobsOptions = {
+  removeOnComplete: true,
+  // The failed set is the board's view of dead letters: the newest 10,000 for seven days.
+  removeOnFail: { count: 10_000, age: 7 * 86_400 },
+  attempts: UNLIMITED_TRIES,
+  // The job decides how long it waits before it runs again.
+  backoff: { type: "custom" },
+  stackTraceLimit: 1,
+};
+
+const releaseOptions: JobsOptions = {
+  removeOnComplete: true,
+  removeOnFail: true,
+  attempts: UNLIMITED_TRIES,
+  backoff: { type: "custom" },
+  stackTraceLimit: 1,
+};
+
+/**
+ * The job of a batch. Its BullMQ priority is read from the batch's id, so that a job that is made again after Redis
+ * lost it gets the same one. BullMQ takes lower numbers first, and 0 (no priority) before all others.
+ */
+export function dispatchJob({ id, from, to, size }: Batch): NewJob<DispatchJob> {
+  const priority = priorityOfBatch(id);
+  return {
+    name: `batch of ${size}`,
+    data: { from, to, size },
+    opts: { ...dispatchOptions, jobId: id, ...(priority > 0 ? { priority } : {}) },
+  };
+}
+
+export const retryJobId = (deliveryId: string, cycle: number): string => `${deliveryId}-${cycle}`;
+
+export const retryJob = ({ delivery, cycle, eventType, url, delayMs }: Retry): NewJob<RetryJob> => ({
+  name: jobName(eventType, url),
+  data: { delivery, cycle },
+  opts: { ...retryOptions, jobId: retryJobId(delivery, cycle), delay: Math.max(0, Math.ceil(delayMs)) },
+});
+
+export const releaseJob = (subscription: string): NewJob<ReleaseJob> => ({
+  name: "release",
+  data: { subscription },
+  opts: { ...releaseOptions, jobId: subscription },
+});
+
+/** The job's title on the board: `order.created → shop.example`. */
+const jobName = (eventType: string, url = "unknown"): string => `${eventType} → ${URL.parse(url)?.host ?? url}`;

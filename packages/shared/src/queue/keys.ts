@@ -1,0 +1,24 @@
+/** Every Redis key of Postrider begins with this. The braces keep all of them on one node of a Redis Cluster. */
+export const KEY_PREFIX = "{postrider}";
+
+/** One hash per subscription: its circuit breaker (breaker/breaker.lua). */
+export const breakerKey = (subscriptionId: string): string => `${KEY_PREFIX}:breaker:${subscriptionId}`;
+
+/** Sorted sets of the subscriptions whose breaker is open or half open, scored by the expiry of their breaker keys. */
+export const OPEN_BREAKERS_KEY = `${KEY_PREFIX}:breakers:open`;
+export const HALF_OPEN_BREAKERS_KEY = `${KEY_PREFIX}:breakers:half-open`;
+
+/** The token bucket of a subscription's `rateLimit`. */
+export const rateLimitKey = (subscriptionId: string): string => `${KEY_PREFIX}:rate:${subscriptionId}`;
+
+/** Hash of worker id to its last heartbeat. */
+export const WORKERS_KEY = `${KEY_PREFIX}:workers`;
+
+/** Hash with the watchdog's last run and its last repair. */
+export const WATCHDOG_KEY = `${KEY_PREFIX}:watchdog`;
+
+/** Id of the worker that exports the fleet's metrics. */
+export const FLEET_EXPORTER_KEY = `${KEY_PREFIX}:fleet-metrics`;
+
+/** Written to find out whether Redis takes writes. */
+export const WRITE_CHECK_KEY = `${KEY_PREFIX}:write-check`;

@@ -1,0 +1,17 @@
+import { z } from "zod";
+import { duration, networks, retrySchedule } from "./fields.ts";
+
+/** Variables of the delivery policy: ingest shows and checks it, the worker applies it. */
+export const deliveryVariables = {
+  RETRY_SCHEDULE: retrySchedule,
+  DELIVERY_TIMEOUT: duration("10s", "50ms", "5m"),
+  ALLOWED_NETWORKS: networks,
+};
+
+const deliverySchema = z.object(deliveryVariables);
+
+export const deliverySettings = (env: z.output<typeof deliverySchema>) => ({
+  retrySchedule: env.RETRY_SCHEDULE,
+  deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
+  allowedNetworks: env.ALLOWED_NETWORKS,
+});

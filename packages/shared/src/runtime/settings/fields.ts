@@ -1,0 +1,78 @@
+import { BlockList } from "node:net";
+import { z } from "zod";
+import { parseNetworks } from "../../core/address-rules.ts";
+import { parseDuration } from "../../core/duration.ts";
+import { DEFAULT_RETRY_SCHEDULE, parseRetrySchedule, type RetrySchedule } from "../../core/delivery/retry-schedule.ts";
+
+export const text = z.string().trim();
+
+/** A duration such as `2s`, as milliseconds. */
+export const duration = (fallback: string, min: string, max: string) =>
+  text.default(fallback).transform((value, issues) => {
+    const ms = parseDuration(value);
+    if (ms === undefined) {
+      issues.addIssue(`must be a duration such as 250ms, 2s, 5m, 1h (got "${value}")`);
+      return z.NEVER;
+    }
+    if (ms < parseDuration(min)! || ms > parseDuration(max)!) {
+      issues.addIssue(`must be between ${min} and ${max} (got "${value}")`);
+      return z.NEVER;
+    }
+    return ms;
+  });
+
+export const integer = (fallback: number, min: number, max: number) =>
+  text.default(String(fallback)).transform((value, issues) => {
+    const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) {
+      issues.addIssue(`must be a whole number from ${min} to ${max} (got "${value}")`);
+      return z.NEVER;
+    }
+    return number;
+  });
+
+export const url = (example: string, ...protocols: string[]) =>
+  text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    // The value may carry a password, so it is not repeated.
+    message: `must be a URL such as ${example}`,
+  });
+
+export const encryptionKey = text.transform((value, issues) => {
+  const key = Buffer.from(value, "base64");
+  if (key.length !== 32) {
+    issues.addIssue("must be 32 bytes in base64 (make one with: openssl rand -base64 32)");
+    return z.NEVER;
+  }
+  return key;
+});
+
+export const apiKeys = text.transform((value, issues) => {
+  const keys = value
+    .split(",")
+    .map((key) => key.trim())
+    .filter(Boolean);
+  if (keys.some((key) => key.length < 16)) {
+    issues.addIssue("every key must have at least 16 characters (make one with: openssl rand -hex 24)");
+    return z.NEVER;
+  }
+  return keys;
+});
+
+export const retrySchedule = text.optional().transform((value, issues): RetrySchedule => {
+  if (value === undefined || value === "") return DEFAULT_RETRY_SCHEDULE;
+  const schedule = parseRetrySchedule(value === "standard" ? value : value.split(",").map((delay) => delay.trim()));
+  if ("problem" in schedule) {
+    issues.addIssue(schedule.problem);
+    return z.NEVER;
+  }
+  return schedule;
+});
+
+export const networks = text.default("").transform((value, issues): BlockList => {
+  const list = parseNetworks(value);
+  if ("problem" in list) {
+    issues.addIssue(list.problem);
+    return z.NEVER;
+  }
+  return list;
+});

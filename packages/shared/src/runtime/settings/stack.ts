@@ -1,0 +1,31 @@
+import { integer } from "./fields.ts";
+import { readConsoleSettings, type ConsoleSettings } from "./console.ts";
+import { readIngestSettings, type IngestSettings } from "./ingest.ts";
+import { readSettings, SettingsError, type Environment } from "./read.ts";
+import { readWorkerSettings, type WorkerSettings } from "./worker.ts";
+import { z } from "zod";
+
+/** What `npm start` needs: the settings of every process that it runs, and how many workers. */
+export type StackSettings = IngestSettings & WorkerSettings & ConsoleSettings & { workers: number };
+
+const workersSchema = z.object({ WORKERS: integer(2, 1, 64) }).transform((env) => ({ workers: env.WORKERS }));
+
+/** @throws SettingsError with the problems of all processes, each once */
+export function readStackSettings(env: Environment): StackSettings {
+  const problems = new Set<string>();
+  const read = <Settings>(reader: () => Settings): Settings | undefined => {
+    try {
+      return reader();
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error;
+      for (const problem of error.problems) problems.add(problem);
+      return undefined;
+    }
+  };
+  const ingest = read(() => readIngestSettings(env));
+  const worker = read(() => readWorkerSettings(env));
+  const console = read(() => readConsoleSettings(env));
+  const stack = read(() => readSettings(env, { schema: workersSchema }));
+  if (!ingest || !worker || !console || !stack) throw new SettingsError([...problems]);
+  return { ...ingest, ...worker, ...console, ...stack };
+}
