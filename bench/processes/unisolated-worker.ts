@@ -5,11 +5,11 @@ import { readWorkerSettings } from "../../packages/shared/src/runtime/settings/w
 import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
 import { runProcess } from "../../packages/shared/src/runtime/process/run.ts";
 import { Semaphore } from "../../apps/worker/src/job/semaphore.ts";
-import type { SlotTaker, Turn, Want } from "../../apps/worker/src/isolation/slots.ts";
+import type { SlotPool, SlotResult, SlotRequest } from "../../apps/worker/src/isolation/slots.ts";
 import { startWorker } from "../../apps/worker/src/service.ts";
-import type { SubscriberHealth } from "../../apps/worker/src/isolation/breaker-reports.ts";
+import type { BreakerReports } from "../../apps/worker/src/isolation/breaker-reports.ts";
 
-class FirstComeSlots implements SlotTaker {
+class FirstComeSlots implements SlotPool {
   readonly size: number;
   inUse = 0;
   waiting = 0;
@@ -21,7 +21,7 @@ class FirstComeSlots implements SlotTaker {
     this.#semaphore = new Semaphore(size);
   }
 
-  async take({ signal }: Want): Promise<Turn> {
+  async acquire({ signal }: SlotRequest): Promise<SlotResult> {
     this.waiting += 1;
     const hasSlot = await this.#semaphore.acquire(signal);
     this.waiting -= 1;
@@ -30,14 +30,14 @@ class FirstComeSlots implements SlotTaker {
     this.inUse += 1;
     return {
       kind: "granted",
-      done: () => {
+      release: () => {
         this.inUse -= 1;
         this.#semaphore.release();
       },
     };
   }
 
-  *heldUpSubscriptions(): Generator<never> {}
+  *blockedSubscriptions(): Generator<never> {}
 
   get isFull(): boolean {
     return this.waiting > this.size / 2;
@@ -47,22 +47,22 @@ class FirstComeSlots implements SlotTaker {
     return this.isFull;
   }
 
-  async room(_signal: AbortSignal, atMostMs: number): Promise<void> {
+  async waitForCapacity(_signal: AbortSignal, atMostMs: number): Promise<void> {
     if (this.isFull)
       await Promise.race([sleep(atMostMs), new Promise<void>((resolve) => void this.#told.push(resolve))]);
   }
 }
 
-const neverIll: SubscriberHealth = {
+const neverFailing: BreakerReports = {
   read: async (ids) => new Map(ids.map((id) => [id, { ...CLOSED_BREAKER, now: Date.now(), changed: false }])),
-  generationNow: (_subscription, generation) => generation,
-  shutSubscriptions: () => [],
-  justHeardShut: () => [],
-  takeProbe: async () => undefined,
+  currentGeneration: (_subscription, generation) => generation,
+  notClosed: () => [],
+  recentlyOpened: () => [],
+  acquireProbe: async () => undefined,
   report: async () => undefined,
 };
 
 await runProcess(() => {
   const settings = readWorkerSettings(process.env);
-  return startWorker(settings, { slots: new FirstComeSlots(settings.maxInFlight), health: neverIll });
+  return startWorker(settings, { slots: new FirstComeSlots(settings.maxInFlight), breakerReports: neverFailing });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { setApart } from "../../apps/worker/src/deliver/poison.ts";
+import { splitPoisonBatch } from "../../apps/worker/src/deliver/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
 import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
@@ -154,7 +154,7 @@ describe("what workers die of", () => {
     await world.subscribe();
     await world.accept({}, {}, {});
     const [batch] = world.batches;
-    await setApart(world.context, batch!);
+    await splitPoisonBatch(world.context, batch!);
     const ids = (await world.rows()).map(({ batch_id }) => batch_id!);
     expect(new Set(ids).size).toBe(3);
     expect(ids).not.toContain(batch!.id);
@@ -164,7 +164,7 @@ describe("what workers die of", () => {
   test("a single delivery is dead as internal, spending no attempt", async () => {
     await world.subscribe();
     await world.accept({});
-    await setApart(world.context, world.batches[0]!);
+    await splitPoisonBatch(world.context, world.batches[0]!);
     expect(await world.rows()).toMatchObject([{ state: "dead", dead_reason: "internal", attempt_count: 0 }]);
   });
 });

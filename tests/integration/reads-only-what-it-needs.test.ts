@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
-import { loadOrHoldBack } from "../../apps/worker/src/load/load-and-hold.ts";
+import { loadAndHold } from "../../apps/worker/src/load/load-and-hold.ts";
 import { loadBatch, loadByIds } from "../../apps/worker/src/load/load-batch.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-queries.ts";
 import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
@@ -33,7 +33,7 @@ async function spread() {
   return rows.slice(-2);
 }
 
-const lease = { signal: new AbortController().signal, held: () => true };
+const lease = { signal: new AbortController().signal, isHeld: () => true };
 const held = (where: string) =>
   world.context.pool.query(`update deliveries set state = 'held', held_reason = 'breaker', held_at = now(), batch_id = null where ${where}`); // prettier-ignore
 
@@ -41,7 +41,7 @@ const held = (where: string) =>
 async function shut(subscriptionId: string): Promise<void> {
   const outcome = { kind: "retryable", retryAfterMs: undefined } as const;
   for (let failed = 0; failed < world.settings.breakerThreshold; failed += 1) {
-    await world.context.health.report({
+    await world.context.breakerReports.report({
       subscriptionId,
       generation: 0,
       isProbe: false,
@@ -63,7 +63,7 @@ async function exercise() {
       releaseLongestHeld(context, id, 10, 10),
       expireHeld(context),
       cancelUnfinished(context, id, lease),
-      shut(id).then(() => loadOrHoldBack(context, { id, from: id, to: id }, [])),
+      shut(id).then(() => loadAndHold(context, { id, from: id, to: id }, [])),
     ]);
   }
 }
@@ -120,11 +120,11 @@ test("so does holding, releasing and cancelling it, with thousands of others hel
   );
   expect(released).toHaveLength(2);
   await shut(subscription);
-  expect([...context.health.justHeardShut()]).toContain(subscription);
+  expect([...context.breakerReports.recentlyOpened()]).toContain(subscription);
   // As if they had just been accepted: what was released is not held back.
   const fresh = `${newId().slice(0, 28)}00000000`;
   await context.pool.query("update deliveries set batch_id = $1 where id = any ($2::uuid[])", [fresh, released]);
-  expect(await readBy(() => loadOrHoldBack(context, { id: fresh, ...familyRange(released) }, []))).toBeLessThan(FEW);
+  expect(await readBy(() => loadAndHold(context, { id: fresh, ...familyRange(released) }, []))).toBeLessThan(FEW);
   expect((await world.rows()).filter(({ id }) => released.includes(id)).map(({ state }) => state)).toEqual(["held", "held"]); // prettier-ignore
   expect(await readBy(() => cancelUnfinished(context, subscription, lease))).toBeLessThan(FEW);
 });

@@ -4,7 +4,7 @@ import { releaseLongestHeld, whereAre } from "../../apps/worker/src/release/rele
 import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-const lease = { signal: new AbortController().signal, held: () => true };
+const lease = { signal: new AbortController().signal, isHeld: () => true };
 
 let world: World;
 let receiver: Receiver;
@@ -30,13 +30,13 @@ async function hold(count: number): Promise<string[]> {
 }
 
 async function open(subscription: string): Promise<void> {
-  const { health } = world.context;
-  const generation = (await health.read([subscription])).get(subscription)!.generation;
-  await health.report({ subscriptionId: subscription, generation, isProbe: false, beganAt: performance.now(), wasFailing: false, outcome: { kind: "retryable", retryAfterMs: undefined } }); // prettier-ignore
+  const { breakerReports } = world.context;
+  const generation = (await breakerReports.read([subscription])).get(subscription)!.generation;
+  await breakerReports.report({ subscriptionId: subscription, generation, isProbe: false, beganAt: performance.now(), wasFailing: false, outcome: { kind: "retryable", retryAfterMs: undefined } }); // prettier-ignore
 }
 
 const isDue = async (subscription: string) => {
-  const breaker = (await world.context.health.read([subscription])).get(subscription)!;
+  const breaker = (await world.context.breakerReports.read([subscription])).get(subscription)!;
   return breaker.now >= breaker.until;
 };
 
@@ -119,7 +119,7 @@ test("a probe that kills its worker is not the next one again", async () => {
   await open(subscription);
   await expect.poll(() => isDue(subscription)).toBe(true);
   // The worker dies after it chose the delivery: nothing is sent.
-  await probe(world.context, subscription, { signal: AbortSignal.abort(), held: () => false });
+  await probe(world.context, subscription, { signal: AbortSignal.abort(), isHeld: () => false });
   expect(endpoint.requests).toHaveLength(0);
   await probe(world.context, subscription, lease);
   const attempted = (await world.context.pool.query("select delivery_id as id from attempts")).rows;
@@ -135,6 +135,8 @@ test("a probe's success delivers and closes the breaker; with nothing held there
   await expect.poll(() => isDue(subscription)).toBe(true);
   expect(await probe(world.context, subscription, lease)).toBe(true);
   expect((await world.rows())[0]).toMatchObject({ state: "delivered", attempt_count: 1 });
-  expect((await world.context.health.read([subscription])).get(subscription)).toMatchObject({ state: "closed" });
+  expect((await world.context.breakerReports.read([subscription])).get(subscription)).toMatchObject({
+    state: "closed",
+  });
   expect(await probe(world.context, subscription, lease)).toBe(false);
 });

@@ -6,7 +6,7 @@ import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-me
 import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
-import { createFailing } from "./isolation/outage-clock.ts";
+import { createOutageClock } from "./isolation/outage-clock.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { createRetryLoader } from "./load/load-retry.ts";
@@ -15,9 +15,9 @@ import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
 import { createTroubleLog } from "./fleet/redis-log.ts";
 import { createRateLimit } from "./isolation/rate-limit.ts";
-import { Slots, type SlotTaker } from "./isolation/slots.ts";
+import { Slots, type SlotPool } from "./isolation/slots.ts";
 import { createReleaseStarter } from "./release/start-release.ts";
-import { createSubscriberHealth, type SubscriberHealth } from "./isolation/breaker-reports.ts";
+import { createBreakerReports, type BreakerReports } from "./isolation/breaker-reports.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
@@ -27,8 +27,8 @@ const LOG_LEVELS = { open: "warn", half_open: "debug", closed: "info" } as const
 
 /** What a test or a benchmark puts in the place of the real one. */
 export interface Overrides {
-  slots?: SlotTaker;
-  health?: SubscriberHealth;
+  slots?: SlotPool;
+  breakerReports?: BreakerReports;
 }
 
 /** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
@@ -50,21 +50,21 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const fleetMetrics = createFleetMetrics("worker", redis, () =>
     readFleetState({ pool, redis, queues, breakers }, Date.now()),
   );
-  const failing = createFailing(pool, log, settings);
-  const health =
-    overrides.health ??
-    createSubscriberHealth(breakers, (id, state) => {
+  const outageClock = createOutageClock(pool, log, settings);
+  const breakerReports =
+    overrides.breakerReports ??
+    createBreakerReports(breakers, (id, state) => {
       metrics.breakerTransitions.inc({ to: state });
       log[LOG_LEVELS[state]]({ subscription: toPublicId("sub", id), breaker: state }, "breaker");
-      if (state === "open") failing.begin(id);
+      if (state === "open") outageClock.start(id);
       // Not every success is the release job's own: that may still be waiting for the end of the cooldown.
       if (state === "closed") {
         // It need not have been known to fail when the delivery that closed it was loaded.
-        failing.end(id);
+        outageClock.clear(id);
         void enqueue.wakeRelease(id);
       }
     });
-  const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, health);
+  const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, breakerReports);
   return {
     ...infrastructure,
     settings,
@@ -75,8 +75,8 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     metrics,
     fleetMetrics,
     onRedisError: createTroubleLog(log, Date.now),
-    health,
-    failing,
+    breakerReports,
+    outageClock,
     startRelease: createReleaseStarter(queues, enqueue, redis, log),
     loadSubscribers,
     loadRetry: createRetryLoader(pool, loadSubscribers),

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { createAcceptor } from "../../../apps/ingest/src/events/accept.ts";
 import type { Context } from "../../../apps/worker/src/context.ts";
 import { loadBatch, loadByIds, type Delivery } from "../../../apps/worker/src/load/load-batch.ts";
-import { setApart } from "../../../apps/worker/src/deliver/poison.ts";
+import { splitPoisonBatch } from "../../../apps/worker/src/deliver/poison.ts";
 import { createRecorder, type Move } from "../../../apps/worker/src/record/record-attempts.ts";
 import { releaseLongestHeld } from "../../../apps/worker/src/release/release-queries.ts";
 import { runOnce } from "../../../apps/worker/src/upkeep/watchdog.ts";
@@ -183,7 +183,7 @@ export class World {
 
   async splitPoison(pick: number): Promise<void> {
     const job = nth([...this.queues.dispatch.jobs.values()], pick);
-    if (job) await setApart(this.#context, { id: job.id, ...(job.data as { from: string; to: string }) });
+    if (job) await splitPoisonBatch(this.#context, { id: job.id, ...(job.data as { from: string; to: string }) });
   }
 
   async release(): Promise<void> {

@@ -8,11 +8,11 @@ import type { Admission } from "./admission.ts";
 import type { Context } from "../context.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { send, type SendResult } from "../http/send.ts";
-import type { Lease } from "../job/lease.ts";
+import type { JobLease } from "../job/lease.ts";
 import { loadBodies, type Delivery } from "../load/load-batch.ts";
 import type { Subscription } from "../load/load-subscribers.ts";
 import { observeAttempt } from "./observe-attempt.ts";
-import type { Want } from "../isolation/slots.ts";
+import type { SlotRequest } from "../isolation/slots.ts";
 import { USER_AGENT } from "../http/user-agent.ts";
 
 type Admitted = Extract<Admission, { kind: "admitted" }>;
@@ -40,14 +40,14 @@ export async function attempt(
   delivery: Delivery,
   { subscription, breaker }: Admitted,
   trigger: Trigger,
-  lease: Lease,
+  lease: JobLease,
   onStarted: () => void,
 ): Promise<Attempted> {
-  const { slots, health, agent } = context;
-  const turn = await slots.take(wantOf(delivery, subscription, trigger, lease, onStarted));
+  const { slots, breakerReports, agent } = context;
+  const slot = await slots.acquire(slotRequestOf(delivery, subscription, trigger, lease, onStarted));
   onStarted();
-  if (turn.kind === "aborted") return { kind: "given_back" };
-  if (turn.kind === "over") return { kind: "held", reason: turn.reason };
+  if (slot.kind === "aborted") return { kind: "given_back" };
+  if (slot.kind === "rejected") return { kind: "held", reason: slot.reason };
   // Made before sending, so that recording what was sent twice is harmless.
   const id = newId();
   let generation = breaker?.generation;
@@ -56,21 +56,21 @@ export async function attempt(
   let result: SendResult;
   try {
     if (trigger === PROBE) {
-      generation = await health.takeProbe(subscription.id, subscription.timeoutMs + PROBE_SLACK_MS);
+      generation = await breakerReports.acquireProbe(subscription.id, subscription.timeoutMs + PROBE_SLACK_MS);
       if (generation === undefined) return { kind: "given_back" };
     } else if (trigger === "auto" && generation !== undefined) {
-      generation = health.generationNow(subscription.id, generation);
+      generation = breakerReports.currentGeneration(subscription.id, generation);
       if (generation === undefined) return { kind: "held", reason: "breaker" };
     }
     const body = delivery.body ?? (await loadBodies(context.pool, [delivery.eventId])).get(delivery.eventId);
     if (body === undefined) throw new Error("the event is missing");
-    if (!lease.held()) return { kind: "given_back" };
+    if (!lease.isHeld()) return { kind: "given_back" };
     startedAt = new Date();
     beganAt = performance.now();
     result = await send(agent, requestFor(delivery, Buffer.from(body), subscription, startedAt));
   } finally {
     // The slot counts the request: recording waits for Postgres, not for the network.
-    turn.done();
+    slot.release();
   }
   const outcome = classify(result.exchange, Date.now());
   const decision =
@@ -101,20 +101,20 @@ export async function attempt(
   return { kind: "made", decision, applied, error };
 }
 
-function wantOf(
+function slotRequestOf(
   { id: order }: Delivery,
   subscription: Subscription,
   trigger: Trigger,
-  { signal }: Lease,
-  onHeldUp: () => void,
-): Want {
+  { signal }: JobLease,
+  onBlocked: () => void,
+): SlotRequest {
   const { id, tenant, maxInFlight, rateLimit } = subscription;
-  const want = { subscription: id, tenant, order, signal, onHeldUp };
+  const want = { subscription: id, tenant, order, signal, onBlocked };
   return trigger === PROBE ? { ...want, isProbe: true, maxInFlight: 1, rateLimit: null } : { ...want, maxInFlight, rateLimit }; // prettier-ignore
 }
 
 async function tell(
-  { health, metrics, failing }: Context,
+  { breakerReports, metrics, outageClock }: Context,
   { id, isFailing }: Subscription,
   {
     outcome,
@@ -131,10 +131,10 @@ async function tell(
 ): Promise<void> {
   const isProbe = trigger === PROBE;
   if (isProbe) metrics.probes.inc({ result: outcome.kind === "delivered" ? "success" : "failure" });
-  if (outcome.kind === "delivered" && isFailing) failing.end(id);
+  if (outcome.kind === "delivered" && isFailing) outageClock.clear(id);
   if (generation === undefined || breaker === undefined) return;
   const wasFailing = breaker.failures > 0 || breaker.state !== "closed";
-  await health.report({
+  await breakerReports.report({
     subscriptionId: id,
     generation,
     isProbe,

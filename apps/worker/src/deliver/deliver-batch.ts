@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Context } from "../context.ts";
-import { deliverOrSetApart, type Ending } from "./deliver.ts";
-import type { Lease } from "../job/lease.ts";
-import { loadOrHoldBack } from "../load/load-and-hold.ts";
+import { deliverOrDeadLetter, type Ending } from "./deliver.ts";
+import type { JobLease } from "../job/lease.ts";
+import { loadAndHold } from "../load/load-and-hold.ts";
 import { loadBodies, SLICE_BYTES, type Delivery } from "../load/load-batch.ts";
 import type { Subscriber } from "../load/load-subscribers.ts";
 
@@ -18,15 +18,15 @@ const POSTGRES_RETRY_MS = 500;
 export async function deliverBatch(
   context: Context,
   batch: { id: string; from: string; to: string },
-  lease: Lease,
+  lease: JobLease,
   onQueued: () => void,
 ): Promise<boolean> {
   // What hardly will be sent now is not read from the disk.
   const bodiless = [
-    ...context.health.shutSubscriptions(),
-    ...context.slots.heldUpSubscriptions().map(([subscriptionId]) => subscriptionId),
+    ...context.breakerReports.notClosed(),
+    ...context.slots.blockedSubscriptions().map(([subscriptionId]) => subscriptionId),
   ];
-  const deliveries = await whenAvailable(context, lease, () => loadOrHoldBack(context, batch, bodiless));
+  const deliveries = await whenAvailable(context, lease, () => loadAndHold(context, batch, bodiless));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
   const subscribers = await whenAvailable(
@@ -50,7 +50,7 @@ export async function deliverBatch(
           new Promise<void>((resolve) => {
             const subscriber = subscribers.get(delivery.subscriptionId)!;
             endings.push(
-              deliverOrSetApart(context, { delivery, subscriber }, lease, resolve)
+              deliverOrDeadLetter(context, { delivery, subscriber }, lease, resolve)
                 .then((ending) => schedule(context, delivery, subscriber, ending))
                 .then(
                   (isDone) => ({ isDone }),
@@ -103,7 +103,7 @@ async function schedule(
 }
 
 /** Tries again while Postgres is away: the job is kept, and no attempt is spent. Undefined when the lease ended first. */
-async function whenAvailable<T>({ log }: Context, lease: Lease, work: () => Promise<T>): Promise<T | undefined> {
+async function whenAvailable<T>({ log }: Context, lease: JobLease, work: () => Promise<T>): Promise<T | undefined> {
   for (let tries = 0; !lease.signal.aborted; tries += 1) {
     try {
       return await work();

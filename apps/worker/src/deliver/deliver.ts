@@ -5,7 +5,7 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { admit } from "./admission.ts";
 import { attempt, type Attempted } from "./attempt.ts";
 import type { Context } from "../context.ts";
-import type { Lease } from "../job/lease.ts";
+import type { JobLease } from "../job/lease.ts";
 import type { Delivery } from "../load/load-batch.ts";
 import type { Subscriber } from "../load/load-subscribers.ts";
 import type { Move } from "../record/record-attempts.ts";
@@ -27,8 +27,8 @@ export interface Work {
   trigger?: Trigger;
 }
 
-/** Takes one delivery through admit, send, classify, decide and record; see deliverOrSetApart. */
-async function deliver(context: Context, work: Work, lease: Lease, onStarted: () => void): Promise<Ending> {
+/** Takes one delivery through admit, send, classify, decide and record; see deliverOrDeadLetter. */
+async function deliver(context: Context, work: Work, lease: JobLease, onStarted: () => void): Promise<Ending> {
   const { delivery, subscriber, trigger = triggerOf(delivery.cycle, delivery.scheduleStep) } = work;
   const admission = admit(subscriber, trigger);
   if (admission.kind !== "admitted" || !delivery.hasEvent) onStarted();
@@ -51,10 +51,10 @@ async function deliver(context: Context, work: Work, lease: Lease, onStarted: ()
  * @param onStarted called when nobody needs to wait for it: it is on the wire, or will not be sent now, or its own
  *   subscription keeps it waiting
  */
-export async function deliverOrSetApart(
+export async function deliverOrDeadLetter(
   context: Context,
   work: Work,
-  lease: Lease,
+  lease: JobLease,
   onStarted: () => void = () => undefined,
 ): Promise<Ending> {
   const { delivery } = work;

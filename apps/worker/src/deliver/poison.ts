@@ -12,7 +12,7 @@ export const POISON_STALLS = 3;
  * Deals with a batch whose workers keep dying: it is split into single deliveries, so that the one that kills them is
  * alone; a single one is dead (`internal`), visible and retryable after a fix. The batch's own job then finds nothing left.
  */
-export async function setApart(context: Context, batch: IdRange & { id: string }): Promise<void> {
+export async function splitPoisonBatch(context: Context, batch: IdRange & { id: string }): Promise<void> {
   const { deliveries } = await loadBatch(context.pool, batch.id, batch);
   const [only] = deliveries;
   if (!only) return;

@@ -17,20 +17,20 @@ interface Report {
 }
 
 /** What this worker knows of its subscribers' breakers, and what it tells them. */
-export interface SubscriberHealth {
+export interface BreakerReports {
   /** The breakers of these subscriptions; of none while Redis is away. */
   read(subscriptionIds: readonly string[]): Promise<ReadonlyMap<string, SharedBreaker>>;
   /**
    * The generation to send in, where the breaker was closed when it was read: a later one, where this worker has heard since that
    * it opened and closed again. Undefined where it is not closed any more: then what is not sent yet is not sent.
    */
-  generationNow(subscriptionId: string, generation: number): number | undefined;
+  currentGeneration(subscriptionId: string, generation: number): number | undefined;
   /** Those whose breaker is not closed, as last heard. */
-  shutSubscriptions(): Iterable<string>;
+  notClosed(): Iterable<string>;
   /** Those of them that were heard of within the last second. */
-  justHeardShut(): Iterable<string>;
+  recentlyOpened(): Iterable<string>;
   /** @returns the probe's generation, or undefined where it is not granted */
-  takeProbe(subscriptionId: string, leaseMs: number): Promise<number | undefined>;
+  acquireProbe(subscriptionId: string, leaseMs: number): Promise<number | undefined>;
   report(report: Report): Promise<void>;
 }
 
@@ -44,10 +44,10 @@ const REMEMBERED = 10_000;
 const CLOSED_REMEMBERED_MS = 60_000;
 
 /** @param onTransition called where an answer of this worker's changed a breaker's state; it must not throw */
-export function createSubscriberHealth(
+export function createBreakerReports(
   breakers: Breakers,
   onTransition: (subscriptionId: string, state: BreakerState) => void,
-): SubscriberHealth {
+): BreakerReports {
   /** Breakers that are not closed, as last heard. */
   const shut = new Map<string, { generation: number; heardAt: number }>();
   /** Breakers that are closed and were not always, the longest unheard of first. */
@@ -110,16 +110,16 @@ export function createSubscriberHealth(
         return new Map();
       }
     },
-    generationNow(id, generation) {
+    currentGeneration(id, generation) {
       if ((shut.get(id)?.generation ?? 0) > generation) return undefined;
       return Math.max(generation, closed.get(id)?.generation ?? 0);
     },
-    shutSubscriptions: () => shut.keys(),
-    *justHeardShut() {
+    notClosed: () => shut.keys(),
+    *recentlyOpened() {
       const since = performance.now() - FRESH_MS;
       for (const [id, { heardAt }] of shut) if (heardAt > since) yield id;
     },
-    async takeProbe(id, leaseMs) {
+    async acquireProbe(id, leaseMs) {
       const breaker = await tell(id, { kind: "probe", leaseMs });
       return breaker?.changed ? breaker.generation : undefined;
     },

@@ -3,34 +3,34 @@ import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.t
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
-/** Since when subscriptions fail without any success. It stands in Postgres, because it outlives what Redis remembers. */
-export interface Failing {
+/** Since when subscriptions fail without any success. It stands in Postgres, because it outlives kind Redis remembers. */
+export interface OutageClock {
   /** The breaker has opened (again): begins the time where it is not begun, and disables the subscription where it is up. */
-  begin(subscriptionId: string): void;
+  start(subscriptionId: string): void;
   /** An attempt has succeeded. */
-  end(subscriptionId: string): void;
+  clear(subscriptionId: string): void;
 }
 
-/** Both write without being waited for: what is missed while Postgres is away is written at the next occasion. */
-export function createFailing(pool: Pool, log: Logger, { disableAfterMs }: WorkerSettings): Failing {
+/** Both write without being waited for: kind is missed while Postgres is away is written at the next occasion. */
+export function createOutageClock(pool: Pool, log: Logger, { disableAfterMs }: WorkerSettings): OutageClock {
   /** What is being written last of each subscription: one after the other, because they need not have the same connection. */
-  const writing = new Map<string, { what: "begin" | "end"; done: Promise<void> }>();
-  function write(id: string, what: "begin" | "end", statement: () => Promise<void>): void {
+  const writing = new Map<string, { kind: "start" | "clear"; done: Promise<void> }>();
+  function write(id: string, kind: "start" | "clear", statement: () => Promise<void>): void {
     const before = writing.get(id);
-    if (before?.what === what) return;
+    if (before?.kind === kind) return;
     const done = (before?.done ?? Promise.resolve())
       .then(statement)
       .catch((error: unknown) => log.warn({ err: error }, "could not note since when a subscription fails"))
       .finally(() => {
         if (writing.get(id)?.done === done) writing.delete(id);
       });
-    writing.set(id, { what, done });
+    writing.set(id, { kind, done });
   }
   return {
-    begin(id) {
-      write(id, "begin", async () => {
+    start(id) {
+      write(id, "start", async () => {
         const { rows } = await pool.query<{ disabled: boolean }>({
-          name: "begin-failing",
+          name: "start-outage",
           text: `
             update subscriptions set failing_since = coalesce(failing_since, now()),
               status = case when over then 'disabled' else status end,
@@ -46,10 +46,10 @@ export function createFailing(pool: Pool, log: Logger, { disableAfterMs }: Worke
           log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "subscription disabled");
       });
     },
-    end(id) {
-      write(id, "end", async () => {
+    clear(id) {
+      write(id, "clear", async () => {
         await pool.query({
-          name: "end-failing",
+          name: "clear-outage",
           text: "update subscriptions set failing_since = null where id = $1 and failing_since is not null",
           values: [id],
         });

@@ -1,7 +1,7 @@
 import { BURST, type TakeTokens } from "./rate-limit.ts";
 
 /** What a delivery must know to stand in line. */
-export interface Want {
+export interface SlotRequest {
   subscription: string;
   /** A probe waits for a free slot only: the requests that hang since before the breaker opened shall not keep it waiting. */
   isProbe?: boolean;
@@ -14,24 +14,24 @@ export interface Want {
   rateLimit: number | null;
   signal: AbortSignal;
   /** Called where it has to wait for its own subscription, so that what comes after it need not. */
-  onHeldUp: () => void;
+  onBlocked: () => void;
 }
 
-export type Turn =
-  /** `done()` must be called once, when the request is over. */
-  | { kind: "granted"; done: () => void }
+export type SlotResult =
+  /** `release()` must be called once, when the request is over. */
+  | { kind: "granted"; release: () => void }
   /** Its subscription keeps it waiting for too long. */
-  | { kind: "over"; reason: OverReason }
+  | { kind: "rejected"; reason: LimitName }
   | { kind: "aborted" };
 
-type OverReason = "rate_limit" | "max_in_flight";
+type LimitName = "rate_limit" | "max_in_flight";
 
 /** What the lanes use of the slots. */
-export type SlotTaker = Pick<Slots, keyof Slots>;
+export type SlotPool = Pick<Slots, keyof Slots>;
 
 /** A subscription's requests in this process: those under way and those that wait. */
-interface Gate {
-  /** The subscription, or its probe, which has a gate of its own. */
+interface SubscriptionQueue {
+  /** The subscription, or its probe, which has a queue of its own. */
   key: string;
   subscription: string;
   isProbe: boolean;
@@ -57,10 +57,10 @@ interface Gate {
 }
 
 interface Waiter {
-  want: Want;
-  gate: Gate;
+  request: SlotRequest;
+  queue: SubscriptionQueue;
   since: number;
-  resolve: (turn: Turn) => void;
+  resolve: (turn: SlotResult) => void;
 }
 
 /** How long a delivery may wait here for its own subscription before it is held. */
@@ -100,14 +100,14 @@ export class Slots {
   /** Requests that ended, per second: a count that decays with a time constant of a second. */
   #endedPerSecond = 0;
   #endedAt = 0;
-  readonly #gates = new Map<string, Gate>();
+  readonly #queues = new Map<string, SubscriptionQueue>();
   /** Those with nothing under way and no waiters, longest idle first. */
-  readonly #idle = new Map<string, Gate>();
+  readonly #idle = new Map<string, SubscriptionQueue>();
   /** Gates that wait for the others and not for themselves, by tenant; whoever was served last is at the end of both. */
-  readonly #lines = new Map<string, Set<Gate>>();
+  readonly #lines = new Map<string, Set<SubscriptionQueue>>();
   /** Who leaves when a signal aborts: one listener for all, because a batch's deliveries have one signal. */
   readonly #bySignal = new Map<AbortSignal, { waiters: Set<Waiter>; onAbort: () => void }>();
-  readonly #roomWaiters = new Set<() => void>();
+  readonly #capacityWaiters = new Set<() => void>();
   #sweeping: NodeJS.Timeout | undefined;
 
   constructor(size: number, takeTokens: TakeTokens) {
@@ -125,34 +125,35 @@ export class Slots {
     return this.#waiting;
   }
 
-  take(want: Want): Promise<Turn> {
-    if (want.signal.aborted) return Promise.resolve({ kind: "aborted" });
-    const gate = this.#gateOf(want);
-    if (gate.waiters.length === 0 && gate.rateLimit === null && this.#mayStart(gate)) {
-      return Promise.resolve(this.#start(gate));
+  acquire(request: SlotRequest): Promise<SlotResult> {
+    if (request.signal.aborted) return Promise.resolve({ kind: "aborted" });
+    const queue = this.#queueOf(request);
+    if (queue.waiters.length === 0 && queue.rateLimit === null && this.#mayStart(queue)) {
+      return Promise.resolve(this.#start(queue));
     }
-    const place = placeOf(gate, want.order);
-    if (this.#expectedWaitMs(gate, place + 1) > MAX_WAIT_MS) {
-      this.#setAsideIfIdle(gate);
-      return Promise.resolve({ kind: "over", reason: reasonOf(gate) });
+    const place = placeOf(queue, request.order);
+    if (this.#expectedWaitMs(queue, place + 1) > MAX_WAIT_MS) {
+      this.#setAsideIfIdle(queue);
+      return Promise.resolve({ kind: "rejected", reason: reasonOf(queue) });
     }
     return new Promise((resolve) => {
-      const waiter: Waiter = { want, gate, since: performance.now(), resolve };
+      const waiter: Waiter = { request, queue, since: performance.now(), resolve };
       this.#listenFor(waiter);
-      gate.waiters.splice(place, 0, waiter);
+      queue.waiters.splice(place, 0, waiter);
       this.#waiting += 1;
-      this.#align(gate);
+      this.#align(queue);
       this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
-      if (gate.rateLimit !== null) this.#serve();
-      if (isHeldUp(gate, this.size - this.#inUse, performance.now())) want.onHeldUp();
+      if (queue.rateLimit !== null) this.#serve();
+      if (isBlocked(queue, this.size - this.#inUse, performance.now())) request.onBlocked();
     });
   }
 
   /** Those for which one more would not even begin to wait, and why. A probe under way says nothing: its subscription is shut. */
-  *heldUpSubscriptions(): Generator<[subscription: string, reason: OverReason]> {
-    for (const gate of this.#gates.values()) {
-      if (gate.isProbe) continue;
-      if (this.#expectedWaitMs(gate, gate.waiters.length + 1) > MAX_WAIT_MS) yield [gate.subscription, reasonOf(gate)];
+  *blockedSubscriptions(): Generator<[subscription: string, reason: LimitName]> {
+    for (const queue of this.#queues.values()) {
+      if (queue.isProbe) continue;
+      if (this.#expectedWaitMs(queue, queue.waiters.length + 1) > MAX_WAIT_MS)
+        yield [queue.subscription, reasonOf(queue)];
     }
   }
 
@@ -171,12 +172,12 @@ export class Slots {
   }
 
   /** Waits until it is no longer full, or for so long. */
-  async room(signal: AbortSignal, atMostMs: number): Promise<void> {
+  async waitForCapacity(signal: AbortSignal, atMostMs: number): Promise<void> {
     if (!this.isFull || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(timer);
-        this.#roomWaiters.delete(look);
+        this.#capacityWaiters.delete(look);
         signal.removeEventListener("abort", done);
         resolve();
       };
@@ -184,7 +185,7 @@ export class Slots {
         if (!this.isFull) done();
       };
       const timer = setTimeout(done, atMostMs);
-      this.#roomWaiters.add(look);
+      this.#capacityWaiters.add(look);
       signal.addEventListener("abort", done, { once: true });
     });
   }
@@ -199,11 +200,11 @@ export class Slots {
     this.#endedAt = now;
   }
 
-  #gateOf({ subscription, isProbe = false, tenant, maxInFlight, rateLimit }: Want): Gate {
+  #queueOf({ subscription, isProbe = false, tenant, maxInFlight, rateLimit }: SlotRequest): SubscriptionQueue {
     const key = isProbe ? `probe ${subscription}` : subscription;
-    let gate = this.#gates.get(key);
-    if (!gate) {
-      gate = this.#recall(key) ?? {
+    let queue = this.#queues.get(key);
+    if (!queue) {
+      queue = this.#recall(key) ?? {
         key,
         subscription,
         isProbe,
@@ -220,36 +221,36 @@ export class Slots {
         timer: undefined,
         idleSince: 0,
       };
-      this.#gates.set(key, gate);
+      this.#queues.set(key, queue);
     }
     // As they were just read: a change of the limits holds at once.
-    gate.maxInFlight = maxInFlight;
-    gate.rateLimit = rateLimit;
-    return gate;
+    queue.maxInFlight = maxInFlight;
+    queue.rateLimit = rateLimit;
+    return queue;
   }
 
-  #mayStart(gate: Gate): boolean {
+  #mayStart(queue: SubscriptionQueue): boolean {
     const free = this.size - this.#inUse;
-    return gate.underWay.size < Math.min(limitOf(gate), shareOf(gate, free));
+    return queue.underWay.size < Math.min(limitOf(queue), shareOf(queue, free));
   }
 
-  #start(gate: Gate): Turn {
+  #start(queue: SubscriptionQueue): SlotResult {
     const request = { startedAt: performance.now() };
-    gate.underWay.add(request);
+    queue.underWay.add(request);
     this.#inUse += 1;
     return {
       kind: "granted",
-      done: () => {
-        gate.underWay.delete(request);
+      release: () => {
+        queue.underWay.delete(request);
         this.#inUse -= 1;
-        gate.window += 1;
-        gate.isStuck = false;
+        queue.window += 1;
+        queue.isStuck = false;
         const now = performance.now();
-        gate.averageMs += NEWEST * (now - request.startedAt - gate.averageMs);
+        queue.averageMs += NEWEST * (now - request.startedAt - queue.averageMs);
         this.#countEnded(now);
-        this.#align(gate);
+        this.#align(queue);
         if (this.#waiting > 0) this.#serve();
-        this.#setAsideIfIdle(gate);
+        this.#setAsideIfIdle(queue);
       },
     };
   }
@@ -258,25 +259,25 @@ export class Slots {
   #serve(): void {
     for (let served = true; served && this.#inUse < this.size;) {
       served = false;
-      for (const gate of this.#inTurn()) {
-        if (!this.#mayStart(gate)) continue;
-        if (gate.rateLimit !== null) {
-          this.#askForTokens(gate);
+      for (const queue of this.#inTurn()) {
+        if (!this.#mayStart(queue)) continue;
+        if (queue.rateLimit !== null) {
+          this.#askForTokens(queue);
           continue;
         }
-        this.#startFirst(gate);
+        this.#startFirst(queue);
         served = true;
         break;
       }
     }
   }
 
-  /** The gates in line: one of each tenant in turn, then the next of each. */
-  *#inTurn(): Generator<Gate> {
+  /** The queues in line: one of each tenant in turn, then the next of each. */
+  *#inTurn(): Generator<SubscriptionQueue> {
     // Lazily: mostly the first one is served, and nobody asks for the others.
-    let round: Iterable<SetIterator<Gate>> = this.#lines.values().map((gates) => gates.values());
+    let round: Iterable<SetIterator<SubscriptionQueue>> = this.#lines.values().map((queues) => queues.values());
     for (let left = 1; left > 0;) {
-      const next: SetIterator<Gate>[] = [];
+      const next: SetIterator<SubscriptionQueue>[] = [];
       for (const line of round) {
         const { value, done } = line.next();
         if (done) continue;
@@ -288,72 +289,72 @@ export class Slots {
     }
   }
 
-  #startFirst(gate: Gate): void {
-    this.#toTheEnd(gate);
-    this.#leave(gate, gate.waiters[0]!, this.#start(gate));
+  #startFirst(queue: SubscriptionQueue): void {
+    this.#toTheEnd(queue);
+    this.#leave(queue, queue.waiters[0]!, this.#start(queue));
   }
 
   /** Behind the other subscriptions of its tenant, and the tenant behind the other tenants. */
-  #toTheEnd(gate: Gate): void {
-    const line = this.#lines.get(gate.tenant);
-    if (!line?.delete(gate)) return;
-    line.add(gate);
-    this.#lines.delete(gate.tenant);
-    this.#lines.set(gate.tenant, line);
+  #toTheEnd(queue: SubscriptionQueue): void {
+    const line = this.#lines.get(queue.tenant);
+    if (!line?.delete(queue)) return;
+    line.add(queue);
+    this.#lines.delete(queue.tenant);
+    this.#lines.set(queue.tenant, line);
   }
 
-  /** Asks the rate limit, at once or when it has something to give; one call and one timer per gate at a time. */
-  #askForTokens(gate: Gate): void {
-    if (gate.isAskingForTokens) return;
-    const waitMs = gate.tokensAt - performance.now();
+  /** Asks the rate limit, at once or when it has something to give; one call and one timer per queue at a time. */
+  #askForTokens(queue: SubscriptionQueue): void {
+    if (queue.isAskingForTokens) return;
+    const waitMs = queue.tokensAt - performance.now();
     if (waitMs > 0) {
-      gate.timer ??= setTimeout(() => {
-        gate.timer = undefined;
+      queue.timer ??= setTimeout(() => {
+        queue.timer = undefined;
         this.#serve();
       }, Math.ceil(waitMs));
       return;
     }
-    this.#toTheEnd(gate);
-    gate.isAskingForTokens = true;
-    const mayHave = Math.min(limitOf(gate), Math.ceil((this.size - this.#inUse + gate.underWay.size) / 2));
-    const wanted = Math.max(1, Math.min(BURST, gate.waiters.length, mayHave - gate.underWay.size));
+    this.#toTheEnd(queue);
+    queue.isAskingForTokens = true;
+    const mayHave = Math.min(limitOf(queue), Math.ceil((this.size - this.#inUse + queue.underWay.size) / 2));
+    const wanted = Math.max(1, Math.min(BURST, queue.waiters.length, mayHave - queue.underWay.size));
     // Taken before the answer: tokens that come when the slots are gone would be lost to the whole fleet.
     this.#inUse += wanted;
-    void this.#takeTokens(gate.subscription, gate.rateLimit!, wanted).then(({ granted, retryInMs }) => {
+    void this.#takeTokens(queue.subscription, queue.rateLimit!, wanted).then(({ granted, retryInMs }) => {
       this.#inUse -= wanted;
-      gate.isAskingForTokens = false;
-      gate.tokensAt = performance.now() + retryInMs;
+      queue.isAskingForTokens = false;
+      queue.tokensAt = performance.now() + retryInMs;
       // Used at once or lost: tokens that were kept would be sent as a burst beyond the limit.
-      for (let left = granted; left > 0 && gate.waiters.length > 0; left -= 1) this.#startFirst(gate);
-      this.#setAsideIfIdle(gate);
+      for (let left = granted; left > 0 && queue.waiters.length > 0; left -= 1) this.#startFirst(queue);
+      this.#setAsideIfIdle(queue);
       this.#serve();
     });
   }
 
-  #leave(gate: Gate, waiter: Waiter, turn: Turn): void {
-    const index = gate.waiters.indexOf(waiter);
+  #leave(queue: SubscriptionQueue, waiter: Waiter, turn: SlotResult): void {
+    const index = queue.waiters.indexOf(waiter);
     if (index < 0) return;
-    gate.waiters.splice(index, 1);
+    queue.waiters.splice(index, 1);
     this.#stopListeningFor(waiter);
     this.#waiting -= 1;
-    this.#align(gate);
+    this.#align(queue);
     if (this.#waiting === 0) {
       clearInterval(this.#sweeping);
       this.#sweeping = undefined;
       this.#waitingInVain = 0;
     }
-    this.#setAsideIfIdle(gate);
-    for (const tell of this.#roomWaiters) tell();
+    this.#setAsideIfIdle(queue);
+    for (const tell of this.#capacityWaiters) tell();
     waiter.resolve(turn);
   }
 
   #listenFor(waiter: Waiter): void {
-    const { signal } = waiter.want;
+    const { signal } = waiter.request;
     let those = this.#bySignal.get(signal);
     if (!those) {
       const waiters = new Set<Waiter>();
       const onAbort = () => {
-        for (const one of waiters) this.#leave(one.gate, one, { kind: "aborted" });
+        for (const one of waiters) this.#leave(one.queue, one, { kind: "aborted" });
       };
       those = { waiters, onAbort };
       this.#bySignal.set(signal, those);
@@ -363,7 +364,7 @@ export class Slots {
   }
 
   #stopListeningFor(waiter: Waiter): void {
-    const { signal } = waiter.want;
+    const { signal } = waiter.request;
     const those = this.#bySignal.get(signal)!;
     those.waiters.delete(waiter);
     if (those.waiters.size > 0) return;
@@ -372,96 +373,97 @@ export class Slots {
   }
 
   /** @param place 1 is the next of its subscription to be served */
-  #expectedWaitMs(gate: Gate, place: number): number {
-    if (gate.isStuck) return Number.POSITIVE_INFINITY;
-    const byRate = gate.rateLimit === null ? 0 : ((place - 1) * 1_000) / gate.rateLimit;
-    if (gate.underWay.size === 0) return byRate;
+  #expectedWaitMs(queue: SubscriptionQueue, place: number): number {
+    if (queue.isStuck) return Number.POSITIVE_INFINITY;
+    const byRate = queue.rateLimit === null ? 0 : ((place - 1) * 1_000) / queue.rateLimit;
+    if (queue.underWay.size === 0) return byRate;
     return Math.max(
       byRate,
-      (place * this.#requestMs(gate, performance.now())) / Math.min(gate.maxInFlight, this.#mostOf(gate)),
+      (place * this.#requestMs(queue, performance.now())) / Math.min(queue.maxInFlight, this.#mostOf(queue)),
     );
   }
 
   /** How long its requests take, as far as can be said. */
-  #requestMs(gate: Gate, now: number): number {
-    const middle = gate.underWay
+  #requestMs(queue: SubscriptionQueue, now: number): number {
+    const middle = queue.underWay
       .values()
-      .drop(gate.underWay.size >> 1)
+      .drop(queue.underWay.size >> 1)
       .next().value;
     // Of one that has begun to hang the requests under way say more than those that ended; a single slow one says nothing.
-    return middle ? Math.max(gate.averageMs, now - middle.startedAt) : gate.averageMs;
+    return middle ? Math.max(queue.averageMs, now - middle.startedAt) : queue.averageMs;
   }
 
   /** How many it has under way where nobody else has any. */
-  #mostOf(gate: Gate): number {
-    return Math.max(1, Math.floor(isSlow(gate) ? (this.size * SLOW.part) / (1 + SLOW.part) : this.size / 2));
+  #mostOf(queue: SubscriptionQueue): number {
+    return Math.max(1, Math.floor(isSlow(queue) ? (this.size * SLOW.part) / (1 + SLOW.part) : this.size / 2));
   }
 
   /** Lets go of those whose subscription has kept them waiting for a second. */
   #sweep(): void {
     const now = performance.now();
     this.#waitingInVain = 0;
-    for (const gate of Array.from(this.#gates.values())) {
-      if (gate.waiters.length === 0 || !isHeldUp(gate, this.size - this.#inUse, now)) continue;
-      if (gate.rateLimit !== null || this.#requestMs(gate, now) >= SLOW.ms) this.#waitingInVain += gate.waiters.length;
-      const overdue = gate.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
-      for (const waiter of overdue) this.#leave(gate, waiter, { kind: "over", reason: reasonOf(gate) });
-      gate.isStuck ||= overdue.length > 0 && gate.underWay.size > 0;
+    for (const queue of Array.from(this.#queues.values())) {
+      if (queue.waiters.length === 0 || !isBlocked(queue, this.size - this.#inUse, now)) continue;
+      if (queue.rateLimit !== null || this.#requestMs(queue, now) >= SLOW.ms)
+        this.#waitingInVain += queue.waiters.length;
+      const overdue = queue.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
+      for (const waiter of overdue) this.#leave(queue, waiter, { kind: "rejected", reason: reasonOf(queue) });
+      queue.isStuck ||= overdue.length > 0 && queue.underWay.size > 0;
     }
   }
 
   /** In line is who has waiters and is below its own limits; all others need not be looked at when a slot is free. */
-  #align(gate: Gate): void {
-    const line = this.#lines.get(gate.tenant);
-    if (gate.waiters.length > 0 && gate.underWay.size < limitOf(gate)) {
-      if (line) line.add(gate);
-      else this.#lines.set(gate.tenant, new Set([gate]));
-    } else if (line?.delete(gate) && line.size === 0) {
-      this.#lines.delete(gate.tenant);
+  #align(queue: SubscriptionQueue): void {
+    const line = this.#lines.get(queue.tenant);
+    if (queue.waiters.length > 0 && queue.underWay.size < limitOf(queue)) {
+      if (line) line.add(queue);
+      else this.#lines.set(queue.tenant, new Set([queue]));
+    } else if (line?.delete(queue) && line.size === 0) {
+      this.#lines.delete(queue.tenant);
     }
   }
 
-  #setAsideIfIdle(gate: Gate): void {
-    if (gate.underWay.size > 0 || gate.waiters.length > 0 || gate.isAskingForTokens) return;
-    this.#gates.delete(gate.key);
+  #setAsideIfIdle(queue: SubscriptionQueue): void {
+    if (queue.underWay.size > 0 || queue.waiters.length > 0 || queue.isAskingForTokens) return;
+    this.#queues.delete(queue.key);
     const now = performance.now();
-    gate.idleSince = now;
-    this.#idle.set(gate.key, gate);
+    queue.idleSince = now;
+    this.#idle.set(queue.key, queue);
     for (const [key, { idleSince }] of this.#idle) {
       if (now - idleSince < REMEMBER_MS) return;
       this.#idle.delete(key);
     }
   }
 
-  #recall(key: string): Gate | undefined {
-    const gate = this.#idle.get(key);
+  #recall(key: string): SubscriptionQueue | undefined {
+    const queue = this.#idle.get(key);
     this.#idle.delete(key);
-    return gate && performance.now() - gate.idleSince < REMEMBER_MS ? gate : undefined;
+    return queue && performance.now() - queue.idleSince < REMEMBER_MS ? queue : undefined;
   }
 }
 
 /** How many requests a subscription may have under way by its own limits. */
-const limitOf = ({ maxInFlight, window }: Gate): number => Math.min(maxInFlight, window);
+const limitOf = ({ maxInFlight, window }: SubscriptionQueue): number => Math.min(maxInFlight, window);
 
-const isSlow = ({ averageMs }: Gate): boolean => averageMs >= SLOW.ms;
+const isSlow = ({ averageMs }: SubscriptionQueue): boolean => averageMs >= SLOW.ms;
 
 /** How many requests a subscription may have under way for the others' sake. @param free slots */
-const shareOf = (gate: Gate, free: number): number =>
-  isSlow(gate) && free > 0 ? Math.max(1, Math.floor(free * SLOW.part)) : free;
+const shareOf = (queue: SubscriptionQueue, free: number): number =>
+  isSlow(queue) && free > 0 ? Math.max(1, Math.floor(free * SLOW.part)) : free;
 
 /** Whether its own requests or its own rate limit keep its waiters waiting, and not that all slots are taken. */
-const isHeldUp = (gate: Gate, free: number, now: number): boolean =>
-  gate.underWay.size >= limitOf(gate) ||
-  (free > 0 && gate.underWay.size >= shareOf(gate, free)) ||
-  gate.isAskingForTokens ||
-  gate.tokensAt > now;
+const isBlocked = (queue: SubscriptionQueue, free: number, now: number): boolean =>
+  queue.underWay.size >= limitOf(queue) ||
+  (free > 0 && queue.underWay.size >= shareOf(queue, free)) ||
+  queue.isAskingForTokens ||
+  queue.tokensAt > now;
 
-const reasonOf = ({ rateLimit, underWay, maxInFlight }: Gate): OverReason =>
+const reasonOf = ({ rateLimit, underWay, maxInFlight }: SubscriptionQueue): LimitName =>
   rateLimit !== null && underWay.size < maxInFlight ? "rate_limit" : "max_in_flight";
 
 /** Deliveries mostly come in order of age, so the search begins at the end. */
-function placeOf({ waiters }: Gate, order: string): number {
+function placeOf({ waiters }: SubscriptionQueue, order: string): number {
   let place = waiters.length;
-  while (place > 0 && waiters[place - 1]!.want.order > order) place -= 1;
+  while (place > 0 && waiters[place - 1]!.request.order > order) place -= 1;
   return place;
 }

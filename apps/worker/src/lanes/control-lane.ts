@@ -1,7 +1,7 @@
 import { Worker, type Job } from "bullmq";
 import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
-import type { Lease } from "../job/lease.ts";
+import type { JobLease } from "../job/lease.ts";
 import { release } from "../release/release-held.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
@@ -28,7 +28,7 @@ export function startControlLane(context: Context): Lane {
 
   async function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([cancelled, stopping.signal]);
-    const lease: Lease = { signal, held: () => !signal.aborted };
+    const lease: JobLease = { signal, isHeld: () => !signal.aborted };
     crowd.running += 1;
     try {
       await release(context, job.data.subscription, lease, crowd);
@@ -39,7 +39,7 @@ export function startControlLane(context: Context): Lane {
 
   /** The breaker may have been closed while the job was on its way to waiting for the end of the cooldown, where nobody could wake it. */
   async function wakeIfClosed(subscriptionId: string): Promise<void> {
-    const breaker = (await context.health.read([subscriptionId])).get(subscriptionId);
+    const breaker = (await context.breakerReports.read([subscriptionId])).get(subscriptionId);
     if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 

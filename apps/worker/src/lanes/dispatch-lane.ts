@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type Job } from "bullmq";
 import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
-import type { Lease } from "../job/lease.ts";
+import type { JobLease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
 import { deliverBatch } from "../deliver/deliver-batch.ts";
-import { POISON_STALLS, setApart } from "../deliver/poison.ts";
+import { POISON_STALLS, splitPoisonBatch } from "../deliver/poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 
 /** How many batches may be on their way from Redis to the slots at once. */
@@ -77,7 +77,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     const since = performance.now();
     while (slots.isFull && !stopping.signal.aborted) {
       if (!slots.isOverfull && (performance.now() - since > FULL_MS || (await hasUrgent()))) return;
-      await slots.room(stopping.signal, URGENT_MS);
+      await slots.waitForCapacity(stopping.signal, URGENT_MS);
     }
   }
 
@@ -119,15 +119,15 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     const entry: ActiveJob = { token, stop: new AbortController(), startedAt: now, renewedAt: now, isLocked: true };
     active.set(id, entry);
     const signal = AbortSignal.any([entry.stop.signal, stopping.signal]);
-    const lease: Lease = {
+    const lease: JobLease = {
       signal,
-      held: () => !signal.aborted && performance.now() - entry.renewedAt < lockDurationMs,
+      isHeld: () => !signal.aborted && performance.now() - entry.renewedAt < lockDurationMs,
     };
     const deadline = setTimeout(() => entry.stop.abort(), limits.deadlineMs);
     let finish = () => postpone(job, token);
     try {
       const batch = { id, from: job.data.from, to: job.data.to };
-      if (job.stalledCounter >= POISON_STALLS) await setApart(context, batch);
+      if (job.stalledCounter >= POISON_STALLS) await splitPoisonBatch(context, batch);
       const isFinished = await deliverBatch(context, batch, lease, onQueued);
       finish = isFinished ? () => complete(job, token) : () => giveBack(job, token);
     } catch (error) {

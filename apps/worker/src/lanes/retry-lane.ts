@@ -2,8 +2,8 @@ import { UnrecoverableError, Worker, type Job } from "bullmq";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import { within } from "@postrider/shared/concurrency/within.ts";
 import type { Context } from "../context.ts";
-import { deliverOrSetApart, type Ending } from "../deliver/deliver.ts";
-import type { Lease } from "../job/lease.ts";
+import { deliverOrDeadLetter, type Ending } from "../deliver/deliver.ts";
+import type { JobLease } from "../job/lease.ts";
 import { failAsPoison, POISON_STALLS } from "../deliver/poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "../job/retry-later.ts";
@@ -42,9 +42,9 @@ export function startRetryLane(context: Context): Lane {
     if (renewedAt.has(id)) throw new RetryLater("still under way", OWN_TROUBLE_MS);
     renewedAt.set(id, performance.now());
     const signal = AbortSignal.any([cancelled, stopping.signal]);
-    const lease: Lease = {
+    const lease: JobLease = {
       signal,
-      held: () => !signal.aborted && performance.now() - renewedAt.get(id)! < settings.lockDurationMs,
+      isHeld: () => !signal.aborted && performance.now() - renewedAt.get(id)! < settings.lockDurationMs,
     };
     try {
       const work = await context.loadRetry(job.data.delivery);
@@ -57,7 +57,7 @@ export function startRetryLane(context: Context): Lane {
       if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
       const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
       const ending = await withDeadline(
-        stalls >= POISON_STALLS ? failAsPoison(context, work.delivery) : deliverOrSetApart(context, work, lease),
+        stalls >= POISON_STALLS ? failAsPoison(context, work.delivery) : deliverOrDeadLetter(context, work, lease),
       );
       // An attempt was made and recorded, so whatever stalled the job before it was not this delivery.
       if (ending.kind === "retrying" && stalls > 0) {

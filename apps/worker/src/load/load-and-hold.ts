@@ -10,7 +10,7 @@ import { loadBatch, type Delivery } from "./load-batch.ts";
  *
  * @param bodiless as in loadBatch()
  */
-export async function loadOrHoldBack(
+export async function loadAndHold(
   context: Context,
   batch: { id: string } & IdRange,
   bodiless: readonly string[],
@@ -29,8 +29,8 @@ export async function loadOrHoldBack(
   return deliveries;
 }
 
-function refusedNow({ health, slots }: Context): Map<string, HeldReason> {
-  const reasons = new Map<string, HeldReason>(slots.heldUpSubscriptions());
-  for (const subscriptionId of health.justHeardShut()) reasons.set(subscriptionId, "breaker");
+function refusedNow({ breakerReports, slots }: Context): Map<string, HeldReason> {
+  const reasons = new Map<string, HeldReason>(slots.blockedSubscriptions());
+  for (const subscriptionId of breakerReports.recentlyOpened()) reasons.set(subscriptionId, "breaker");
   return reasons;
 }

@@ -4,7 +4,7 @@ import type { SubscriptionStatus } from "@postrider/shared/core/delivery/states.
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
-import type { SubscriberHealth } from "../isolation/breaker-reports.ts";
+import type { BreakerReports } from "../isolation/breaker-reports.ts";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 
 /** A subscription as delivering needs it: defaults filled in, secrets opened. */
@@ -59,7 +59,12 @@ const OPENED_SECRETS = 10_000;
  * Reads subscriptions and their breakers afresh for every batch, so that a rotated secret, a pause or an open breaker
  * holds at once. Only the opening of sealed secrets is remembered, by their sealed text, which a rotation changes.
  */
-export function createSubscriberLoader(pool: Pool, box: SecretBox, settings: WorkerSettings, health: SubscriberHealth) {
+export function createSubscriberLoader(
+  pool: Pool,
+  box: SecretBox,
+  settings: WorkerSettings,
+  breakerReports: BreakerReports,
+) {
   const opened = new Map<string, Buffer>();
 
   function open(secret: StoredSecret, subscriptionId: string): Buffer {
@@ -110,7 +115,10 @@ export function createSubscriberLoader(pool: Pool, box: SecretBox, settings: Wor
   /** @returns one per id, whatever is known of it */
   return async (ids: readonly string[], now: number): Promise<ReadonlyMap<string, Subscriber>> => {
     const distinct = [...new Set(ids)];
-    const [subscriptions, breakers] = await Promise.all([loadSubscriptions(distinct, now), health.read(distinct)]);
+    const [subscriptions, breakers] = await Promise.all([
+      loadSubscriptions(distinct, now),
+      breakerReports.read(distinct),
+    ]);
     return new Map(distinct.map((id) => [id, { subscription: subscriptions.get(id), breaker: breakers.get(id) }]));
   };
 }

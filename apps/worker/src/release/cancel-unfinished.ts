@@ -2,7 +2,7 @@ import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
 import { RetryLater } from "../job/retry-later.ts";
-import type { Lease } from "../job/lease.ts";
+import type { JobLease } from "../job/lease.ts";
 
 /** Rows per statement, so that no lock is held for long. */
 const PAGE = 1_000;
@@ -12,7 +12,7 @@ const PAGE = 1_000;
  *
  * @throws RetryLater where the lease ended before the end
  */
-export async function cancelUnfinished(context: Context, subscriptionId: string, lease: Lease): Promise<void> {
+export async function cancelUnfinished(context: Context, subscriptionId: string, lease: JobLease): Promise<void> {
   const { pool, metrics, log } = context;
   const cancel = async (state: "held" | "retrying", page: number): Promise<number> => {
     const { rowCount } = await pool.query({

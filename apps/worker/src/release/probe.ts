@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import { deliverOrSetApart } from "../deliver/deliver.ts";
-import type { Lease } from "../job/lease.ts";
+import { deliverOrDeadLetter } from "../deliver/deliver.ts";
+import type { JobLease } from "../job/lease.ts";
 import { loadByIds } from "../load/load-batch.ts";
 
 /** From so many of the longest held the one to probe with is chosen. */
@@ -11,14 +11,14 @@ const CHOICE = 100;
  *
  * @returns false where nothing is held, so that there is nothing to ask with
  */
-export async function probe(context: Context, subscriptionId: string, lease: Lease): Promise<boolean> {
+export async function probe(context: Context, subscriptionId: string, lease: JobLease): Promise<boolean> {
   const id = await nextToProbeWith(context, subscriptionId);
   const [delivery] = id === undefined ? [] : await loadByIds(context.pool, [id]);
   if (!delivery) return false;
   // Taken by somebody since: the next look finds another one, or none.
   if (delivery.state !== "held") return true;
   const subscriber = (await context.loadSubscribers([subscriptionId], Date.now())).get(subscriptionId)!;
-  await deliverOrSetApart(context, { delivery, subscriber, trigger: "probe" }, lease);
+  await deliverOrDeadLetter(context, { delivery, subscriber, trigger: "probe" }, lease);
   return true;
 }
 

@@ -4,7 +4,7 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { cancelUnfinished } from "./cancel-unfinished.ts";
 import type { Context } from "../context.ts";
 import { BreakerNotClosed, RetryLater } from "../job/retry-later.ts";
-import type { Lease } from "../job/lease.ts";
+import type { JobLease } from "../job/lease.ts";
 import { probe } from "./probe.ts";
 import { readBudget, releaseLongestHeld, whereAre } from "./release-queries.ts";
 
@@ -32,10 +32,10 @@ const REDIS_RETRY_MS = 1_000;
 export async function release(
   context: Context,
   subscriptionId: string,
-  lease: Lease,
+  lease: JobLease,
   crowd: { running: number; most: number },
 ): Promise<void> {
-  const { health, metrics, log } = context;
+  const { breakerReports, metrics, log } = context;
   /** Released, and pending when last looked at. */
   const onItsWay = new Set<string>();
   let window = GENTLE;
@@ -49,14 +49,14 @@ export async function release(
     if (budget.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);
     if (budget.state !== "active") return;
 
-    const breaker = (await health.read([subscriptionId])).get(subscriptionId);
+    const breaker = (await breakerReports.read([subscriptionId])).get(subscriptionId);
     if (!breaker) throw new RetryLater("Redis is away", REDIS_RETRY_MS);
     if (breaker.state !== "closed") {
       const waitMs = breaker.until - breaker.now;
       if (waitMs > 0) throw new BreakerNotClosed(`the breaker is ${breaker.state}`, waitMs);
       if (!(await probe(context, subscriptionId, lease))) {
         // Nothing is left that fails: how long it has been failing is counted anew from the next failure on.
-        context.failing.end(subscriptionId);
+        context.outageClock.clear(subscriptionId);
         return;
       }
       continue;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { createSubscriberHealth, type SubscriberHealth } from "../../apps/worker/src/isolation/breaker-reports.ts";
+import { createBreakerReports, type BreakerReports } from "../../apps/worker/src/isolation/breaker-reports.ts";
 import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -8,11 +8,11 @@ const THRESHOLD = 3;
 
 let world: World;
 /** Another worker. */
-let elsewhere: SubscriberHealth;
+let elsewhere: BreakerReports;
 let subscription: string;
 beforeAll(async () => {
   world = await createWorld({ BREAKER_THRESHOLD: String(THRESHOLD), BREAKER_COOLDOWN: "1h" });
-  elsewhere = createSubscriberHealth(
+  elsewhere = createBreakerReports(
     createBreakers(world.context.redis, { threshold: THRESHOLD, cooldownMs: 3_600_000 }),
     () => undefined,
   );
@@ -29,55 +29,55 @@ const sent = (generation: number, beganAt = performance.now()) => ({
   beganAt,
   wasFailing: false,
 });
-const fail = (health: SubscriberHealth, generation: number) =>
-  health.report({ ...sent(generation), outcome: { kind: "retryable", retryAfterMs: undefined } });
-const succeed = (health: SubscriberHealth, generation: number, beganAt?: number) =>
-  health.report({ ...sent(generation, beganAt), wasFailing: true, outcome: { kind: "delivered" } });
-const open = async (health: SubscriberHealth, generation: number) => {
-  for (let failed = 0; failed < THRESHOLD; failed += 1) await fail(health, generation);
+const fail = (breakerReports: BreakerReports, generation: number) =>
+  breakerReports.report({ ...sent(generation), outcome: { kind: "retryable", retryAfterMs: undefined } });
+const succeed = (breakerReports: BreakerReports, generation: number, beganAt?: number) =>
+  breakerReports.report({ ...sent(generation, beganAt), wasFailing: true, outcome: { kind: "delivered" } });
+const open = async (breakerReports: BreakerReports, generation: number) => {
+  for (let failed = 0; failed < THRESHOLD; failed += 1) await fail(breakerReports, generation);
 };
-const look = async (health: SubscriberHealth) => (await health.read([subscription])).get(subscription)!;
+const look = async (breakerReports: BreakerReports) => (await breakerReports.read([subscription])).get(subscription)!;
 
 test("what was read before the breaker opened and closed again is sent in the generation in which its answer counts", async () => {
-  const { health } = world.context;
-  const { generation } = await look(health);
+  const { breakerReports } = world.context;
+  const { generation } = await look(breakerReports);
   await open(elsewhere, generation);
-  expect(health.generationNow(subscription, generation)).toBe(generation);
-  await look(health);
-  expect(health.generationNow(subscription, generation)).toBeUndefined();
+  expect(breakerReports.currentGeneration(subscription, generation)).toBe(generation);
+  await look(breakerReports);
+  expect(breakerReports.currentGeneration(subscription, generation)).toBeUndefined();
   await succeed(elsewhere, generation);
-  expect((await look(health)).state).toBe("closed");
-  const now = health.generationNow(subscription, generation)!;
+  expect((await look(breakerReports)).state).toBe("closed");
+  const now = breakerReports.currentGeneration(subscription, generation)!;
   expect(now).toBe(generation + 2);
 
-  await open(health, now);
-  expect((await look(health)).state).toBe("open");
+  await open(breakerReports, now);
+  expect((await look(breakerReports)).state).toBe("open");
 });
 
 test("a breaker that Redis has lost begins anew", async () => {
-  const { health, redis } = world.context;
-  await open(health, 0);
-  await succeed(health, 0);
-  expect(health.generationNow(subscription, 0)).toBe(2);
+  const { breakerReports, redis } = world.context;
+  await open(breakerReports, 0);
+  await succeed(breakerReports, 0);
+  expect(breakerReports.currentGeneration(subscription, 0)).toBe(2);
   await redis.flushdb();
-  await look(health);
-  expect(health.generationNow(subscription, 0)).toBe(0);
+  await look(breakerReports);
+  expect(breakerReports.currentGeneration(subscription, 0)).toBe(0);
 });
 
 test("a success of before the breaker opened takes nothing from one that counts", async () => {
-  const { health } = world.context;
+  const { breakerReports } = world.context;
   await open(elsewhere, 0);
   await succeed(elsewhere, 0);
   await fail(elsewhere, 2);
-  await health.report({ ...sent(2), outcome: { kind: "delivered" } });
-  await health.report({ ...sent(0), outcome: { kind: "delivered" } });
+  await breakerReports.report({ ...sent(2), outcome: { kind: "delivered" } });
+  await breakerReports.report({ ...sent(0), outcome: { kind: "delivered" } });
   expect((await look(elsewhere)).failures).toBe(1);
   await expect.poll(async () => (await look(elsewhere)).failures).toBe(0);
 });
 
 test("a subscriber whose late success closed the breaker is not said to be failing since", async () => {
   subscription = await world.subscribe();
-  const { health, pool } = world.context;
+  const { breakerReports, pool } = world.context;
   const failingSince = async () => {
     const { rows } = await pool.query<{ failing_since: Date | null }>(
       "select failing_since from subscriptions where id = $1",
@@ -86,10 +86,10 @@ test("a subscriber whose late success closed the breaker is not said to be faili
     return rows[0]!.failing_since;
   };
   for (let generation = 0; generation < 40; generation += 2) {
-    await open(health, generation);
-    await succeed(health, generation);
+    await open(breakerReports, generation);
+    await succeed(breakerReports, generation);
   }
   await expect.poll(failingSince).toBeNull();
-  await open(health, 40);
+  await open(breakerReports, 40);
   await expect.poll(failingSince).not.toBeNull();
 });
