@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseSecret, sign } from "@postrider/shared/core/signer.ts";
+import { parseSecret, sign } from "@postrider/shared/core/signing.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const DOC = readFileSync(join(ROOT, "docs/verifying-webhooks.md"), "utf8");
