@@ -7,14 +7,15 @@ import type { Db } from "@postrider/shared/store/pool.ts";
 import { attempts, deliveries } from "@postrider/shared/store/schema/index.ts";
 import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { callerOf, type Caller } from "../http/auth.ts";
+import type { Caller } from "../http/caller.ts";
+import { callerOf } from "../http/request-locals.ts";
 import type { Context } from "../context.ts";
 import { page, publicId, tenant, time } from "../http/fields.ts";
 import { toPage } from "../http/page.ts";
 import { pathId, query } from "../http/parse-request.ts";
-import { logOf } from "../http/observe-requests.ts";
+import { requestLog } from "../http/request-id.ts";
 import { Problem } from "../http/problem.ts";
-import { isOwn } from "../http/tenancy.ts";
+import { isVisibleTo } from "../http/tenancy.ts";
 
 const listQuery = z.strictObject({
   ...page("dlv"),
@@ -45,7 +46,7 @@ export function deliveryRoutes(context: Context): Router {
     const [row] = await db
       .select()
       .from(deliveries)
-      .where(and(eq(deliveries.id, id), isOwn(callerOf(response), deliveries.tenant)));
+      .where(and(eq(deliveries.id, id), isVisibleTo(callerOf(response), deliveries.tenant)));
     if (!row) throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);
     response.json({ ...presentDelivery(row), attempts: await listAttempts(db, id) });
   });
@@ -67,7 +68,7 @@ export function deliveryRoutes(context: Context): Router {
           "the subscription of this delivery is deleted, so it cannot be delivered",
         );
       case "retrying": {
-        logOf(log, response).info({ delivery: toPublicId("dlv", id), cycle: result.cycle }, "manual retry");
+        requestLog(log, response).info({ delivery: toPublicId("dlv", id), cycle: result.cycle }, "manual retry");
         const [row] = await db.select().from(deliveries).where(eq(deliveries.id, id));
         response.status(202).json(presentDelivery(row!));
       }
@@ -79,7 +80,7 @@ export function deliveryRoutes(context: Context): Router {
 
 /** One page of deliveries, newest first, of what the caller may see. */
 export async function listDeliveries(db: Db, caller: Caller, filter: DeliveryFilter) {
-  const conditions: (SQL | undefined)[] = [isOwn(caller, deliveries.tenant, filter.tenant)];
+  const conditions: (SQL | undefined)[] = [isVisibleTo(caller, deliveries.tenant, filter.tenant)];
   if (filter.subscription !== undefined) conditions.push(eq(deliveries.subscriptionId, filter.subscription));
   if (filter.event !== undefined) {
     const { from, to } = family(filter.event);

@@ -5,7 +5,8 @@ import { firstIdAt, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { events } from "@postrider/shared/store/schema/index.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { MAX_PAYLOAD_BYTES, type Accepted } from "./accept.ts";
-import { callerOf, type Caller } from "../http/auth.ts";
+import type { Caller } from "../http/caller.ts";
+import { callerOf } from "../http/request-locals.ts";
 import type { Context } from "../context.ts";
 import type { NewEvent } from "./insert.ts";
 import { eventType, page, tenant, text, time } from "../http/fields.ts";
@@ -13,9 +14,9 @@ import { EventData, parseBatch, parseEvent } from "./event-data.ts";
 import { toPage } from "../http/page.ts";
 import { bodyAsSent, pathId, query } from "../http/parse-request.ts";
 import { rawBody } from "../http/request-body.ts";
-import { tellAccepted } from "../http/observe-requests.ts";
+import { logAccepted } from "./log-accepted.ts";
 import { invalid, Problem } from "../http/problem.ts";
-import { isOwn } from "../http/tenancy.ts";
+import { isVisibleTo, tenantFor } from "../http/tenancy.ts";
 import { listDeliveries } from "../deliveries/routes.ts";
 
 const MAX_BATCH = 1_000;
@@ -57,7 +58,7 @@ export function eventRoutes(context: Context): Router {
     const key = keyFromHeader(request.get("idempotency-key"));
     const event = toNewEvent(input, key, callerOf(response), "");
     const accepted = await acceptor.accept([event]);
-    tellAccepted(log, response, accepted);
+    logAccepted(log, response, accepted);
     response.status(202).json(present(event, accepted[0]!));
   });
 
@@ -68,13 +69,13 @@ export function eventRoutes(context: Context): Router {
       toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`),
     );
     const accepted = await acceptor.accept(batch);
-    tellAccepted(log, response, accepted);
+    logAccepted(log, response, accepted);
     response.status(202).json({ data: batch.map((event, index) => present(event, accepted[index]!)) });
   });
 
   routes.get("/events", async (request, response) => {
     const filter = query(request, listQuery);
-    const conditions: (SQL | undefined)[] = [isOwn(callerOf(response), events.tenant, filter.tenant)];
+    const conditions: (SQL | undefined)[] = [isVisibleTo(callerOf(response), events.tenant, filter.tenant)];
     if (filter.type !== undefined) conditions.push(eq(events.type, filter.type));
     if (filter.cursor !== undefined) conditions.push(lt(events.id, filter.cursor));
     if (filter.since !== undefined) conditions.push(gte(events.id, firstIdAt(filter.since)));
@@ -93,7 +94,7 @@ export function eventRoutes(context: Context): Router {
     const [row] = await db
       .select()
       .from(events)
-      .where(and(eq(events.id, id), isOwn(callerOf(response), events.tenant)));
+      .where(and(eq(events.id, id), isVisibleTo(callerOf(response), events.tenant)));
     if (!row) throw new Problem("not_found", `there is no event ${toPublicId("evt", id)}`);
     const summary = JSON.stringify(presentRow({ ...row, deliveries: row.deliveryCount }));
     // The data goes out as it is stored: parsing it would lose digits of numbers that a double cannot hold.
@@ -106,7 +107,7 @@ export function eventRoutes(context: Context): Router {
     const [row] = await db
       .select({ id: events.id })
       .from(events)
-      .where(and(eq(events.id, id), isOwn(caller, events.tenant)));
+      .where(and(eq(events.id, id), isVisibleTo(caller, events.tenant)));
     if (!row) throw new Problem("not_found", `there is no event ${toPublicId("evt", id)}`);
     response.json(await listDeliveries(db, caller, { ...query(request, z.strictObject(page("dlv"))), event: id }));
   });
@@ -141,9 +142,7 @@ function toNewEvent(
   prefix: string,
 ): NewEvent {
   const { json: data, depth } = input.data;
-  if (caller.tenant !== undefined && input.tenant !== undefined && input.tenant !== caller.tenant) {
-    throw new Problem("forbidden", `${prefix}tenant: this API key is for the tenant "${caller.tenant}"`);
-  }
+  const tenant = tenantFor(caller, input.tenant, prefix);
   if (depth > MAX_DEPTH) {
     throw invalid({ field: `${prefix}data`, message: `is nested too deeply: at most ${MAX_DEPTH} levels` });
   }
@@ -151,7 +150,7 @@ function toNewEvent(
     throw new Problem("payload_too_large", `${prefix}data is larger than ${MAX_PAYLOAD_BYTES / 1024} KiB`);
   }
   return {
-    tenant: caller.tenant ?? input.tenant ?? "default",
+    tenant,
     type: input.type,
     data,
     idempotencyKey: key,

@@ -1,51 +1,26 @@
 import { hash as digest, timingSafeEqual } from "node:crypto";
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, RequestHandler } from "express";
 import type { Pool } from "@postrider/shared/store/pool.ts";
+import { findApiKey } from "@postrider/shared/store/sql/find-api-key.ts";
+import { OPERATOR, type Caller, type Scope } from "./caller.ts";
 import { Problem } from "./problem.ts";
+import { localsOf } from "./request-locals.ts";
 
-const SCOPES = ["read", "write"] as const;
-type Scope = (typeof SCOPES)[number];
-
-/** Who is calling. `tenant` undefined is an operator, who sees every tenant. */
-export interface Caller {
-  tenant: string | undefined;
-  scopes: ReadonlySet<string>;
-}
-
-const OPERATOR: Caller = { tenant: undefined, scopes: new Set(SCOPES) };
-/** A key that was revoked in the table keeps working this long. */
+/** A key that is revoked in the table keeps working this long. */
 const CACHE_MS = 10_000;
 const CACHE_SIZE = 10_000;
 
 const sha256 = (text: string): Buffer => digest("sha256", text, "buffer");
 
-export const callerOf = (response: Response): Caller => response.locals["caller"] as Caller;
-
 /**
- * Knows the caller by `Authorization: Bearer <key>`. Only hashes of keys are kept and compared, and every operator key
- * is compared whatever the others gave, so that the time taken tells nothing.
+ * Identifies the caller by `Authorization: Bearer <key>`. Only hashes of keys are kept and compared. Every operator key
+ * is compared, also after a match, so that the time taken reveals nothing.
  *
  * @param operatorKeys the setting API_KEYS
  */
 export function authenticate(operatorKeys: readonly string[], pool: Pool): RequestHandler {
   const operatorHashes = operatorKeys.map(sha256);
-  const cache = new Map<string, { caller: Caller | undefined; until: number }>();
-
-  async function lookUp(hash: Buffer): Promise<Caller | undefined> {
-    const cacheKey = hash.toString("base64");
-    const cached = cache.get(cacheKey);
-    if (cached && cached.until > Date.now()) return cached.caller;
-    const { rows } = await pool.query<{ tenant: string | null; scopes: string[] }>({
-      name: "find-api-key",
-      text: "select tenant, scopes from api_keys where hash = $1 and (expires_at is null or expires_at > now())",
-      values: [hash],
-    });
-    const caller = rows[0] && { tenant: rows[0].tenant ?? undefined, scopes: new Set(rows[0].scopes) };
-    if (cache.size >= CACHE_SIZE) cache.clear();
-    cache.set(cacheKey, { caller, until: Date.now() + CACHE_MS });
-    return caller;
-  }
-
+  const findCaller = createCachedLookup(pool);
   return async (request, response, next) => {
     const key = bearerToken(request);
     if (key === undefined) throw unauthorized("send the header Authorization: Bearer <key>");
@@ -54,11 +29,26 @@ export function authenticate(operatorKeys: readonly string[], pool: Pool): Reque
     for (const operatorHash of operatorHashes) {
       if (timingSafeEqual(operatorHash, hash)) isOperator = true;
     }
-    const caller = isOperator ? OPERATOR : await lookUp(hash);
-    if (!caller) throw unauthorized("this API key is not known");
-    response.locals["caller"] = caller;
+    const caller = isOperator ? OPERATOR : await findCaller(hash);
+    if (!caller) throw unauthorized("this API key is unknown or has expired");
+    localsOf(response).caller = caller;
     requireScope(caller, request.method === "GET" || request.method === "HEAD" ? "read" : "write");
     next();
+  };
+}
+
+/** Unknown keys are cached too, so that a caller with a wrong key costs Postgres nothing. */
+function createCachedLookup(pool: Pool): (hash: Buffer) => Promise<Caller | undefined> {
+  const cache = new Map<string, { caller: Caller | undefined; expiresAt: number }>();
+  return async (hash) => {
+    const cacheKey = hash.toString("base64");
+    const cached = cache.get(cacheKey);
+    if (cached && cached.expiresAt > Date.now()) return cached.caller;
+    const row = await findApiKey(pool, hash);
+    const caller = row && { tenant: row.tenant ?? undefined, scopes: new Set(row.scopes) };
+    if (cache.size >= CACHE_SIZE) cache.clear();
+    cache.set(cacheKey, { caller, expiresAt: Date.now() + CACHE_MS });
+    return caller;
   };
 }
 

@@ -1,68 +1,46 @@
-import type { RequestHandler, Response } from "express";
-import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { newId } from "@postrider/shared/runtime/new-id.ts";
+import type { RequestHandler } from "express";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
-import type { Accepted } from "../events/accept.ts";
-import type { Caller } from "./auth.ts";
-import type { Context } from "../context.ts";
+import type { IngestMetrics } from "../metrics.ts";
+import { requestIdOf } from "./request-id.ts";
+import { localsOf } from "./request-locals.ts";
 
-/** Of a path that is none of ours. */
-const MAX_PATH = 200;
+/** Longer paths match no route and are cut in the log. */
+const MAX_LOGGED_PATH_CHARS = 200;
 
-/** The caller closed the connection before it was answered; what it asked for may have been done (nginx's code for that). */
-const HUNG_UP = 499;
+/** nginx's code for a caller that closed the connection before the answer. The request may have been carried out. */
+const CLIENT_CLOSED_REQUEST = 499;
 
-/** What a route or the handler of its errors has to say of a request. */
-interface Told {
-  accepted?: readonly Accepted[];
-  /** Why it was refused. */
-  code?: string;
+interface ObserveParts {
+  log: Logger;
+  metrics: Pick<IngestMetrics, "requests">;
 }
 
-/** A caller's own request id is kept when it is harmless, so that it can be found in both logs. */
-export const giveRequestId: RequestHandler = (request, response, next) => {
-  const given = request.get("x-request-id");
-  response.setHeader("x-request-id", given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : newId());
-  next();
-};
-
-export const requestIdOf = (response: Response): string => String(response.getHeader("x-request-id"));
-
-/** Lines about what a request did carry its id. */
-export const logOf = (log: Logger, response: Response): Logger => log.child({ requestId: requestIdOf(response) });
-
-/** For the request's line. */
-export const tell = (response: Response, told: Told): void => void Object.assign(response.locals, told);
-
-/** What was accepted; where the caller has hung up meanwhile, the request's line is written already, and this is one more. */
-export function tellAccepted(log: Logger, response: Response, accepted: readonly Accepted[]): void {
-  tell(response, { accepted });
-  if (response.closed) logOf(log, response).info({ events: accepted.flatMap(eventIds) }, "accepted without its caller");
-}
-
-/** The metrics of every API request, and one wide line: it leads from a caller's request id to the events, and they to their attempts. */
-export function observeRequests({ log, metrics }: Context): RequestHandler {
+/**
+ * Measures every API request and writes one wide log line. Its request id leads a caller to the events, and those to
+ * their attempts.
+ */
+export function observeRequests({ log, metrics }: ObserveParts): RequestHandler {
   return (request, response, next) => {
-    const end = metrics.requests.startTimer();
-    // And not "finish", which never comes where the caller has hung up: those are the requests that people ask about.
+    const stopTimer = metrics.requests.startTimer();
+    // "finish" is not emitted where the caller closed the connection, and such requests must be logged too.
     response.on("close", () => {
       const { method } = request;
-      const status = response.writableFinished ? response.statusCode : HUNG_UP;
-      // The route's pattern, never the path: an id as a label would make a series per delivery.
+      const status = response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST;
+      // The route's pattern, not the path: an id as a label would make a series per delivery.
       const route = typeof request.route?.path === "string" ? `/v1${request.route.path}` : "none";
-      const seconds = end({ method, route, status });
-      // A line costs as much as its metrics: not made where nobody reads it.
+      const seconds = stopTimer({ method, route, status });
+      // A line costs as much CPU as the metrics, so it is not built where its level is off.
       if (!log.isLevelEnabled("info")) return;
-      const { caller, accepted, code } = response.locals as Told & { caller?: Caller };
+      const { caller, eventIds, code } = localsOf(response);
       log.info(
         {
           requestId: requestIdOf(response),
           method,
-          path: request.originalUrl.split("?", 1)[0]!.slice(0, MAX_PATH),
+          path: request.originalUrl.split("?", 1)[0]!.slice(0, MAX_LOGGED_PATH_CHARS),
           status,
           durationMs: Math.round(seconds * 1000),
           ...(caller === undefined ? {} : { caller: caller.tenant ?? "operator" }),
-          ...(accepted === undefined ? {} : { events: accepted.flatMap(eventIds) }),
+          ...(eventIds === undefined ? {} : { events: eventIds }),
           ...(code === undefined ? {} : { code }),
         },
         "request",
@@ -71,5 +49,3 @@ export function observeRequests({ log, metrics }: Context): RequestHandler {
     next();
   };
 }
-
-const eventIds = (one: Accepted): string[] => (one.kind === "conflict" ? [] : [toPublicId("evt", one.id)]);

@@ -1,8 +1,29 @@
 import { and, eq, sql, type Column, type SQL } from "drizzle-orm";
-import type { Caller } from "./auth.ts";
+import type { Caller } from "./caller.ts";
+import { Problem } from "./problem.ts";
 
-/** What a caller may see: everything for an operator, narrowed by the tenant they ask for; its own tenant's rows for a tenant's key. */
-export function isOwn(caller: Caller, column: Column, wanted?: string): SQL | undefined {
+const DEFAULT_TENANT = "default";
+
+/**
+ * The condition on rows that a caller may see: an operator every row, a tenant's key the tenant's own.
+ *
+ * @param wanted the tenant that the caller asked for, which narrows it further
+ */
+export function isVisibleTo(caller: Caller, column: Column, wanted?: string): SQL | undefined {
   const own = caller.tenant === undefined ? undefined : eq(column, caller.tenant);
   return and(own ?? sql`true`, wanted === undefined ? undefined : eq(column, wanted));
+}
+
+/**
+ * The tenant that a caller writes for.
+ *
+ * @param requested the tenant in the request's body
+ * @param prefix of the field's name in the error, such as `events.3.`
+ * @throws Problem forbidden where a tenant's key asks for another tenant
+ */
+export function tenantFor(caller: Caller, requested: string | undefined, prefix = ""): string {
+  if (caller.tenant !== undefined && requested !== undefined && requested !== caller.tenant) {
+    throw new Problem("forbidden", `${prefix}tenant: this API key is for the tenant "${caller.tenant}"`);
+  }
+  return caller.tenant ?? requested ?? DEFAULT_TENANT;
 }

@@ -6,14 +6,14 @@ import { formatSecret } from "@postrider/shared/core/signing.ts";
 import { SUBSCRIPTION_STATUSES } from "@postrider/shared/core/delivery/states.ts";
 import { subscriptions } from "@postrider/shared/store/schema/index.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { callerOf } from "../http/auth.ts";
+import { callerOf } from "../http/request-locals.ts";
 import { checkAddress } from "./check-address.ts";
 import type { Context } from "../context.ts";
 import { page, tenant } from "../http/fields.ts";
 import { toPage } from "../http/page.ts";
 import { body, pathId, query } from "../http/parse-request.ts";
 import { rawBody } from "../http/request-body.ts";
-import { logOf } from "../http/observe-requests.ts";
+import { requestLog } from "../http/request-id.ts";
 import { newSubscription, rotation, subscriptionChange } from "./input.ts";
 import { createPresenter } from "./present.ts";
 import { Problem } from "../http/problem.ts";
@@ -25,7 +25,7 @@ import {
   type SubscriptionChange,
   type SubscriptionRow,
 } from "./store.ts";
-import { isOwn } from "../http/tenancy.ts";
+import { isVisibleTo, tenantFor } from "../http/tenancy.ts";
 
 const MAX_BODY_BYTES = 128 * 1024;
 const DEFAULT_MAX_IN_FLIGHT = 32;
@@ -44,14 +44,11 @@ export function subscriptionRoutes(context: Context): Router {
 
   routes.post("/subscriptions", rawBody(MAX_BODY_BYTES), async (request, response) => {
     const input = body(request, newSubscription);
-    const caller = callerOf(response);
-    if (caller.tenant !== undefined && input.tenant !== undefined && input.tenant !== caller.tenant) {
-      throw new Problem("forbidden", `tenant: this API key is for the tenant "${caller.tenant}"`);
-    }
+    const tenant = tenantFor(callerOf(response), input.tenant);
     await checkAddress(input.url, settings.allowedNetworks);
     const secret = input.secret ?? randomBytes(NEW_SECRET_BYTES);
     const row = await insertSubscription(db, secretBox, secret, {
-      tenant: caller.tenant ?? input.tenant ?? "default",
+      tenant,
       url: input.url,
       eventTypes: input.eventTypes ?? ["*"],
       description: input.description ?? null,
@@ -73,7 +70,7 @@ export function subscriptionRoutes(context: Context): Router {
     const filter = query(request, listQuery);
     const conditions: (SQL | undefined)[] = [
       isNull(subscriptions.deletedAt),
-      isOwn(callerOf(response), subscriptions.tenant, filter.tenant),
+      isVisibleTo(callerOf(response), subscriptions.tenant, filter.tenant),
     ];
     if (filter.status !== undefined) conditions.push(eq(subscriptions.status, filter.status));
     if (filter.cursor !== undefined) conditions.push(lt(subscriptions.id, filter.cursor));
@@ -138,7 +135,7 @@ export function subscriptionRoutes(context: Context): Router {
     const row = await changeSubscription(db, callerOf(response), id, ({ secrets }) => ({
       secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, Date.now()),
     }));
-    logOf(log, response).info(
+    requestLog(log, response).info(
       { subscription: toPublicId("sub", id), live: row.secrets.length },
       "signing secret rotated",
     );
@@ -164,7 +161,10 @@ export function subscriptionRoutes(context: Context): Router {
       const id = pathId(request, "sub");
       body(request, z.strictObject({}));
       const row = await changeSubscription(db, callerOf(response), id, change);
-      logOf(log, response).info({ subscription: toPublicId("sub", row.id), status: row.status }, "subscription status");
+      requestLog(log, response).info(
+        { subscription: toPublicId("sub", row.id), status: row.status },
+        "subscription status",
+      );
       if (row.status === "active") await then(row);
       const [shown] = await present([row]);
       response.json(shown);

@@ -4,8 +4,8 @@ import { subscriptionPatterns, subscriptions, type StoredSecret } from "@postrid
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
-import { isOwn } from "../http/tenancy.ts";
-import type { Caller } from "../http/auth.ts";
+import { isVisibleTo } from "../http/tenancy.ts";
+import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
 
 export type SubscriptionRow = typeof subscriptions.$inferSelect;
@@ -25,7 +25,7 @@ export async function findSubscription(
   const found = db
     .select()
     .from(subscriptions)
-    .where(and(eq(subscriptions.id, id), isNull(subscriptions.deletedAt), isOwn(caller, subscriptions.tenant)));
+    .where(and(eq(subscriptions.id, id), isNull(subscriptions.deletedAt), isVisibleTo(caller, subscriptions.tenant)));
   const [row] = await (lock ? found.for("update") : found);
   if (!row) throw new Problem("not_found", `there is no subscription ${toPublicId("sub", id)}`);
   return row;
