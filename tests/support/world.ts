@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createAcceptor } from "../../apps/ingest/src/events/accept.ts";
-import type { NewEvent } from "../../apps/ingest/src/events/insert.ts";
+import type { NewEvent } from "../../apps/ingest/src/events/prepare.ts";
 import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
 import { loadByIds, type Delivery } from "../../apps/worker/src/load/load-batch.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";

@@ -3,7 +3,7 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { requestLog } from "../http/request-id.ts";
 import { annotateRequestLog } from "../http/request-locals.ts";
-import type { Accepted } from "./accept.ts";
+import type { Accepted } from "./flush.ts";
 
 /**
  * Adds the accepted events to the request's log line. Where the caller closed the connection meanwhile, that line is

@@ -1,0 +1,43 @@
+import type { RequestHandler } from "express";
+import { and, asc, eq, gte, lt } from "drizzle-orm";
+import { firstIdAt, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import type { Db } from "@postrider/shared/store/pool.ts";
+import { attempts, deliveries } from "@postrider/shared/store/schema/index.ts";
+import type { Context } from "../context.ts";
+import { pathId } from "../http/parse-request.ts";
+import { Problem } from "../http/problem.ts";
+import { callerOf } from "../http/request-locals.ts";
+import { isVisibleTo } from "../http/tenancy.ts";
+import { presentAttempt, presentDelivery } from "./present.ts";
+
+/** A worker's clock may differ from Postgres's by a minute in either direction, and so may ingest's. */
+const CLOCK_SLACK_MS = 5 * 60_000;
+
+/** `GET /deliveries/:id`, with its attempts */
+export function readDelivery({ db }: Context): RequestHandler {
+  return async (request, response) => {
+    const id = pathId(request, "dlv");
+    const [row] = await db
+      .select()
+      .from(deliveries)
+      .where(and(eq(deliveries.id, id), isVisibleTo(callerOf(response), deliveries.tenant)));
+    if (!row) throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);
+    response.json({ ...presentDelivery(row), attempts: (await listAttempts(db, id)).map(presentAttempt) });
+  };
+}
+
+/** Oldest first. */
+const listAttempts = (db: Db, deliveryId: string) =>
+  db
+    .select()
+    .from(attempts)
+    .where(
+      and(
+        eq(attempts.deliveryId, deliveryId),
+        // No attempt is older than its delivery, or from the future: this prunes partitions.
+        gte(attempts.id, firstIdAt(timeOfId(deliveryId) - CLOCK_SLACK_MS)),
+        lt(attempts.id, firstIdAt(Date.now() + CLOCK_SLACK_MS)),
+      ),
+    )
+    .orderBy(asc(attempts.id));

@@ -1,0 +1,39 @@
+import type { RequestHandler } from "express";
+import { eq } from "drizzle-orm";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
+import { deliveries } from "@postrider/shared/store/schema/index.ts";
+import type { Context } from "../context.ts";
+import { pathId } from "../http/parse-request.ts";
+import { Problem } from "../http/problem.ts";
+import { requestLog } from "../http/request-id.ts";
+import { callerOf } from "../http/request-locals.ts";
+import { presentDelivery } from "./present.ts";
+
+/** `POST /deliveries/:id/retry` */
+export function retryOneDelivery(context: Context): RequestHandler {
+  const { db, log } = context;
+  return async (request, response) => {
+    const id = pathId(request, "dlv");
+    const result = await retryDelivery(context, id, callerOf(response).tenant);
+    switch (result.kind) {
+      case "not_found":
+        throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);
+      case "delivery_pending":
+        throw new Problem(
+          "delivery_pending",
+          "the delivery is in the dispatch lane and will be attempted without a retry",
+        );
+      case "subscription_deleted":
+        throw new Problem("subscription_deleted", "the subscription of this delivery is deleted");
+      case "retrying": {
+        requestLog(log, response).info(
+          { delivery: toPublicId("dlv", id), cycle: result.cycle },
+          "scheduled a manual retry",
+        );
+        const [row] = await db.select().from(deliveries).where(eq(deliveries.id, id));
+        response.status(202).json(presentDelivery(row!));
+      }
+    }
+  };
+}

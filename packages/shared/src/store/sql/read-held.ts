@@ -1,0 +1,25 @@
+import type { HeldReason } from "../../core/delivery/states.ts";
+import type { Queryable } from "../pool.ts";
+
+export interface HeldRow {
+  subscriptionId: string;
+  reason: HeldReason;
+  count: number;
+  /** Since when the longest held delivery of the subscription has been held, whatever its reason. */
+  oldestAt: Date;
+}
+
+const TEXT = `
+      select s.id as "subscriptionId", h.reason, h.count,
+        (select d.held_at from deliveries d where d.state = 'held' and d.subscription_id = s.id order by d.held_at limit 1) as "oldestAt"
+      from unnest($1::uuid[]) as s (id) cross join lateral (
+        select d.held_reason as reason, count(*)::int as count from deliveries d
+        where d.state = 'held' and d.subscription_id = s.id group by d.held_reason
+      ) h`;
+
+/** Counts the held deliveries of subscriptions: one row per subscription and reason. */
+export async function readHeld(db: Queryable, subscriptionIds: readonly string[]): Promise<HeldRow[]> {
+  if (subscriptionIds.length === 0) return [];
+  const { rows } = await db.query<HeldRow>({ name: "read-held", text: TEXT, values: [subscriptionIds] });
+  return rows;
+}
