@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { SUBSCRIPTION_STATUSES } from "@postrider/shared/core/delivery/states.ts";
 import { parseRetrySchedule } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { parseSecret } from "@postrider/shared/core/signing.ts";
 import { jsonOf } from "./json.ts";
-import { eventTypePatterns, integer, tenant, text } from "../http/fields.ts";
+import { eventTypePatterns, integer, page, tenant, text } from "../http/fields.ts";
 
 const MAX_METADATA_CHARS = 16 * 1024;
 const MAX_HEADERS = 20;
@@ -86,4 +87,10 @@ export const subscriptionChange = z.strictObject({ ...changeable, url: url.optio
 export const rotation = z.strictObject({
   secret: secret.optional(),
   graceSeconds: integer(0, 30 * 86_400).default(86_400),
+});
+
+export const subscriptionFilter = z.strictObject({
+  ...page("sub"),
+  tenant: tenant.optional(),
+  status: z.enum(SUBSCRIPTION_STATUSES, { error: `must be one of ${SUBSCRIPTION_STATUSES.join(", ")}` }).optional(),
 });

@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Db } from "@postrider/shared/store/pool.ts";
-import { subscriptionPatterns, subscriptions, type StoredSecret } from "@postrider/shared/store/schema/index.ts";
+import { subscriptionPatterns, subscriptions } from "@postrider/shared/store/schema/index.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
@@ -11,9 +11,6 @@ import { Problem } from "../http/problem.ts";
 export type SubscriptionRow = typeof subscriptions.$inferSelect;
 export type SubscriptionChange = Partial<typeof subscriptions.$inferInsert>;
 type Transaction = Parameters<Parameters<Db["transaction"]>[0]>[0];
-
-/** Signing with more live secrets than this would make the header too long for some receivers. */
-const MAX_LIVE_SECRETS = 5;
 
 /** @throws Problem not_found */
 export async function findSubscription(
@@ -52,9 +49,10 @@ export async function insertSubscription(
 /**
  * Reads a subscription, changes it and writes it back, under its row lock.
  *
- * @param change what to write, made from the row as it is; it may throw to refuse
+ * @param change returns what to write; it may throw to refuse
+ * @throws Problem not_found
  */
-export async function changeSubscription(
+export async function updateSubscription(
   db: Db,
   caller: Caller,
   id: string,
@@ -72,7 +70,7 @@ export async function changeSubscription(
   });
 }
 
-/** Keeps `subscription_patterns` equal to the event types of what is not deleted. */
+/** Keeps `subscription_patterns` equal to the event types of the subscriptions that are not deleted. */
 async function replacePatterns(tx: Transaction, row: SubscriptionRow): Promise<void> {
   await tx
     .delete(subscriptionPatterns)
@@ -81,18 +79,4 @@ async function replacePatterns(tx: Transaction, row: SubscriptionRow): Promise<v
   await tx
     .insert(subscriptionPatterns)
     .values(row.eventTypes.map((pattern) => ({ tenant: row.tenant, pattern, subscriptionId: row.id })));
-}
-
-/** The secrets after a rotation: the new one first, the one before it until the grace ends, expired ones gone. */
-export function rotateSecrets(
-  secrets: readonly StoredSecret[],
-  fresh: Pick<StoredSecret, "keyId" | "sealed">,
-  graceSeconds: number,
-  now: number,
-): StoredSecret[] {
-  const graceEnd = new Date(now + graceSeconds * 1000).toISOString();
-  const older = secrets
-    .map((secret) => ({ ...secret, expiresAt: secret.expiresAt ?? graceEnd }))
-    .filter(({ expiresAt }) => Date.parse(expiresAt) > now);
-  return [{ ...fresh, expiresAt: null }, ...older].slice(0, MAX_LIVE_SECRETS);
 }

@@ -1,0 +1,40 @@
+import type { RequestHandler } from "express";
+import type { Context } from "../context.ts";
+import { body, pathId } from "../http/parse-request.ts";
+import { callerOf } from "../http/request-locals.ts";
+import { checkAddress } from "./check-address.ts";
+import { subscriptionChange } from "./input.ts";
+import type { Presenter } from "./present.ts";
+import { resetBreaker } from "./reset-breaker.ts";
+import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
+
+/** `PATCH /subscriptions/:id` */
+export function patchSubscription(context: Context, present: Presenter): RequestHandler {
+  const { db, settings } = context;
+  return async (request, response) => {
+    const id = pathId(request, "sub");
+    const change = body(request, subscriptionChange);
+    const caller = callerOf(response);
+    if (change.url !== undefined) {
+      await findSubscription(db, caller, id);
+      await checkAddress(change.url, settings.allowedNetworks);
+    }
+    // Failures of the old URL say nothing about the new one.
+    const cleared = change.url === undefined ? {} : { failingSince: null };
+    const row = await updateSubscription(db, caller, id, () => ({ ...change, ...cleared }) as SubscriptionChange);
+    if (change.url !== undefined) await resetBreaker(context, id);
+    const [presented] = await present([row]);
+    response.json(presented);
+  };
+}
+
+/** `DELETE /subscriptions/:id` */
+export function deleteSubscription(context: Context): RequestHandler {
+  return async (request, response) => {
+    const id = pathId(request, "sub");
+    await updateSubscription(context.db, callerOf(response), id, () => ({ deletedAt: new Date() }));
+    // The release job that this wakes cancels the unfinished deliveries.
+    await resetBreaker(context, id);
+    response.status(204).end();
+  };
+}

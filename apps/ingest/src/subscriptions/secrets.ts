@@ -1,0 +1,56 @@
+import { randomBytes } from "node:crypto";
+import type { RequestHandler } from "express";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { formatSecret } from "@postrider/shared/core/signing.ts";
+import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
+import type { Context } from "../context.ts";
+import { body, pathId } from "../http/parse-request.ts";
+import { requestLog } from "../http/request-id.ts";
+import { callerOf } from "../http/request-locals.ts";
+import { rotation } from "./input.ts";
+import { updateSubscription, findSubscription } from "./store.ts";
+
+const NEW_SECRET_BYTES = 32;
+/** More live secrets would make the signature header too long for some receivers. */
+const MAX_LIVE_SECRETS = 5;
+
+export const newSecret = (): Buffer => randomBytes(NEW_SECRET_BYTES);
+
+/** `GET /subscriptions/:id/secret` */
+export function readSecret({ db, secretBox }: Context): RequestHandler {
+  return async (request, response) => {
+    const row = await findSubscription(db, callerOf(response), pathId(request, "sub"));
+    response.json({ secret: formatSecret(secretBox.open(row.secrets[0]!, row.id)) });
+  };
+}
+
+/** `POST /subscriptions/:id/secret/rotate` */
+export function rotateSecret({ db, secretBox, log }: Context): RequestHandler {
+  return async (request, response) => {
+    const id = pathId(request, "sub");
+    const input = body(request, rotation);
+    const secret = input.secret ?? newSecret();
+    const row = await updateSubscription(db, callerOf(response), id, ({ secrets }) => ({
+      secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, Date.now()),
+    }));
+    requestLog(log, response).info(
+      { subscription: toPublicId("sub", id), live: row.secrets.length },
+      "signing secret rotated",
+    );
+    response.json({ secret: formatSecret(secret), previousExpiresAt: row.secrets[1]?.expiresAt ?? null });
+  };
+}
+
+/** The secrets after a rotation: the new one first, the previous ones until their grace ends, no expired ones. */
+function rotateSecrets(
+  secrets: readonly StoredSecret[],
+  fresh: Pick<StoredSecret, "keyId" | "sealed">,
+  graceSeconds: number,
+  now: number,
+): StoredSecret[] {
+  const graceEnd = new Date(now + graceSeconds * 1000).toISOString();
+  const older = secrets
+    .map((secret) => ({ ...secret, expiresAt: secret.expiresAt ?? graceEnd }))
+    .filter(({ expiresAt }) => Date.parse(expiresAt) > now);
+  return [{ ...fresh, expiresAt: null }, ...older].slice(0, MAX_LIVE_SECRETS);
+}
