@@ -13,6 +13,17 @@ async function subscribed() {
   return { tenant, endpoint, eventIds };
 }
 
+const sendRaw = (tenant: string, key: string, data: string) =>
+  e2e.api.call<Accepted>("POST", "/v1/events", {
+    raw: `{"type":"order.created","tenant":"${tenant}","data":${data}}`,
+    headers: { "idempotency-key": key },
+  });
+
+const sendRawBatch = (tenant: string, key: string, data: string) =>
+  e2e.api.call<{ data: Accepted[] }>("POST", "/v1/events/batch", {
+    raw: `{"events":[{"idempotencyKey":"${key}","type":"order.created","tenant":"${tenant}","data":${data}}]}`,
+  });
+
 describe("an idempotency key", () => {
   test("with the same body again answers the same event, as a duplicate, and delivers it once", async () => {
     const { tenant, endpoint, eventIds } = await subscribed();
@@ -33,19 +44,33 @@ describe("an idempotency key", () => {
     expect(endpoint.requests).toHaveLength(2);
   });
 
-  test("stands for the data, whatever its white space and the spelling of its numbers", async () => {
+  const DATA = '{"order":100,"id":12345678901234567890}';
+
+  test.each([
+    ["other white space", '{ "order": 100, "id":12345678901234567890}'],
+    ["another spelling of a number", '{"order":1e2,"id":12345678901234567890}'],
+    ["another order of its members", '{"id":12345678901234567890,"order":100}'],
+    ["a number that differs in its last digit", '{"order":100,"id":12345678901234567891}'],
+  ])("stands for the data byte for byte: %s is a conflict, alone and in a batch", async (_name, other) => {
     const { tenant, eventIds } = await subscribed();
-    const headers = { "idempotency-key": randomUUID() };
-    const send = (data: string) =>
-      e2e.api.call<Accepted>("POST", "/v1/events", {
-        raw: `{"type":"order.created","tenant":"${tenant}","data":${data}}`,
-        headers,
-      });
-    const first = await send('{"order":100,"id":12345678901234567890}');
-    const second = await send('{ "order" : 1e2,\n"id":12345678901234567890 }');
-    expect(second.body).toMatchObject({ id: first.body.id, duplicate: true });
-    expect((await send('{"order":100,"id":12345678901234567891}')).status).toBe(409);
+    const key = randomUUID();
+    const first = await sendRaw(tenant, key, DATA);
+    expect((await sendRaw(tenant, key, other)).body).toMatchObject({ code: "idempotency_conflict", status: 409 });
+    expect((await sendRawBatch(tenant, key, other)).body).toMatchObject({ code: "idempotency_conflict", status: 409 });
     expect(await eventIds()).toEqual([first.body.id]);
+  });
+
+  test("stands for the same bytes in an event as in a batch, whatever stands around the data", async () => {
+    const { tenant, eventIds } = await subscribed();
+    const [a, b] = [randomUUID(), randomUUID()];
+    const data = '{ "order" : 1e2,\n"id":12345678901234567890 }';
+    const single = await sendRaw(tenant, a, `\n ${data} `);
+    expect((await sendRawBatch(tenant, a, data)).body).toMatchObject({
+      data: [{ id: single.body.id, duplicate: true }],
+    });
+    const batch = await sendRawBatch(tenant, b, `\t${data}`);
+    expect((await sendRaw(tenant, b, data)).body).toMatchObject({ id: batch.body.data[0]!.id, duplicate: true });
+    expect(await eventIds()).toHaveLength(2);
   });
 
   test.each([

@@ -131,6 +131,10 @@ describe("POST /v1/subscriptions", () => {
     ["an unknown preset", { retrySchedule: "eager" }, "retrySchedule"],
     ["metadata that is a string", { metadata: "x" }, "metadata"],
     ["metadata that is a list", { metadata: [1] }, "metadata"],
+    ["metadata that is null", { metadata: null }, "metadata"],
+    ["metadata of over 16 KiB", { metadata: { a: "x".repeat(16 * 1024) } }, "metadata"],
+    ["metadata with a NUL character", { metadata: { a: ["\0"] } }, "metadata"],
+    ["metadata with an unpaired surrogate", { metadata: { "a\ud800": 1 } }, "metadata"],
     ["a status", { status: "paused" }, "status"],
   ];
   test.each(bad)("refuses %s and names the field", async (_name, body, field) => {
@@ -153,6 +157,22 @@ describe("POST /v1/subscriptions", () => {
   ])("PATCH cannot change %s", async (field, value) => {
     await expectFieldNamed("PATCH", `/v1/subscriptions/${subscription}`, { [field]: value }, field);
   });
+});
+
+test.each([
+  ["a number that a double rounds", '{"a":[1,{"id":12345678901234567890}]}'],
+  ["a number that is too large for a double", '{"a":1e400}'],
+  ["a number that is too large for Postgres", '{"a":1e131072}'],
+  ["more than 1,000 levels", `{"a":${"[".repeat(1_000)}${"]".repeat(1_000)}}`],
+])("metadata with %s is refused by name", async (_name, metadata) => {
+  for (const [method, path] of [
+    ["POST", "/v1/subscriptions"],
+    ["PATCH", `/v1/subscriptions/${subscription}`],
+  ] as const) {
+    const answer = await call(method, path, { raw: `{"url":"${url}","metadata":${metadata}}` });
+    expectProblem(answer, 400);
+    expect(answer.body.errors).toMatchObject([{ field: "metadata" }]);
+  }
 });
 
 describe("POST /v1/subscriptions/{id}/secret/rotate", () => {

@@ -1,12 +1,11 @@
 import type { RequestHandler } from "express";
 import type { Context } from "../context.ts";
-import { bodyAsSent } from "../http/parse-request.ts";
+import { body } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { callerOf } from "../http/request-locals.ts";
 import type { IngestMetrics } from "../metrics.ts";
-import { parseBatch, parseEvent } from "./event-data.ts";
 import type { Accepted } from "./flush.ts";
-import { idempotencyKeyFrom, newBatch, newEvent, toNewEvent } from "./input.ts";
+import { idempotencyKeyFrom, newBatch, newEvent, parseBatch, parseEvent, toNewEvent } from "./input.ts";
 import { logAccepted } from "./log-accepted.ts";
 import type { NewEvent } from "./prepare.ts";
 import { presentEvent } from "./present.ts";
@@ -14,7 +13,7 @@ import { presentEvent } from "./present.ts";
 /** `POST /events` */
 export function createEvent({ acceptor, log, metrics }: Context): RequestHandler {
   return async (request, response) => {
-    const input = bodyAsSent(request, parseEvent, newEvent);
+    const input = body(request, newEvent, parseEvent);
     const key = idempotencyKeyFrom(request.get("idempotency-key"));
     const event = toNewEvent(input, key, callerOf(response));
     const accepted = await acceptor.accept([event]);
@@ -26,7 +25,7 @@ export function createEvent({ acceptor, log, metrics }: Context): RequestHandler
 /** `POST /events/batch`: all events are accepted, or none. */
 export function createBatch({ acceptor, log, metrics }: Context): RequestHandler {
   return async (request, response) => {
-    const input = bodyAsSent(request, parseBatch, newBatch);
+    const input = body(request, newBatch, parseBatch);
     const caller = callerOf(response);
     const events = input.events.map((event, index) =>
       toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`),

@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { Caller } from "../http/caller.ts";
 import { eventType, page, tenant, text, time } from "../http/fields.ts";
 import { invalid, Problem } from "../http/problem.ts";
+import { parseListWithRaw, parseWithRaw, RawJson } from "../http/raw-json.ts";
 import { tenantFor } from "../http/tenancy.ts";
-import { EventData } from "./event-data.ts";
 import type { NewEvent } from "./prepare.ts";
 
 const MAX_PAYLOAD_BYTES = 256 * 1024;
@@ -17,11 +17,15 @@ export const MAX_BATCH_BYTES = 10 * 1024 * 1024;
 /** Many receivers' parsers refuse deeper nesting, or crash. */
 const MAX_DEPTH = 1_000;
 
+/** Parse bodies for the schemas below, which need each event's data as it was sent. */
+export const parseEvent = (json: Buffer): unknown => parseWithRaw(json, "data");
+export const parseBatch = (json: Buffer): unknown => parseListWithRaw(json, "events", "data");
+
 const idempotencyKey = text(1, 255);
 
 export const newEvent = z.strictObject({
   type: eventType,
-  data: z.custom<EventData>((data) => data instanceof EventData, "is required"),
+  data: z.custom<RawJson>((data) => data instanceof RawJson, "is required"),
   tenant: tenant.optional(),
 });
 

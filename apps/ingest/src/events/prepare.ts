@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { parseExactly } from "@postrider/shared/core/exact-json.ts";
 import { eventBody } from "@postrider/shared/core/event/body.ts";
 import { timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -28,10 +27,8 @@ export function prepare(event: NewEvent): PreparedEvent {
   return { ...event, id, body, hash: event.idempotencyKey === undefined ? null : hashOf(event) };
 }
 
-const hashOf = ({ type, data }: NewEvent): Buffer =>
-  createHash("sha256")
-    .update(`${type}\n${JSON.stringify(parseExactly(data.toString()))}`)
-    .digest();
+/** An idempotency key stands for the bytes of type and data as they were sent. */
+const hashOf = ({ type, data }: NewEvent): Buffer => createHash("sha256").update(`${type}\n`).update(data).digest();
 
 /** An event's idempotency key, unique among all tenants; undefined where it has none. */
 export const keyOf = ({ tenant, idempotencyKey }: NewEvent): string | undefined =>

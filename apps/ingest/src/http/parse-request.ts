@@ -1,43 +1,40 @@
 import { isUtf8 } from "node:buffer";
 import type { Request } from "express";
 import type { z } from "zod";
-import { parseExactly } from "@postrider/shared/core/exact-json.ts";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
+import { skipSpace } from "./json-scan.ts";
 import { fieldErrors, invalid, Problem } from "./problem.ts";
-import { skipSpace } from "../events/json-scan.ts";
 import { bytesOf } from "./request-body.ts";
 
-/** Parses the body by a schema; an absent body counts as `{}`. No number loses digits. */
-export const body = <Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> =>
-  bodyAsSent(request, (json) => parseExactly(json.toString()), schema);
+type Parse = (json: Buffer) => unknown;
 
 /**
- * The same for who takes its large part as it was sent.
+ * Parses the body by a schema. An absent body counts as `{}`.
  *
- * @param parse is given valid UTF-8, which is not blank
+ * @param parse receives valid UTF-8 that is not blank
  */
-export function bodyAsSent<Schema extends z.ZodType>(
+export function body<Schema extends z.ZodType>(
   request: Request,
-  parse: (json: Buffer) => unknown,
   schema: Schema,
+  parse: Parse = (json) => JSON.parse(json.toString()),
 ): z.output<Schema> {
   const sent = bytesOf(request);
-  // What is no UTF-8 becomes U+FFFD, as in any text that is decoded.
+  // Bytes that are not UTF-8 become U+FFFD, as in any text decoder.
   const json = isUtf8(sent) ? sent : Buffer.from(sent.toString());
   const isBlank = skipSpace(json, 0) === json.length;
-  return check(schema, isBlank ? {} : parsed(json, parse));
+  return check(schema, isBlank ? {} : parseOrRefuse(json, parse));
 }
 
-function parsed(json: Buffer, parse: (json: Buffer) => unknown): unknown {
+function parseOrRefuse(json: Buffer, parse: Parse): unknown {
   try {
     return parse(json);
   } catch (error) {
-    throw new Problem("invalid_json", whyNot(json) ?? String(error));
+    throw new Problem("invalid_json", parserMessage(json) ?? String(error));
   }
 }
 
-/** What JSON.parse says is wrong with it, which is more than that something is. */
-function whyNot(json: Buffer): string | undefined {
+/** JSON.parse's message, which says more than the scanner's. */
+function parserMessage(json: Buffer): string | undefined {
   try {
     JSON.parse(json.toString());
     return undefined;
@@ -46,7 +43,7 @@ function whyNot(json: Buffer): string | undefined {
   }
 }
 
-/** Parses the query string by a schema: a parameter given twice, or one that is unknown, is refused. */
+/** Parses the query string by a schema. An unknown parameter, or one given twice, is refused. */
 export const query = <Schema extends z.ZodType>(request: Request, schema: Schema): z.output<Schema> =>
   check(schema, request.query);
 
@@ -56,7 +53,11 @@ function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.outp
   return parsed.data;
 }
 
-/** The id in the path, as Postgres knows it. An id that cannot be one is as unknown as one that is not there. */
+/**
+ * The id in the path, as a UUID.
+ *
+ * @throws Problem not_found also where the text can't be an id
+ */
 export function pathId(request: Request, prefix: IdPrefix): string {
   const given = String(request.params["id"]);
   const uuid = fromPublicId(prefix, given);

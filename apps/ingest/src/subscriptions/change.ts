@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { checkAddress } from "./check-address.ts";
-import { subscriptionChange } from "./input.ts";
+import { parseSubscription, subscriptionChange } from "./input.ts";
 import type { Presenter } from "./present.ts";
 import { resetBreaker } from "./reset-breaker.ts";
 import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
@@ -13,7 +13,7 @@ export function patchSubscription(context: Context, present: Presenter): Request
   const { db, settings } = context;
   return async (request, response) => {
     const id = pathId(request, "sub");
-    const change = body(request, subscriptionChange);
+    const change = body(request, subscriptionChange, parseSubscription);
     const caller = callerOf(response);
     if (change.url !== undefined) {
       await findSubscription(db, caller, id);

@@ -6,7 +6,7 @@ import { body } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { tenantFor } from "../http/tenancy.ts";
 import { checkAddress } from "./check-address.ts";
-import { newSubscription } from "./input.ts";
+import { newSubscription, parseSubscription } from "./input.ts";
 import type { Presenter } from "./present.ts";
 import { newSecret } from "./secrets.ts";
 import { insertSubscription } from "./store.ts";
@@ -16,7 +16,7 @@ const DEFAULT_MAX_IN_FLIGHT = 32;
 /** `POST /subscriptions` */
 export function createSubscription({ db, secretBox, settings }: Context, present: Presenter): RequestHandler {
   return async (request, response) => {
-    const input = body(request, newSubscription);
+    const input = body(request, newSubscription, parseSubscription);
     const tenant = tenantFor(callerOf(response), input.tenant);
     await checkAddress(input.url, settings.allowedNetworks);
     const secret = input.secret ?? newSecret();

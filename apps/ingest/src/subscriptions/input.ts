@@ -3,13 +3,13 @@ import { SUBSCRIPTION_STATUSES } from "@postrider/shared/core/delivery/states.ts
 import { parseRetrySchedule } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { parseSecret } from "@postrider/shared/core/signing.ts";
-import { jsonOf } from "./json.ts";
 import { eventTypePatterns, integer, page, tenant, text } from "../http/fields.ts";
+import { parseWithRaw } from "../http/raw-json.ts";
+import { metadata } from "./metadata.ts";
 
-const MAX_METADATA_CHARS = 16 * 1024;
 const MAX_HEADERS = 20;
 
-/** Headers that are ours or the connection's: a subscription may not set them. */
+/** Headers that Postrider or the connection sets. */
 const RESERVED_HEADERS = new Set([
   "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
   "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
@@ -48,14 +48,6 @@ const headers = z
   )
   .refine((all) => Object.keys(all).length <= MAX_HEADERS, `must have at most ${MAX_HEADERS} entries`);
 
-const metadata = z.record(z.string(), z.unknown(), { error: "must be an object" }).superRefine((value, issues) => {
-  const json = jsonOf(value);
-  if (json === undefined) issues.addIssue("is nested too deeply");
-  else if (json.length > MAX_METADATA_CHARS)
-    issues.addIssue(`must be at most ${MAX_METADATA_CHARS} characters of JSON`);
-  else if (json.includes("\\u0000")) issues.addIssue("must not contain a NUL character");
-});
-
 const retrySchedule = z
   .union([z.string(), z.array(z.string())], { error: 'must be "standard" or a list of durations such as ["2s", "5m"]' })
   .transform((value, issues) => {
@@ -67,7 +59,10 @@ const retrySchedule = z
     return schedule.map(formatDuration);
   });
 
-/** What may be changed later. Null puts a field back to its default. */
+/** Parses a body for the schemas below, which need the metadata as it was sent. */
+export const parseSubscription = (json: Buffer): unknown => parseWithRaw(json, "metadata");
+
+/** The fields that a PATCH may change. Null puts a field back to its default. */
 const changeable = {
   url,
   eventTypes: eventTypePatterns.optional(),

@@ -1,19 +1,19 @@
 /**
- * Reads JSON without making anything of it: checks that it is JSON (RFC 8259, what JSON.parse takes) and says where a value ends.
+ * Finds where JSON values end, without parsing them. It accepts exactly what JSON.parse accepts (RFC 8259).
  *
- * An event's data goes to its subscribers as it was sent, to the byte. Nobody here needs to know what is in it: finding its end costs half
- * of what parsing it costs, leaves nothing to be collected, and no number loses digits on the way.
+ * An event's data is delivered as it was sent, to the byte, so ingest needs only its end. Scanning costs half as much
+ * CPU as parsing, allocates almost nothing, and rounds no numbers.
  *
- * Texts are bytes of valid UTF-8: then no byte of a character beyond ASCII is one of JSON's own.
+ * The bytes must be valid UTF-8: no byte of a character beyond ASCII then equals one of JSON's own characters.
  */
 
-/** A value's place: where it ends, and how many lists and objects are inside of each other in it. */
+/** Where a value ends, and how deeply lists and objects are nested in it. */
 export interface Extent {
   end: number;
   depth: number;
 }
 
-/** Thrown by everything here: where JSON was expected there is none. */
+/** Thrown by every function here where the bytes are not JSON. */
 export class NotJson extends Error {
   constructor(at: number) {
     super(`no JSON at byte ${at}`);
@@ -40,17 +40,18 @@ const LETTER_E = 0x65;
 const LETTER_U = 0x75;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
-/** A letter's bit that makes it a small one. */
-const SMALL = 0x20;
+/** The bit that makes an ASCII letter lowercase. */
+const LOWERCASE = 0x20;
 /** By their first letters. */
-const WORDS = new Map(["true", "false", "null"].map((word) => [word.charCodeAt(0), Buffer.from(word)]));
-const ESCAPED = new Set(Buffer.from('"\\/bfnrt'));
+const LITERALS = new Map(["true", "false", "null"].map((word) => [word.charCodeAt(0), Buffer.from(word)]));
+/** What may follow a backslash, except `u`. */
+const ESCAPABLE = new Set(Buffer.from('"\\/bfnrt'));
 
-// Reading past the end gives undefined, which is no character, and fails like any wrong one.
+// Reading past the end gives undefined, which equals no character and so fails like any wrong one.
 
-/** Where the value that begins at `at` ends. Without recursion: a caller decides how deep a value may be. */
+/** Scans the value that begins at `at`. It does not recurse, so the caller can limit the depth afterwards. */
 export function extentOf(json: Uint8Array, at: number): Extent {
-  /** How each list and object that is open will be closed. */
+  /** The closing bracket of each open list and object. */
   const open: number[] = [];
   let depth = 0;
   let next = at;
@@ -65,7 +66,7 @@ export function extentOf(json: Uint8Array, at: number): Extent {
         if (close === CLOSE_OBJECT) next = skipName(json, next);
         continue;
       }
-    } else next = char === QUOTE ? endOfString(json, next) : endOfWord(json, next);
+    } else next = char === QUOTE ? endOfString(json, next) : endOfScalar(json, next);
     while (open.length > 0) {
       const close = open[open.length - 1]!;
       if (json[next] === close) {
@@ -87,8 +88,8 @@ export function extentOf(json: Uint8Array, at: number): Extent {
 /**
  * Visits the members of the object that begins at `at`.
  *
- * @param visit is given a member's name and where its value begins, and answers where that ends
- * @returns where the object ends
+ * @param visit receives a member's name and the start of its value, and returns the end of the value
+ * @returns the end of the object
  */
 export function scanObject(json: Buffer, at: number, visit: (name: string, at: number) => number): number {
   return scanElements(json, at, CLOSE_OBJECT, (start) => {
@@ -125,7 +126,7 @@ export function skipSpace(json: Uint8Array, at: number): number {
   }
 }
 
-/** From a member's name to its value. */
+/** @returns the start of the value of the member whose name begins at `at` */
 function skipName(json: Uint8Array, at: number): number {
   if (json[at] !== QUOTE) throw new NotJson(at);
   const colon = skipSpace(json, endOfString(json, at));
@@ -135,7 +136,7 @@ function skipName(json: Uint8Array, at: number): number {
 
 function nameAt(json: Buffer, at: number): string {
   const quoted = json.toString("utf8", at, endOfString(json, at));
-  // Most names have no escapes; those that do mean the same name all the same.
+  // Most names have no escapes.
   return quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
@@ -143,7 +144,7 @@ function endOfString(json: Uint8Array, at: number): number {
   let next = at + 1;
   for (;;) {
     let char = json[next]!;
-    // Nearly all that is in a string: this is the loop in which the time goes.
+    // Almost all characters of a string: most of the time is spent in this loop.
     while (char > QUOTE && char !== BACKSLASH) char = json[(next += 1)]!;
     if (char === QUOTE) return next + 1;
     if (char === BACKSLASH) next = endOfEscape(json, next);
@@ -154,35 +155,36 @@ function endOfString(json: Uint8Array, at: number): number {
 
 function endOfEscape(json: Uint8Array, at: number): number {
   const char = json[at + 1]!;
-  if (ESCAPED.has(char)) return at + 2;
+  if (ESCAPABLE.has(char)) return at + 2;
   if (char !== LETTER_U) throw new NotJson(at);
   const end = at + 6;
   for (let next = at + 2; next < end; next += 1) if (!isHexDigit(json[next]!)) throw new NotJson(next);
   return end;
 }
 
-/** Of a number, true, false or null. */
-function endOfWord(json: Uint8Array, at: number): number {
+/** The end of a number, true, false or null. */
+function endOfScalar(json: Uint8Array, at: number): number {
   const char = json[at]!;
   if (char === MINUS || isDigit(char)) return endOfNumber(json, at);
-  const word = WORDS.get(char);
-  if (!word) throw new NotJson(at);
-  for (let index = 1; index < word.length; index += 1) if (json[at + index] !== word[index]) throw new NotJson(at);
-  return at + word.length;
+  const literal = LITERALS.get(char);
+  if (!literal) throw new NotJson(at);
+  for (let index = 1; index < literal.length; index += 1)
+    if (json[at + index] !== literal[index]) throw new NotJson(at);
+  return at + literal.length;
 }
 
 function endOfNumber(json: Uint8Array, at: number): number {
   const first = json[at] === MINUS ? at + 1 : at;
   let next = json[first] === ZERO ? first + 1 : endOfDigits(json, first);
   if (json[next] === DOT) next = endOfDigits(json, next + 1);
-  if ((json[next]! | SMALL) === LETTER_E) {
+  if ((json[next]! | LOWERCASE) === LETTER_E) {
     const sign = json[next + 1];
     next = endOfDigits(json, sign === PLUS || sign === MINUS ? next + 2 : next + 1);
   }
   return next;
 }
 
-/** There must be one at least. */
+/** At least one digit is required. */
 function endOfDigits(json: Uint8Array, at: number): number {
   let next = at;
   while (isDigit(json[next]!)) next += 1;
@@ -192,4 +194,5 @@ function endOfDigits(json: Uint8Array, at: number): number {
 
 const isDigit = (char: number): boolean => char >= ZERO && char <= NINE;
 
-const isHexDigit = (char: number): boolean => isDigit(char) || ((char | SMALL) >= 0x61 && (char | SMALL) <= 0x66);
+const isHexDigit = (char: number): boolean =>
+  isDigit(char) || ((char | LOWERCASE) >= 0x61 && (char | LOWERCASE) <= 0x66);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { EventData, parseBatch, parseEvent } from "./event-data.ts";
+import { parseListWithRaw, parseWithRaw, RawJson } from "./raw-json.ts";
 import { NotJson } from "./json-scan.ts";
 
 const indent = fc.constantFrom(undefined, 1, "\t", "\n \r\n");
@@ -10,8 +10,11 @@ const member = (name: string, text: string) => `${JSON.stringify(name)} :\t${tex
 
 /** An event's data as it was sent, and all that is parsed in the place of it. */
 interface Event {
-  data: EventData;
+  data: RawJson;
 }
+const parseEvent = (json: Buffer) => parseWithRaw(json, "data");
+const parseBatch = (json: Buffer) => parseListWithRaw(json, "events", "data");
+
 const eventOf = (text: string) => parseEvent(Buffer.from(text)) as Event;
 const eventsOf = (text: string) => (parseBatch(Buffer.from(text)) as { events: Event[] }).events;
 const textOf = ({ data }: Event): string => data.json.toString();
@@ -42,7 +45,7 @@ test("so is that of every event of a batch, in order", () => {
 
 /** What was parsed, with the data parsed, too. */
 const parsed = (value: unknown): unknown => {
-  if (value instanceof EventData) return JSON.parse(value.json.toString());
+  if (value instanceof RawJson) return JSON.parse(value.json.toString());
   if (Array.isArray(value)) return value.map(parsed);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, parsed(member)]));
