@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { anchorOf } from "../../apps/console/src/docs-routes.ts";
+import { anchorOf } from "../../apps/console/src/pages/docs-routes.ts";
 import { prometheusTool } from "../support/prometheus.ts";
 
 const run = promisify(execFile);

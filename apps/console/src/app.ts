@@ -2,16 +2,16 @@ import { fileURLToPath } from "node:url";
 import express, { type Express } from "express";
 import helmet from "helmet";
 import { authenticate } from "./access/authenticate.ts";
-import { refuseOtherOrigins } from "./access/same-origin.ts";
-import { boardRoutes } from "./board/board.ts";
+import { refuseOtherOrigins } from "./access/refuse-other-origins.ts";
+import { boardRoutes } from "./board/board-routes.ts";
 import { logActions } from "./board/log-actions.ts";
 import { retryRoutes } from "./board/retry-routes.ts";
 import type { Context } from "./context.ts";
-import { docsRoutes } from "./docs-routes.ts";
-import { errorHandler } from "./errors.ts";
+import { docsRoutes } from "./pages/docs-routes.ts";
+import { errorHandler } from "./pages/errors.ts";
 import { fleetRoutes } from "./fleet/fleet-routes.ts";
-import { loginRoutes } from "./access/login.ts";
-import { needRedis } from "./board/need-redis.ts";
+import { loginRoutes } from "./access/login-routes.ts";
+import { requireRedis } from "./board/require-redis.ts";
 
 const ASSETS = fileURLToPath(new URL("../assets", import.meta.url));
 
@@ -19,7 +19,7 @@ const ASSETS = fileURLToPath(new URL("../assets", import.meta.url));
 export function createApp(context: Context): Express {
   const app = express();
   app.disable("x-powered-by");
-  // A reverse proxy on this machine may say who asks and over which protocol; nobody else may.
+  // X-Forwarded headers are trusted only from a reverse proxy on this machine.
   app.set("trust proxy", "loopback");
   app.set("query parser", "simple");
   app.use(securityHeaders());
@@ -30,15 +30,15 @@ export function createApp(context: Context): Express {
   app.use(authenticate(context), logActions(context.log));
   app.use(fleetRoutes(context));
   app.use("/docs", docsRoutes());
-  app.use("/queues", needRedis(context.redis), retryRoutes(context), boardRoutes(context));
+  app.use("/queues", requireRedis(context.redis), retryRoutes(context), boardRoutes(context));
   app.use((_request, response) => void response.status(404).type("text").send("not found: try / or /queues\n"));
   app.use(errorHandler(context.log));
   return app;
 }
 
 /**
- * Everything comes from this server. Bull Board writes `style` attributes and `<style>` elements, so inline styles are
- * let through; scripts are files.
+ * Pages may load from this server only. Inline styles are allowed, because Bull Board writes `style` attributes and
+ * `<style>` elements; inline scripts are not.
  */
 const securityHeaders = () =>
   helmet({
@@ -56,8 +56,8 @@ const securityHeaders = () =>
         frameAncestors: ["'none'"],
       },
     },
-    // With helmet's "no-referrer" browsers send `Origin: null` with forms, which the origin check could not tell apart.
+    // With helmet's default "no-referrer" browsers send `Origin: null` with forms, and the origin check would refuse them.
     referrerPolicy: { policy: "same-origin" },
-    // Whether this host is only to be reached by https is for whoever terminates TLS to say.
+    // Left to the proxy that terminates TLS.
     strictTransportSecurity: false,
   });

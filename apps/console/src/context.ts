@@ -7,12 +7,12 @@ import { createSessions } from "./access/sessions.ts";
 
 export type Context = ReturnType<typeof createContext>;
 
-/** One operator presses Retry; "Retry all" uses these side by side. */
+/** "Retry all" uses all of them at once. */
 const POOL_SIZE = 5;
 
 /**
- * Everything that the routes need, made once. Neither Postgres nor Redis is asked for anything yet: the console starts
- * while they are away, and says so on its pages.
+ * Creates what the routes need. It sends nothing to Postgres or Redis yet, so the console starts while they are
+ * unreachable, and its pages say so.
  */
 export function createContext(settings: ConsoleSettings) {
   const infrastructure = openInfrastructure("console", settings, { poolSize: POOL_SIZE });
@@ -26,7 +26,7 @@ export function createContext(settings: ConsoleSettings) {
     isPassword: createPasswordCheck(settings.consolePassword),
     sessions: createSessions(settings.encryptionKey, settings.consolePassword, Date.now),
     throttle: new LoginThrottle(Date.now),
-    /** The board is a view of Redis; without it there is nothing to show. */
+    /** Without Redis the board has nothing to show. */
     isReady: async () => infrastructure.redis.status === "ready",
   };
 }

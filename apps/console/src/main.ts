@@ -1,32 +1,5 @@
-import { createServer } from "node:http";
-import { readConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
-import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
-import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
 import { runProcess } from "@postrider/shared/runtime/process/run.ts";
-import { createApp } from "./app.ts";
-import { createContext } from "./context.ts";
+import { readConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
+import { startConsole } from "./service.ts";
 
-await runProcess(async () => {
-  const settings = readConsoleSettings(process.env);
-  const context = createContext(settings);
-  const { log, registry, isReady } = context;
-  const server = createServer(createApp(context));
-  const port = await listen(server, settings.host, [settings.consolePort]);
-  const admin = await startAdminServer({
-    app: "console",
-    host: settings.host,
-    adminPort: settings.adminPort,
-    registry,
-    ready: isReady,
-  });
-  log.info({ port, adminPort: admin.port }, "console is listening");
-  return {
-    log,
-    stopDeadlineMs: settings.shutdownDeadlineMs,
-    async stop() {
-      await closeServer(server, settings.shutdownDeadlineMs / 2);
-      await closeServer(admin.server, 0);
-      await context.close();
-    },
-  };
-});
+await runProcess(() => startConsole(readConsoleSettings(process.env)));

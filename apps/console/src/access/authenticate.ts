@@ -1,13 +1,13 @@
 import type { Request, RequestHandler } from "express";
 import type { Context } from "../context.ts";
-import { boardError } from "../errors.ts";
+import { boardError } from "../pages/errors.ts";
 import { USER } from "./password.ts";
 import { sessionOf } from "./session-cookie.ts";
 
-/** Lets through who is logged in, by cookie or by HTTP Basic. Others are sent to the login page, scripts get a 401. */
+/** Requires a session cookie or HTTP Basic. Pages redirect to the login, other requests get a 401. */
 export function authenticate({ isPassword, sessions, throttle, log }: Context): RequestHandler {
   return (request, response, next) => {
-    // What is behind the login is not for any cache.
+    // Nothing behind the login may be cached.
     response.setHeader("cache-control", "no-store");
     const session = sessionOf(request);
     if (session !== undefined && sessions.isValid(session)) return next();
@@ -18,18 +18,18 @@ export function authenticate({ isPassword, sessions, throttle, log }: Context): 
       return void response.status(401).json(boardError("Not logged in", "Reload the page to log in again."));
     }
     const address = request.ip ?? "unknown";
-    const wait = throttle.waitSeconds(address);
-    if (wait > 0) {
-      response.setHeader("retry-after", wait);
-      return void response.status(429).json(boardError("Too many failed logins", `Try again in ${wait} s.`));
+    const waitSeconds = throttle.waitSeconds(address);
+    if (waitSeconds > 0) {
+      response.setHeader("retry-after", waitSeconds);
+      return void response.status(429).json(boardError("Too many failed logins", `Try again in ${waitSeconds} s.`));
     }
     if (basic.user === USER && isPassword(basic.password)) return next();
-    throttle.failed(address);
+    throttle.recordFailure(address);
     log.warn({ address, by: "basic" }, "login failed");
     challenge();
     response.status(401).json(boardError("Not logged in", "The user name or the password is wrong."));
 
-    /** For `Basic` browsers would open a dialog of their own over the board. A page's calls name the page, a script's do not. */
+    /** `Basic` would open the browser's own dialog over the board. The page's calls have a referer, a script's don't. */
     function challenge() {
       const scheme = request.get("referer") === undefined ? "Basic" : "Cookie";
       response.setHeader("www-authenticate", `${scheme} realm="Postrider console", charset="UTF-8"`);

@@ -5,7 +5,7 @@ import { clearSession, sessionOf, setSession } from "./session-cookie.ts";
 import type { Context } from "../context.ts";
 import { loginPage, logoutPage } from "../pages/login-page.ts";
 
-/** `/login` and `/logout`. Their pages work without scripts. */
+/** `/login` and `/logout`. The pages work without scripts. */
 export function loginRoutes({ isPassword, sessions, throttle, log }: Context): Router {
   const routes = Router();
   routes.use(
@@ -24,16 +24,18 @@ export function loginRoutes({ isPassword, sessions, throttle, log }: Context): R
   });
 
   routes.post("/login", (request, response) => {
-    const { user = USER, password, next: asked } = (request.body ?? {}) as Partial<Record<string, unknown>>;
-    const next = localPath(asked);
+    const { user = USER, password, next: requested } = (request.body ?? {}) as Partial<Record<string, unknown>>;
+    const next = localPath(requested);
     const address = request.ip ?? "unknown";
-    const wait = throttle.waitSeconds(address);
-    if (wait > 0) {
-      response.status(429).setHeader("retry-after", wait);
-      return void response.send(loginPage({ next, problem: `Too many failed logins. Try again in ${wait} seconds.` }));
+    const waitSeconds = throttle.waitSeconds(address);
+    if (waitSeconds > 0) {
+      response.status(429).setHeader("retry-after", waitSeconds);
+      return void response.send(
+        loginPage({ next, problem: `Too many failed logins. Try again in ${waitSeconds} seconds.` }),
+      );
     }
     if (user !== USER || typeof password !== "string" || !isPassword(password)) {
-      throttle.failed(address);
+      throttle.recordFailure(address);
       log.warn({ address, by: "form" }, "login failed");
       return void response.status(401).send(loginPage({ next, problem: "That password is not right." }));
     }

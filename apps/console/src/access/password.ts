@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 
-/** There is one account. It names the person in the log and keeps password managers happy. */
+/** The only account. Its name is for the log and for password managers. */
 export const USER = "operator";
 
-/** @returns a comparison that takes equally long wherever the given password differs: both sides are hashed to 32 bytes */
+/** @returns a comparison in constant time: both sides are hashed to 32 bytes */
 export function createPasswordCheck(password: string): (given: string) => boolean {
   const expected = sha256(password);
   return (given) => timingSafeEqual(sha256(given), expected);

@@ -3,7 +3,7 @@ import { SESSION_MS } from "./sessions.ts";
 
 const NAME = "postrider_console";
 
-/** `strict`: no other site can make a browser send it along. `secure` wherever the page itself came over https. */
+/** `strict`: browsers never send it with a request of another site. `secure` where the page came over https. */
 const options = (request: Request): CookieOptions => ({
   httpOnly: true,
   sameSite: "strict",

@@ -3,25 +3,25 @@ import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto"
 export const SESSION_MS = 12 * 3_600_000;
 
 /**
- * Sessions without a store: the cookie's value is `<id>.<expiry>.<signature>`, so a restart keeps everybody logged in
- * and several consoles share their logins.
+ * Sessions without a store: the cookie's value is `<id>.<expiry>.<signature>`, so sessions outlive a restart and are
+ * valid in every console.
  */
 export interface Sessions {
   issue(): string;
   isValid(token: string): boolean;
-  /** Ends this session before its time. Known to this process only, and until it stops. */
+  /** Ends a session early. Only this process knows it, until it stops. */
   revoke(token: string): void;
 }
 
 /** @param password part of the signing key, so that changing the password ends every session */
 export function createSessions(encryptionKey: Buffer, password: string, now: () => number): Sessions {
   const key = Buffer.from(hkdfSync("sha256", encryptionKey, password, "postrider console session", 32));
-  /** Session ids and when they would have expired. */
+  /** Expiry by session id. */
   const revoked = new Map<string, number>();
 
   const sign = (payload: string): string => createHmac("sha256", key).update(payload).digest("base64url");
 
-  /** @returns id and expiry of a session that we issued and that has not expired */
+  /** @returns id and expiry of a session that a console issued and that has not expired */
   function read(token: string): { id: string; expiresAt: number } | undefined {
     const end = token.lastIndexOf(".");
     const payload = token.slice(0, Math.max(end, 0));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { LoginThrottle } from "./throttle.ts";
 
 function fail(throttle: LoginThrottle, times: number, addressOf: (n: number) => string): void {
-  for (let n = 0; n < times; n += 1) throttle.failed(addressOf(n));
+  for (let n = 0; n < times; n += 1) throttle.recordFailure(addressOf(n));
 }
 
 test("an address waits after ten failed logins, until the minute is over", () => {

@@ -1,42 +1,42 @@
 import { isIPv6 } from "node:net";
 
 const WINDOW_MS = 60_000;
-/** A person mistypes a few times; a program that guesses gets no further than 72,000 tries a day in all. */
-const PER_ADDRESS = 10;
-const IN_ALL = 50;
+/** Enough for a person who mistypes. A program that guesses gets 72,000 tries a day in total. */
+const MAX_PER_ADDRESS = 10;
+const MAX_TOTAL = 50;
 
-/** Counts failed logins by address and in all, in windows of a minute. Who is logged in already is not affected. */
+/** Limits failed logins per address and in total, in windows of a minute. Sessions are not affected. */
 export class LoginThrottle {
   readonly #now: () => number;
-  #windowEnds = 0;
-  #inAll = 0;
-  // Holds at most IN_ALL entries: what is over the limit is not counted any more.
+  #windowEndsAt = 0;
+  #total = 0;
+  // Has at most MAX_TOTAL entries: logins beyond the limit are refused before they are counted.
   readonly #byAddress = new Map<string, number>();
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** @returns seconds until this address may try again, 0 for now */
+  /** @returns seconds until this address may try again; 0 where it may now */
   waitSeconds(address: string): number {
     const now = this.#now();
-    if (now >= this.#windowEnds) {
-      this.#windowEnds = now + WINDOW_MS;
-      this.#inAll = 0;
+    if (now >= this.#windowEndsAt) {
+      this.#windowEndsAt = now + WINDOW_MS;
+      this.#total = 0;
       this.#byAddress.clear();
     }
-    const isOver = this.#inAll >= IN_ALL || (this.#byAddress.get(network(address)) ?? 0) >= PER_ADDRESS;
-    return isOver ? Math.ceil((this.#windowEnds - now) / 1_000) : 0;
+    const isOverLimit = this.#total >= MAX_TOTAL || (this.#byAddress.get(network(address)) ?? 0) >= MAX_PER_ADDRESS;
+    return isOverLimit ? Math.ceil((this.#windowEndsAt - now) / 1_000) : 0;
   }
 
-  failed(address: string): void {
+  recordFailure(address: string): void {
     const key = network(address);
-    this.#inAll += 1;
+    this.#total += 1;
     this.#byAddress.set(key, (this.#byAddress.get(key) ?? 0) + 1);
   }
 }
 
-/** One IPv6 subscriber has a /64 to choose addresses from; it counts as one. */
+/** A host can choose any IPv6 address in its /64, so a /64 counts as one address. */
 function network(address: string): string {
   if (!isIPv6(address) || address.includes(".")) return address;
   const [head = "", tail = ""] = address.split("::");

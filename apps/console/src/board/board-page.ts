@@ -4,8 +4,8 @@ const EXTERNAL_STYLESHEET = /<link\b[^>]*href="https?:[^>]*>\s*/g;
 const OUR_STYLESHEET = '<link href="/assets/board.css" rel="stylesheet">';
 
 /**
- * Bull Board's page links a web font from another host. It is taken out (the fallbacks are the system's fonts), and a
- * stylesheet of ours is added that hides the buttons which are refused anyway.
+ * Edits Bull Board's page: removes the link to a web font on another host (the system's fonts are its fallback), and
+ * adds a stylesheet that hides the buttons of refused actions.
  */
 export const boardPage: RequestHandler = (_request, response, next) => {
   const render = response.render.bind(response);

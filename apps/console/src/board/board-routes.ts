@@ -5,15 +5,15 @@ import { ExpressAdapter } from "@bull-board/express";
 import { Router } from "express";
 import type { Queues } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
-import { describeError } from "../errors.ts";
+import { describeError } from "../pages/errors.ts";
 import { boardPage } from "./board-page.ts";
 import { showRelease, showRetry } from "./presentation.ts";
-import { refuseChanges } from "./permissions.ts";
+import { refuseChanges } from "./refuse-changes.ts";
 
-/** A page with more jobs than this is slow to read from Redis and slower to look at. */
-const MOST_JOBS_PER_PAGE = 100;
+/** Larger pages are slow to read from Redis and to render. */
+const MAX_JOBS_PER_PAGE = 100;
 
-/** Bull Board, for reading. What it would change itself is refused; retries are ours (retry-routes.ts). */
+/** Bull Board, read-only. Its own changes are refused; retry-routes.ts handles retries. */
 export function boardRoutes({ queues, log }: Context): Router {
   const adapter = new ExpressAdapter().setBasePath("/queues");
   createBullBoard({
@@ -32,7 +32,7 @@ export function boardRoutes({ queues, log }: Context): Router {
     },
   });
   adapter.setErrorHandler((error) => {
-    log.error({ err: error }, "the board failed");
+    log.error({ err: error }, "Bull Board failed");
     const { status, body } = describeError(error);
     return { status: status as HTTPStatus, body };
   });
@@ -43,7 +43,7 @@ export function boardRoutes({ queues, log }: Context): Router {
 
 const before: NonNullable<BoardHooks["before"]> = (context) => {
   const { query } = context.request;
-  if (Number(query["jobsPerPage"]) > MOST_JOBS_PER_PAGE) query["jobsPerPage"] = String(MOST_JOBS_PER_PAGE);
+  if (Number(query["jobsPerPage"]) > MAX_JOBS_PER_PAGE) query["jobsPerPage"] = String(MAX_JOBS_PER_PAGE);
   return refuseChanges(context);
 };
 
@@ -53,7 +53,7 @@ function queuesToShow(queues: Queues): BullMQAdapter[] {
     description: "New deliveries, in batches that were committed together",
   });
   const retry = new BullMQAdapter(queues.retry, {
-    // Shows the Retry buttons. What else this mode would allow is refused by the hook.
+    // Shows the Retry buttons. The hook refuses the other actions of this mode.
     readOnlyMode: false,
     description: "Deliveries that wait for their next attempt (Delayed), and dead letters (Failed)",
   });

@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { USER } from "../access/password.ts";
 
-/** One line for everything that somebody asked to be changed, refused or not: who, what, and what came of it. */
+/** Logs every request for a change, also a refused one: user, request and status. */
 export function logActions(log: Logger): RequestHandler {
   return (request, response, next) => {
     if (request.method !== "GET" && request.method !== "HEAD") {

@@ -2,7 +2,7 @@ import type { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { toPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 import type { ReleaseJob, RetryJob } from "@postrider/shared/queue/jobs.ts";
 
-/** A retry job is named already (`order.created → shop.example`); its data says where the API has the delivery. */
+/** Adds the delivery's API path to a retry job's data. */
 export function showRetry(adapter: BullMQAdapter): void {
   adapter.setFormatter("data", (data: Partial<RetryJob>) => ({
     ...data,
@@ -26,7 +26,7 @@ function pathOf(list: string, prefix: IdPrefix, uuid: unknown): { api?: string }
   return id === undefined ? {} : { api: `/v1/${list}/${id}` };
 }
 
-/** A job may be of an older version, or somebody's own: what is no id is shown as it is. */
+/** Undefined where the job has no valid id: it may come from another version or program. */
 function publicId(prefix: IdPrefix, uuid: unknown): string | undefined {
   try {
     return typeof uuid === "string" ? toPublicId(prefix, uuid) : undefined;

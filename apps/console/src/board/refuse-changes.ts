@@ -1,6 +1,6 @@
 import type { BoardHooks } from "@bull-board/api/typings/app";
 
-/** What of Bull Board's own routes may run: reading. A route that a later version brings is refused until it is listed. */
+/** Bull Board's routes that only read. Any other route, also one of a later version, is refused. */
 const ALLOWED = new Set([
   "get /api/redis/stats",
   "get /api/queues",
@@ -16,18 +16,18 @@ const ALLOWED = new Set([
 ]);
 
 const REMOVE =
-  "Postgres is the truth and the watchdog would put the job back. To stop deliveries, pause or delete the subscription: POST /v1/subscriptions/{id}/pause.";
+  "Postgres is the truth: the watchdog would add the job again. To stop deliveries, pause the subscription (POST /v1/subscriptions/{id}/pause) or delete it.";
 const PAUSE =
   "A paused queue stops the deliveries of every tenant. Pause the one subscription: POST /v1/subscriptions/{id}/pause.";
-const RESUME = "Postrider pauses no queue: whoever paused this one by hand resumes it by hand.";
-const CHANGE = "When a delivery is attempted is decided in Postgres. To have it attempted now, retry it.";
+const RESUME = "Postrider never pauses a queue. Resume it with the tool that paused it.";
+const CHANGE = "Postgres decides when a delivery is attempted. To attempt it now, retry it.";
 const LIMIT =
   "Limits belong to subscriptions (rateLimit, maxInFlight: PATCH /v1/subscriptions/{id}) and to MAX_IN_FLIGHT.";
-const ADD = "Jobs are made from events only. Post the event: POST /v1/events.";
+const ADD = "Jobs are created from events only. Send the event: POST /v1/events.";
 const SCHEDULER = "Postrider has no job schedulers.";
-const OTHERWISE = "The console shows the queues and retries dead letters. Everything else is done through the API.";
+const OTHERWISE = "The console shows the queues and retries dead letters. Use the API for everything else.";
 
-/** What to do instead, by Bull Board's route. */
+/** What to do instead of a refused action, by Bull Board's route. */
 const INSTEAD: Readonly<Record<string, string>> = {
   "post /api/queues/:queueName/add": ADD,
   "put /api/queues/pause": PAUSE,
@@ -40,12 +40,12 @@ const INSTEAD: Readonly<Record<string, string>> = {
   "put /api/queues/:queueName/:jobId/clean": REMOVE,
   "put /api/queues/:queueName/:jobId/remove-unprocessed-children": REMOVE,
   "put /api/queues/:queueName/promote":
-    "All waiting retries at once would be a burst for subscribers that are just failing. Promote the one you mean.",
+    "Promoting all retries would send a burst to subscribers that are failing. Promote a single job.",
   "put /api/queues/:queueName/:jobId/promote": CHANGE,
-  "put /api/queues/:queueName/:jobId/retry": "Jobs of this queue are retried by the workers themselves.",
-  "put /api/queues/:queueName/retry/:queueStatus": "Only the failed jobs of the queue retry are dead letters to retry.",
-  "patch /api/queues/:queueName/:jobId/update-data":
-    "A job carries ids and nothing else; what they stand for is in Postgres.",
+  "put /api/queues/:queueName/:jobId/retry": "The workers retry the jobs of this queue themselves.",
+  "put /api/queues/:queueName/retry/:queueStatus":
+    "Only failed jobs of the queue 'retry' are dead letters that can be retried.",
+  "patch /api/queues/:queueName/:jobId/update-data": "A job has ids and nothing else; the data is in Postgres.",
   "patch /api/queues/:queueName/:jobId/delay": CHANGE,
   "patch /api/queues/:queueName/:jobId/priority": CHANGE,
   "put /api/queues/:queueName/concurrency": LIMIT,

@@ -4,40 +4,40 @@ import { retryThroughPostgres, type Retried } from "./retry-job.ts";
 
 /** Jobs read from Redis at once. */
 const PAGE = 100;
-/** As many as there are connections to Postgres. */
-const SIDE_BY_SIDE = 5;
-/** One request must end before the browser or a proxy gives up on it; the next click goes on where this one stopped. */
-const LONGEST_MS = 20_000;
+/** As many as the console has connections to Postgres. */
+const CONCURRENCY = 5;
+/** Ends before a browser or proxy times out. The next click continues where this one stopped. */
+const MAX_MS = 20_000;
 
 export interface RetriedAll {
   retried: number;
-  /** How many were left, by the reason that a person reads. */
-  left: Record<string, number>;
-  /** How many failed jobs there were at the start. */
-  inAll: number;
+  /** How many were not retried, by reason. */
+  skipped: Record<string, number>;
+  /** Failed jobs at the start. */
+  total: number;
 }
 
-/** Retries every dead letter on the board, oldest first, each by itself: one that cannot be retried stops no other. */
+/** Retries every dead letter on the board, oldest first. One that can't be retried does not stop the others. */
 export async function retryAllDeadLetters(context: Pick<Context, "pool" | "queues" | "enqueue">): Promise<RetriedAll> {
-  const deadline = performance.now() + LONGEST_MS;
-  const inAll = await context.queues.retry.getFailedCount();
-  const result: RetriedAll = { retried: 0, left: {}, inAll };
-  const leave = (reason: string, count = 1) => (result.left[reason] = (result.left[reason] ?? 0) + count);
+  const deadline = performance.now() + MAX_MS;
+  const total = await context.queues.retry.getFailedCount();
+  const result: RetriedAll = { retried: 0, skipped: {}, total };
+  const skip = (reason: string, count = 1) => (result.skipped[reason] = (result.skipped[reason] ?? 0) + count);
   let seen = 0;
-  /** Those that stay in the failed set, which the next page begins after. */
-  let staying = 0;
-  while (seen < inAll) {
+  /** Jobs that stay in the failed set. The next page begins after them. */
+  let remaining = 0;
+  while (seen < total) {
     if (performance.now() > deadline) {
-      leave("not reached in time (press Retry all again)", inAll - seen);
+      skip("not reached in time (press Retry all again)", total - seen);
       break;
     }
-    const jobs = await context.queues.retry.getJobs(["failed"], staying, staying + PAGE - 1, true);
+    const jobs = await context.queues.retry.getJobs(["failed"], remaining, remaining + PAGE - 1, true);
     if (jobs.length === 0) break;
-    for (const some of chunks(jobs, SIDE_BY_SIDE)) {
-      for (const retried of await Promise.all(some.map((job) => retryThroughPostgres(context, job, "dead")))) {
+    for (const chunk of chunks(jobs, CONCURRENCY)) {
+      for (const retried of await Promise.all(chunk.map((job) => retryThroughPostgres(context, job, "dead")))) {
         if (retried.kind === "retrying") result.retried += 1;
-        else leave(reasonOf(retried));
-        if (retried.kind === "subscription_deleted" || retried.kind === "delivery_pending") staying += 1;
+        else skip(reasonOf(retried));
+        if (retried.kind === "subscription_deleted" || retried.kind === "delivery_pending") remaining += 1;
       }
     }
     seen += jobs.length;

@@ -4,13 +4,13 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import { USER } from "../access/password.ts";
 import type { Context } from "../context.ts";
-import { boardError } from "../errors.ts";
+import { boardError } from "../pages/errors.ts";
 import { retryAllDeadLetters } from "./retry-all.ts";
 import { retryThroughPostgres, type Retried } from "./retry-job.ts";
 
 /**
- * Takes the place of Bull Board's own routes for the queue `retry`: a retry is a new cycle of the delivery in Postgres,
- * and a job that BullMQ moved back by itself would belong to a cycle that is over.
+ * Replaces Bull Board's own routes for the queue `retry`. A retry is a new cycle of the delivery in Postgres; a job that
+ * BullMQ moved back by itself would belong to the previous cycle.
  */
 export function retryRoutes(context: Context): Router {
   const { queues, log } = context;
@@ -20,35 +20,32 @@ export function retryRoutes(context: Context): Router {
     await retryOne(request.params.jobId, "failed", response);
   });
 
-  /** A delivery that waits for its next attempt is due now. */
+  /** Makes a waiting delivery due now. */
   routes.put("/api/queues/retry/:jobId/promote", async (request, response) => {
     await retryOne(request.params.jobId, "delayed", response);
   });
 
   routes.put("/api/queues/retry/retry/failed", async (request, response) => {
-    const { retried, left, inAll } = await retryAllDeadLetters(context);
-    log.info({ user: USER, address: request.ip, retried, left }, "dead letters retried");
-    const leftInAll = inAll - retried;
-    if (leftInAll <= 0) return void response.json({ retried, skipped: 0 });
-    const reasons = Object.entries(left).map(([reason, count]) => `${count} ${reason}`);
+    const { retried, skipped, total } = await retryAllDeadLetters(context);
+    log.info({ user: USER, address: request.ip, retried, skipped }, "retried dead letters");
+    const skippedTotal = total - retried;
+    if (skippedTotal <= 0) return void response.json({ retried, skipped: 0 });
+    const reasons = Object.entries(skipped).map(([reason, count]) => `${count} ${reason}`);
     const message = `Not retried: ${reasons.join(", ")}.`;
     response
       .status(409)
-      .json({ ...boardError(`${retried} retried, ${leftInAll} not`, message), retried, skipped: leftInAll });
+      .json({ ...boardError(`${retried} retried, ${skippedTotal} not`, message), retried, skipped: skippedTotal });
   });
 
   async function retryOne(jobId: string, from: "failed" | "delayed", response: Response): Promise<void> {
     const job: Job<RetryJob> | undefined = await queues.retry.getJob(jobId);
-    if (!job)
-      return void response.status(404).json(boardError("Job not found", "It has been retried or has ended since."));
+    if (!job) return void response.status(404).json(boardError("Job not found", "It was retried or has ended."));
     const jobState = await job.getState();
     if (jobState !== from) {
-      return void response
-        .status(409)
-        .json(boardError("Nothing to retry", `The job is ${jobState} by now, not ${from}.`));
+      return void response.status(409).json(boardError("Nothing to retry", `The job is now ${jobState}, not ${from}.`));
     }
     const retried = await retryThroughPostgres(context, job, from === "failed" ? "dead" : "retrying");
-    log.info({ user: USER, address: response.req.ip, delivery: publicDelivery(job), ...retried }, "delivery retried");
+    log.info({ user: USER, address: response.req.ip, delivery: publicDelivery(job), ...retried }, "retried a delivery");
     if (retried.kind === "retrying") return void response.status(204).end();
     response.status(409).json(boardError("Not retried", sentence(retried)));
   }
@@ -67,11 +64,11 @@ const publicDelivery = (job: Job<RetryJob>): string => {
 function sentence(retried: Exclude<Retried, { kind: "retrying" }>): string {
   switch (retried.kind) {
     case "not_found":
-      return "There is no such delivery in Postgres any more; the leftover job was taken off the board.";
+      return "The delivery is no longer in Postgres. The stale job was removed from the board.";
     case "changed":
-      return `The delivery is ${retried.state} by now; the leftover job was taken off the board.`;
+      return `The delivery is ${retried.state} by now. The stale job was removed from the board.`;
     case "delivery_pending":
-      return "The delivery is in the dispatch lane and will be attempted without this.";
+      return "The delivery is in the dispatch lane and will be attempted without a retry.";
     case "subscription_deleted":
       return "The delivery's subscription is deleted.";
   }

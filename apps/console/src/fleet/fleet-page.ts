@@ -2,17 +2,17 @@ import { MOST_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/f
 import type { WatchdogEntry } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
 import { escapeHtml, page } from "../pages/page.ts";
 import { age, bytes, count, moment } from "./format.ts";
-import { findingsOf, type Finding } from "./verdict.ts";
+import { findingsOf, type Finding } from "./findings.ts";
 
 const RELOAD_SECONDS = 5;
 const JOB_STATES = ["waiting", "prioritized", "active", "delayed", "failed"] as const;
-const WHAT_A_LANE_HOLDS: Readonly<Record<string, string>> = {
+const LANE_CONTENTS: Readonly<Record<string, string>> = {
   dispatch: "batches of up to 100 deliveries",
   retry: "deliveries that wait for their next attempt; failed are the newest dead letters",
   control: "one release per subscription with held deliveries",
 };
 
-/** The fleet at a glance. @param now Unix milliseconds */
+/** @param now Unix milliseconds */
 export function fleetPage(state: FleetState, now: number): string {
   return page(
     "Fleet",
@@ -21,14 +21,14 @@ ${tiles(state)}
 ${lanes(state)}
 ${workers(state, now)}
 ${watchdog(state, now)}
-<p class="hint">Of ${moment(now)}; this page looks again every ${RELOAD_SECONDS} seconds.</p>`,
+<p class="hint">As of ${moment(now)}. This page reloads every ${RELOAD_SECONDS} seconds.</p>`,
     { head: `<meta http-equiv="refresh" content="${RELOAD_SECONDS}">\n`, isWide: true },
   );
 }
 
 function verdict(findings: readonly Finding[]): string {
   if (findings.length === 0)
-    return `<p class="verdict well" role="status">All is well: whatever is due is being delivered.</p>`;
+    return `<p class="verdict well" role="status">All is well: due deliveries are being sent.</p>`;
   const items = findings.map(
     ({ level, text, runbook }) =>
       `<li class="${level}">${escapeHtml(text)} <a href="/docs/running-in-production.md#${runbook}">What to do</a></li>`,
@@ -43,22 +43,22 @@ function tiles({ oldestDueSeconds, deadLastDay, held, breakers, redis, postgres 
   const reasons = held
     ?.filter(({ deliveries }) => deliveries > 0)
     .map((one) => `${count(one.deliveries)} ${one.reason}`);
-  const most = deadLastDay !== undefined && deadLastDay >= MOST_COUNTED ? "+" : "";
+  const plus = deadLastDay !== undefined && deadLastDay >= MOST_COUNTED ? "+" : "";
   const all = [
     tile(
       "Oldest past due",
       oldestDueSeconds === undefined ? UNKNOWN : age(oldestDueSeconds * 1000),
-      "should be a few seconds at most",
+      "normally a few seconds at most",
     ),
     tile(
       "Dead letters, 24 h",
-      deadLastDay === undefined ? UNKNOWN : count(deadLastDay) + most,
+      deadLastDay === undefined ? UNKNOWN : count(deadLastDay) + plus,
       "of events of the last day",
     ),
     tile(
       "Held",
       allHeld === undefined ? UNKNOWN : count(allHeld),
-      reasons?.join(", ").replaceAll("_", " ") || "for no subscriber",
+      reasons?.join(", ").replaceAll("_", " ") || "no deliveries",
     ),
     tile(
       "Breakers open",
@@ -90,7 +90,7 @@ function lanes({ lanes: found }: FleetState): string {
   const rows = ["dispatch", "retry", "control"].map(
     (
       lane,
-    ) => `<tr><th scope="row"><a href="/queues/queue/${lane}">${lane}</a><span class="note">${WHAT_A_LANE_HOLDS[lane]!}</span></th>
+    ) => `<tr><th scope="row"><a href="/queues/queue/${lane}">${lane}</a><span class="note">${LANE_CONTENTS[lane]!}</span></th>
 ${JOB_STATES.map((state) => `<td>${jobs(lane, state)}</td>`).join("")}</tr>`,
   );
   return table("Lanes", ["jobs", ...JOB_STATES], rows);
@@ -98,32 +98,32 @@ ${JOB_STATES.map((state) => `<td>${jobs(lane, state)}</td>`).join("")}</tr>`,
 
 function workers({ workers: found }: FleetState, now: number): string {
   if (found === undefined) return section("Workers", `<p>${UNKNOWN}</p>`);
-  if (found.length === 0) return section("Workers", "<p>None was heard of within the last half minute.</p>");
+  if (found.length === 0) return section("Workers", "<p>No worker has sent a heartbeat in the last 30 seconds.</p>");
   const rows = found.map(
     ({ host, pid, adminPort, inFlight, slots, startedAt, seenAt }) =>
       `<tr><th scope="row">${escapeHtml(host)}<span class="note">process ${pid}, metrics on port ${adminPort}</span></th>
 <td>${count(inFlight)} of ${count(slots)}</td><td>${age(now - startedAt)}</td><td>${age(now - seenAt)} ago</td></tr>`,
   );
-  return table(`Workers`, [`${found.length} there`, "requests in flight", "running for", "last heard of"], rows);
+  return table("Workers", [`${found.length} there`, "requests in flight", "running for", "last heartbeat"], rows);
 }
 
 function watchdog({ watchdog: log }: FleetState, now: number): string {
   if (log?.lastRun === undefined) return section("Watchdog", `<p>${log ? "It has not run yet." : UNKNOWN}</p>`);
   const repair = log.lastRepair;
   const last = repair
-    ? `It last put something back ${age(now - repair.at)} ago (${moment(repair.at)}): ${repairs(repair)}.`
-    : "It has not had to put anything back since Redis was last emptied.";
-  return section("Watchdog", `<p>Looked at everything unfinished ${age(now - log.lastRun.at)} ago. ${last}</p>`);
+    ? `Its last repair was ${age(now - repair.at)} ago (${moment(repair.at)}): ${repairs(repair)}.`
+    : "It has not had to repair anything since Redis was last emptied.";
+  return section("Watchdog", `<p>It last ran ${age(now - log.lastRun.at)} ago. ${last}</p>`);
 }
 
 const repairs = ({ pending, retrying, held }: WatchdogEntry): string =>
   [
-    [pending, "batch that nobody was delivering", "batches that nobody was delivering"],
+    [pending, "batch without a job", "batches without a job"],
     [retrying, "overdue retry", "overdue retries"],
     [held, "missing release", "missing releases"],
   ]
     .filter(([number]) => number !== 0)
-    .map(([number, one, several]) => `${count(number as number)} ${number === 1 ? one : several}`)
+    .map(([number, singular, plural]) => `${count(number as number)} ${number === 1 ? singular : plural}`)
     .join(", ");
 
 const section = (title: string, body: string): string => `<section><h2>${title}</h2>\n${body}</section>`;

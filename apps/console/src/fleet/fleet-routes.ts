@@ -3,7 +3,7 @@ import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import type { Context } from "../context.ts";
 import { fleetPage } from "./fleet-page.ts";
 
-/** `/`, the fleet at a glance, and `/metrics`, this process's own. */
+/** `/`, the state of the fleet, and `/metrics`, those of the console. */
 export function fleetRoutes(context: Context): Router {
   const routes = Router();
   routes.get("/", async (_request, response) => {

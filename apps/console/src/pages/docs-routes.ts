@@ -2,11 +2,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Router } from "express";
-import { escapeHtml, page } from "./pages/page.ts";
+import { escapeHtml, page } from "./page.ts";
 
-const DOCS = fileURLToPath(new URL("../../../docs", import.meta.url));
+const DOCS = fileURLToPath(new URL("../../../../docs", import.meta.url));
 
-/** `/docs`: the documentation of the version that runs, as it is written. */
+/** `/docs`: the documentation of the running version, as Markdown text. */
 export function docsRoutes(): Router {
   const routes = Router();
   routes.get("/", async (_request, response) => {
@@ -34,7 +34,7 @@ function withAnchors(markdown: string): string {
   return `<pre class="doc">${lines.join("\n")}</pre>`;
 }
 
-/** As GitHub makes it. */
+/** A heading's anchor, the same as on GitHub. */
 export const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()

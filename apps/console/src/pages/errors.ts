@@ -5,10 +5,10 @@ import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 /** An error body as Bull Board's page shows it: a headline, and a sentence below it. */
 export const boardError = (error: string, message: string) => ({ error, message });
 
-/** What the page is told about something that was thrown. */
+/** The answer to a thrown error. */
 export function describeError(error: unknown): { status: number; body: ReturnType<typeof boardError> } {
   const status = error instanceof Error && "status" in error ? Number(error.status) : 500;
-  if (status >= 400 && status < 500) return { status, body: boardError("Not understood", (error as Error).message) };
+  if (status >= 400 && status < 500) return { status, body: boardError("Bad request", (error as Error).message) };
   if (isUnavailable(error)) {
     return {
       status: 503,

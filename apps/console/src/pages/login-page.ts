@@ -1,7 +1,10 @@
 import { USER } from "../access/password.ts";
 import { escapeHtml, page } from "./page.ts";
 
-/** @param next where to go on to; @param problem why the last try failed */
+/**
+ * @param next the path to redirect to after the login
+ * @param problem why the last login failed
+ */
 export function loginPage({ next, problem }: { next: string; problem?: string }): string {
   return page(
     "Log in",

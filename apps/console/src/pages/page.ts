@@ -7,10 +7,10 @@ const MENU = [
 ] as const;
 
 /**
- * A page of our own, without scripts.
+ * A page of the console, without scripts.
  *
- * @param body HTML; everything that is not ours in it went through `escapeHtml`
- * @param isWide a page for who is logged in, with the menu; otherwise a small card
+ * @param body HTML; the caller escapes every value in it
+ * @param isWide a full page with the menu, for a logged-in user; otherwise a small card
  */
 export function page(title: string, body: string, { head = "", isWide = false } = {}): string {
   const menu = MENU.map(([href, name]) => `<a href="${href}">${name}</a>`).join("");

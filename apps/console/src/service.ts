@@ -1,0 +1,32 @@
+import { createServer } from "node:http";
+import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
+import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
+import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
+import type { ConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
+import { createApp } from "./app.ts";
+import { createContext } from "./context.ts";
+
+/** Starts the console: its pages and the admin server. */
+export async function startConsole(settings: ConsoleSettings): Promise<RunningApp> {
+  const context = createContext(settings);
+  const { log, registry, isReady } = context;
+  const server = createServer(createApp(context));
+  const port = await listen(server, settings.host, [settings.consolePort]);
+  const admin = await startAdminServer({
+    app: "console",
+    host: settings.host,
+    adminPort: settings.adminPort,
+    registry,
+    ready: isReady,
+  });
+  log.info({ port, adminPort: admin.port }, "console is listening");
+  return {
+    log,
+    stopDeadlineMs: settings.shutdownDeadlineMs,
+    async stop() {
+      await closeServer(server, settings.shutdownDeadlineMs / 2);
+      await closeServer(admin.server, 0);
+      await context.close();
+    },
+  };
+}
