@@ -56,7 +56,7 @@ const securityHeaders = () =>
         frameAncestors: ["'none'"],
       },
     },
-    // With helmet's default "no-referrer" browsers send `Origin: null` with forms, and the origin check would refuse them.
+    // With helmet's default, "no-referrer", browsers send `Origin: null` with forms, which the origin check refuses.
     referrerPolicy: { policy: "same-origin" },
     // Left to the proxy that terminates TLS.
     strictTransportSecurity: false,

@@ -11,7 +11,7 @@ export type Context = Awaited<ReturnType<typeof createContext>>;
 
 const POOL_SIZE = 20;
 
-/** Everything that the routes need, made once. `close()` closes it in reverse order. */
+/** Creates what the routes need. `close()` closes it in reverse order. */
 export async function createContext(settings: IngestSettings) {
   const infrastructure = openInfrastructure("ingest", settings, { poolSize: POOL_SIZE });
   const { log, pool, redis, enqueue, registry } = infrastructure;

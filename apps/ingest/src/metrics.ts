@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
 
-/** @param waitingRows how many events wait for their flush just now */
+/** @param waitingRows returns how many events wait for their flush */
 export function createIngestMetrics(registry: Registry, waitingRows: () => number) {
   const registers = [registry];
   new Gauge({
@@ -20,19 +20,19 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       labelNames: ["result"] as const,
       registers,
     }),
-    deliveriesMade: new Counter({
+    deliveriesCreated: new Counter({
       name: "postrider_deliveries_created_total",
-      help: "Deliveries made by accepted events",
+      help: "Deliveries created by accepted events",
       registers,
     }),
     deprioritizedDeliveries: new Counter({
       name: "postrider_deprioritized_deliveries_total",
-      help: "Deliveries that were put behind the others', because their tenant was over its share",
+      help: "Deliveries put behind those of other tenants, because their tenant exceeded its share",
       registers,
     }),
     dispatchEnqueueFailures: new Counter({
       name: "postrider_dispatch_enqueue_failures_total",
-      help: "Batches that were committed but could not be put on the dispatch lane; the watchdog does it",
+      help: "Committed batches that could not be added to the dispatch lane; the watchdog adds them",
       registers,
     }),
     requests: new Histogram({

@@ -9,8 +9,8 @@ import { retryAllDeadLetters } from "./retry-all.ts";
 import { retryThroughPostgres, type Retried } from "./retry-job.ts";
 
 /**
- * Replaces Bull Board's own routes for the queue `retry`. A retry is a new cycle of the delivery in Postgres; a job that
- * BullMQ moved back by itself would belong to the previous cycle.
+ * Replaces Bull Board's own routes for the queue `retry`. A retry is a new cycle of the delivery in Postgres; a job
+ * that BullMQ moved back by itself would belong to the previous cycle.
  */
 export function retryRoutes(context: Context): Router {
   const { queues, log } = context;

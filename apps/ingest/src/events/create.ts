@@ -48,6 +48,6 @@ function presentAccepted(event: NewEvent, accepted: Accepted, metrics: IngestMet
   }
   const { id, deliveries, duplicate } = accepted;
   metrics.accepted.inc({ result: duplicate ? "duplicate" : "new" });
-  if (!duplicate) metrics.deliveriesMade.inc(deliveries);
+  if (!duplicate) metrics.deliveriesCreated.inc(deliveries);
   return { ...presentEvent({ ...event, id, deliveries }), duplicate };
 }

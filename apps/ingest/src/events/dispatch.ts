@@ -5,12 +5,12 @@ import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import type { IngestMetrics } from "../metrics.ts";
 
-/** Batches kept in memory while Redis does not take them. Further ones are left to the watchdog alone. */
+/** Batches kept in memory while Redis refuses them. The watchdog dispatches any beyond these. */
 const MAX_KEPT = 10_000;
 
 /**
- * Dispatches freshly committed batches, outside of any request. While Redis is unreachable the deliveries stay `pending`
- * in Postgres; this process dispatches them when Redis is back, and the watchdog does where this process ended before.
+ * Dispatches committed batches, outside of any request. While Redis is unreachable their deliveries stay `pending` in
+ * Postgres. This process dispatches them when Redis is back; if it has ended by then, the watchdog does.
  */
 export function createDispatcher(
   enqueue: Pick<Enqueue, "dispatch">,

@@ -82,7 +82,7 @@ function toResult(row: AcceptRow, counts: ReadonlyMap<string, number> | LookupFa
   return { kind: "accepted", id: row.id, deliveries: counts.get(row.id) ?? 0, duplicate: true };
 }
 
-/** The priority of each tenant of a flush. Tenants that exceed their shares alike have the same one and share batches. */
+/** The priority of each tenant of a flush. Tenants that flood as much have the same one and share batches. */
 function prioritiesOf(events: readonly PreparedEvent[], shares: TenantShares): Map<string, number> {
   const now = performance.now();
   const priorities = new Map<string, number>();

@@ -1,36 +1,36 @@
 import { MAX_PRIORITY, RELEASED } from "@postrider/shared/core/ids/batch-id.ts";
 
-/** How long what a tenant did counts, in seconds: recent figures decay exponentially with this time constant. */
+/** Counts decay exponentially with this time constant, in seconds. */
 const MEMORY_S = 10;
 /**
- * A tenant's share of what the mixed batches have carried recently: of those and not of all, or several floods would
- * fill them together.
+ * A tenant's share of the recent deliveries in mixed batches. It is not a share of all deliveries, or several floods
+ * together would fill the mixed batches.
  */
 const SHARE = 1 / 8;
-/** Deliveries per second that are within the share of every tenant, however quiet the others are. */
-const LEAST_SHARE = 100;
-/** How long a tenant may exceed its share at once, in seconds of it. */
+/** Deliveries per second that every tenant may make, however idle the others are. */
+const MIN_SHARE = 100;
+/** A tenant may exceed its share by this many seconds of it. */
 const BURST_S = 2;
-/** Fewer recent deliveries than this make no difference to how far behind a tenant goes. */
-const LEAST_RECENT = 100;
-const LEAST_PRIORITY = RELEASED + 1;
+/** The recent deliveries from which on each doubling lowers a tenant's precedence. */
+const MIN_RECENT = 100;
+const MIN_PRIORITY = RELEASED + 1;
 
 interface Tenant {
-  /** All its recent deliveries, decayed. */
+  /** All recent deliveries of the tenant, decayed. */
   recent: number;
-  /** Deliveries in mixed batches that its share has not paid for yet. */
+  /** Deliveries in mixed batches that its share has not covered yet. */
   unpaid: number;
-  /** When both were true, in milliseconds. */
+  /** When both were computed, in milliseconds. */
   at: number;
   chargedAt: number;
 }
 
 /**
- * Who floods. What a tenant makes within its share goes into the batches that all tenants share; what exceeds it goes
- * into batches behind those, which it shares only with tenants that flood like it. It counts deliveries and not events or jobs, in the memory of this process only:
- * a counter in Redis would have to be taken back by workers that may have died.
+ * Detects tenants that flood. Deliveries within a tenant's share go into mixed batches, which all tenants share. The
+ * excess goes into batches of a later priority, shared only with tenants that flood as much.
  *
- * Times are milliseconds of any clock that does not run backwards.
+ * Counts are deliveries, kept in this process's memory: a counter in Redis would have to be decremented by workers that
+ * may have died. Times are milliseconds of a monotonic clock.
  */
 export class TenantShares {
   readonly #tenants = new Map<string, Tenant>();
@@ -38,15 +38,15 @@ export class TenantShares {
   #mixed = 0;
   #mixedAt = 0;
 
-  /** How many tenants are remembered: those with deliveries in the last minute or so. */
+  /** How many tenants are tracked: roughly those with deliveries in the last minute. */
   get size(): number {
     return this.#tenants.size;
   }
 
   /**
-   * The BullMQ priority of what a tenant makes now: 0 within its share, else one more for each doubling of what it has
-   * made recently, so that of two floods the larger one is behind the smaller, and any number of like ones fill batches
-   * together. BullMQ takes lower numbers first, and 0 before all.
+   * The BullMQ priority of a tenant's next deliveries: 0 within its share, else one more for each doubling of its
+   * recent deliveries. So a larger flood comes after a smaller one, and floods of one size share batches. BullMQ takes
+   * 0 first, then lower numbers before higher ones.
    */
   priorityOf(name: string, now: number): number {
     const tenant = this.#tenants.get(name);
@@ -54,14 +54,14 @@ export class TenantShares {
     const share = this.#shareAt(now);
     settle(tenant, share, now);
     if (tenant.unpaid <= BURST_S * share) return 0;
-    const doublings = Math.floor(Math.log2(Math.max(1, tenant.recent / LEAST_RECENT)));
-    return Math.min(MAX_PRIORITY, LEAST_PRIORITY + doublings);
+    const doublings = Math.floor(Math.log2(Math.max(1, tenant.recent / MIN_RECENT)));
+    return Math.min(MAX_PRIORITY, MIN_PRIORITY + doublings);
   }
 
-  /** @param isBehind whether they went into batches of the tenant's own, which cost its share nothing */
-  charge(name: string, deliveries: number, isBehind: boolean, now: number): void {
+  /** @param isDeprioritized whether they went into batches of a later priority, which its share doesn't cover */
+  charge(name: string, deliveries: number, isDeprioritized: boolean, now: number): void {
     if (deliveries === 0) return;
-    if (!isBehind) {
+    if (!isDeprioritized) {
       this.#mixed = this.#mixedNow(now) + deliveries;
       this.#mixedAt = now;
     }
@@ -69,22 +69,22 @@ export class TenantShares {
     settle(tenant, this.#shareAt(now), now);
     tenant.recent += deliveries;
     tenant.chargedAt = now;
-    if (!isBehind) tenant.unpaid += deliveries;
-    // At the end of the map, where those are who were busy last.
+    if (!isDeprioritized) tenant.unpaid += deliveries;
+    // Keeps the map in order of the last charge, for #forgetIdle.
     this.#tenants.delete(name);
     this.#tenants.set(name, tenant);
     this.#forgetIdle(now);
   }
 
   #shareAt(now: number): number {
-    return Math.max(LEAST_SHARE, (SHARE * this.#mixedNow(now)) / MEMORY_S);
+    return Math.max(MIN_SHARE, (SHARE * this.#mixedNow(now)) / MEMORY_S);
   }
 
   #mixedNow(now: number): number {
     return this.#mixed * decay(now - this.#mixedAt);
   }
 
-  /** A few at a time: those that were charged longest ago, and owe nothing. */
+  /** The map is in order of the last charge, so the loop ends at the first tenant that is not idle. */
   #forgetIdle(now: number): void {
     for (const [name, { chargedAt }] of this.#tenants) {
       if (now - chargedAt < IDLE_MS) return;
@@ -93,7 +93,7 @@ export class TenantShares {
   }
 }
 
-/** After this nothing of a tenant is left to remember. */
+/** After this time without a charge all counts of a tenant have decayed to nothing. */
 const IDLE_MS = 6 * MEMORY_S * 1_000;
 
 function settle(tenant: Tenant, share: number, now: number): void {

@@ -12,8 +12,8 @@ import { healthRoutes } from "./health.ts";
 import { subscriptionRoutes } from "../subscriptions/routes.ts";
 
 /**
- * What OWASP's REST Security Cheat Sheet asks of answers that are JSON. Helmet's others are for pages, of which there are none here, and ten
- * headers more are a twelfth of what a request costs us, and more for its caller.
+ * The headers that OWASP's REST Security Cheat Sheet recommends for JSON. Helmet's others are for pages, and ten more
+ * headers would add a twelfth to the cost of a request.
  */
 const securityHeaders: readonly RequestHandler[] = [
   contentSecurityPolicy({ useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } }),
@@ -35,7 +35,7 @@ export function createApp(context: Context): Express {
   return app;
 }
 
-/** A router of its own: what is mounted below it matches the rest of the path, which costs less than matching all of it again and again. */
+/** A router of its own, because matching the rest of the path is cheaper than matching the whole path per route. */
 function version1(context: Context): Router {
   const routes = Router();
   routes.use(observeRequests(context), authenticate(context.settings.apiKeys, context.pool));
@@ -44,7 +44,7 @@ function version1(context: Context): Router {
   return routes;
 }
 
-/** The routes that exist, and what they take: a known path with another method is a 405 that says which work. */
+/** The methods of each path. A known path with another method is a 405 that lists them. */
 const METHODS: readonly [RegExp, string][] = [
   [/^\/events$/, "GET, POST"],
   [/^\/events\/batch$/, "POST"],
@@ -64,6 +64,6 @@ function methodNotAllowed(): RequestHandler {
     const path = request.path.replace(/\/$/, "");
     const allowed = METHODS.find(([pattern]) => pattern.test(path))?.[1];
     if (allowed === undefined) return next();
-    throw new Problem("method_not_allowed", `this route takes ${allowed}`, { headers: { allow: allowed } });
+    throw new Problem("method_not_allowed", `this route allows ${allowed}`, { headers: { allow: allowed } });
   };
 }

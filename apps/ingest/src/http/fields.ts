@@ -2,12 +2,12 @@ import { z } from "zod";
 import { isEventType, isEventTypePattern } from "@postrider/shared/core/event/types.ts";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 
-/** Postgres text has no NUL, and no caller needs one. */
-export const text = (least: number, most: number) =>
+/** Postgres's type text can't hold NUL. */
+export const text = (min: number, max: number) =>
   z
     .string({ error: "must be a string" })
-    .min(least, least === 1 ? "must not be empty" : `must have at least ${least} characters`)
-    .max(most, `must have at most ${most} characters`)
+    .min(min, min === 1 ? "must not be empty" : `must have at least ${min} characters`)
+    .max(max, `must have at most ${max} characters`)
     .refine((value) => !value.includes("\0"), "must not contain a NUL character");
 
 export const tenant = z
@@ -29,9 +29,9 @@ export const eventTypePatterns = z
   .max(200, "must have at most 200 entries")
   .transform((patterns) => [...new Set(patterns)]);
 
-export const integer = (least: number, most: number) => {
-  const error = `must be a whole number from ${least} to ${most}`;
-  return z.int({ error }).min(least, error).max(most, error);
+export const integer = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, error).max(max, error);
 };
 
 export const publicId = (prefix: IdPrefix) =>
@@ -58,7 +58,7 @@ export const time = z.string().transform((value, issues) => {
 
 const MAX_PAGE = 200;
 
-/** `?limit=` and `?cursor=` of a list whose items have this kind of id. */
+/** `?limit=` and `?cursor=` of a list. The cursor is the last id of the page before. */
 export const page = (prefix: IdPrefix) => ({
   limit: z
     .string()

@@ -4,7 +4,10 @@ import type { Context } from "../context.ts";
 
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** `/healthz`: the process lives. `/readyz`: Postgres answers, so events can be accepted; Redis away is only `degraded`. */
+/**
+ * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted. Without Redis ingest is only
+ * `degraded`.
+ */
 export function healthRoutes(context: Context): Router {
   const routes = Router();
 
@@ -22,14 +25,14 @@ export function healthRoutes(context: Context): Router {
 }
 
 export async function checkHealth({ pool, redis }: Context): Promise<{ postgres: string; redis: string }> {
-  const [postgres, redisAnswer] = await Promise.all([answers(pool.query("select 1")), answers(redis.ping())]);
-  return { postgres, redis: redisAnswer };
+  const [postgresHealth, redisHealth] = await Promise.all([healthOf(pool.query("select 1")), healthOf(redis.ping())]);
+  return { postgres: postgresHealth, redis: redisHealth };
 }
 
-function answers(call: Promise<unknown>): Promise<"ok" | "unavailable"> {
-  const called = call.then(
+function healthOf(check: Promise<unknown>): Promise<"ok" | "unavailable"> {
+  const health = check.then(
     () => "ok" as const,
     () => "unavailable" as const,
   );
-  return within<"ok" | "unavailable">(CHECK_TIMEOUT_MS, called, () => "unavailable");
+  return within<"ok" | "unavailable">(CHECK_TIMEOUT_MS, health, () => "unavailable");
 }

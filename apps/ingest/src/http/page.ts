@@ -1,8 +1,8 @@
 /**
  * One page of a list.
  *
- * @param rows up to limit + 1 of them: the one too many tells that there is a next page
- * @param cursorOf the outside id that the next page begins after
+ * @param rows up to `limit` + 1 rows; the extra one means that there is a next page
+ * @param cursorOf the public id that the next page starts after
  */
 export function toPage<Row, Item>(
   rows: readonly Row[],

@@ -7,9 +7,8 @@ import { Problem } from "../http/problem.ts";
 const LOOKUP_TIMEOUT_MS = 2_000;
 
 /**
- * Refuses a subscription's URL whose host is, or resolves only to, addresses that deliveries may not reach. This is
- * early advice for the caller; the guard is in the worker, which checks the address it dials. A name that does not
- * resolve (yet) is accepted.
+ * Refuses a subscription's URL whose host is, or resolves only to, addresses that deliveries may not reach. It is early
+ * advice for the caller: the worker checks the address it connects to. A name that does not resolve yet is accepted.
  *
  * @throws Problem address_not_allowed
  */
@@ -20,7 +19,7 @@ export async function checkAddress(url: string, allowed: BlockList): Promise<voi
   throw new Problem(
     "address_not_allowed",
     `url: ${host} is at ${addresses.join(", ")}, which is not on the public internet and not in ALLOWED_NETWORKS`,
-    { errors: [{ field: "url", message: "its address may not be delivered to" }] },
+    { errors: [{ field: "url", message: "deliveries to its address are not allowed" }] },
   );
 }
 

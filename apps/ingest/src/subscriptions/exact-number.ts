@@ -9,7 +9,7 @@ export function isExactNumber(source: string): boolean {
   return Number.isFinite(value) && normalize(String(value)) === normalize(source);
 }
 
-/** The magnitude in one spelling: digits without zeros around them, and a power of ten. 1e2, 100 and 100.0 are `1e2`. */
+/** The magnitude in one spelling, digits without outer zeros and a power of ten: 1e2, 100 and 100.0 are `1e2`. */
 function normalize(source: string): string {
   const [mantissa = "", exponent = "0"] = source.replace(/^-/, "").toLowerCase().split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");

@@ -11,9 +11,22 @@ const MAX_HEADERS = 20;
 
 /** Headers that Postrider or the connection sets. */
 const RESERVED_HEADERS = new Set([
-  "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
-  "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
-]); // prettier-ignore
+  "accept-encoding",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "user-agent",
+]);
 
 const url = text(1, 2048).superRefine((value, issues) => {
   const parsed = URL.parse(value);
