@@ -1,20 +1,21 @@
 import { fileURLToPath } from "node:url";
 import { drizzle } from "drizzle-orm/node-postgres";
+import { readMigrationFiles } from "drizzle-orm/migrator";
 import { migrate as runMigrations } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import { ensureCurrentPartitions } from "./partitions.ts";
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL("../../../../drizzle", import.meta.url));
-/** One migrating process at a time; the others wait and then find nothing to do. */
+/** Serialises migrating processes. */
 const MIGRATION_LOCK = 7_301_001;
 const MIGRATIONS_TABLE = "postrider_migrations";
 
 /**
- * Brings the database to the schema of this version and makes today's partitions. Running it twice, or in several
+ * Brings the database to the schema of this version and creates today's partitions. Running it twice, or in several
  * processes at once, is harmless.
  *
- * @returns how many migrations were applied, and the partitions made
- * @throws Error where the server is older than PostgreSQL 15
+ * @returns how many migrations were applied, and the partitions created
+ * @throws Error where the server is older than PostgreSQL 15, or the database has the schema of a development version
  */
 export async function migrate(databaseUrl: string): Promise<{ applied: number; partitions: string[] }> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2, application_name: "postrider-migrate" });
@@ -25,27 +26,42 @@ export async function migrate(databaseUrl: string): Promise<{ applied: number; p
     );
     if (rows[0]!.version < 150_000) throw new Error("PostgreSQL 15 or newer is needed");
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
-    const before = await countApplied(client);
+    const before = await readApplied(client);
+    refuseDevelopmentVersion(before);
     await runMigrations(drizzle(client), {
       migrationsFolder: MIGRATIONS_FOLDER,
       migrationsTable: MIGRATIONS_TABLE,
       migrationsSchema: "public",
     });
-    const applied = (await countApplied(client)) - before;
+    const applied = (await readApplied(client)).length - before.length;
     const partitions = await ensureCurrentPartitions(pool, Date.now());
     return { applied, partitions };
   } finally {
-    // Closing the session also lets go of the lock.
+    // Ending the session releases the lock.
     client.release(true);
     await pool.end();
   }
 }
 
-async function countApplied(client: pg.PoolClient): Promise<number> {
+/** @returns the times of the migrations that were applied, as in drizzle/meta/_journal.json */
+async function readApplied(client: pg.PoolClient): Promise<number[]> {
   const { rows } = await client.query<{ exists: boolean }>("select to_regclass($1) is not null as exists", [
     MIGRATIONS_TABLE,
   ]);
-  if (!rows[0]!.exists) return 0;
-  const counted = await client.query<{ count: number }>(`select count(*)::int as count from ${MIGRATIONS_TABLE}`);
-  return counted.rows[0]!.count;
+  if (!rows[0]!.exists) return [];
+  const applied = await client.query<{ at: number }>(`select created_at::float8 as at from ${MIGRATIONS_TABLE}`);
+  return applied.rows.map(({ at }) => at);
+}
+
+/**
+ * Migrations were squashed before the first release, so a database may have some that no longer exist. A later version's
+ * migrations are newer than all of this one's and do no harm, as after a rollback.
+ */
+function refuseDevelopmentVersion(applied: readonly number[]): void {
+  const known = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).map(({ folderMillis }) => folderMillis);
+  const newest = Math.max(...known);
+  if (applied.every((at) => at > newest || known.includes(at))) return;
+  throw new Error(
+    "an earlier development version of Postrider created this database, and it can't be migrated: empty it with `npm run reset` and start again",
+  );
 }
