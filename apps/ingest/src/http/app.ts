@@ -2,9 +2,9 @@ import express, { Router, type Express, type RequestHandler } from "express";
 import { contentSecurityPolicy, strictTransportSecurity, xContentTypeOptions } from "helmet";
 import { authenticate } from "./auth.ts";
 import type { Context } from "../context.ts";
+import { methodNotAllowed } from "./method-not-allowed.ts";
 import { observeRequests } from "./observe-requests.ts";
 import { notFound, problemHandler } from "./problem-handler.ts";
-import { Problem } from "./problem.ts";
 import { assignRequestId } from "./request-id.ts";
 import { deliveryRoutes } from "../deliveries/routes.ts";
 import { eventRoutes } from "../events/routes.ts";
@@ -40,30 +40,6 @@ function version1(context: Context): Router {
   const routes = Router();
   routes.use(observeRequests(context), authenticate(context.settings.apiKeys, context.pool));
   routes.use(eventRoutes(context), subscriptionRoutes(context), deliveryRoutes(context));
-  routes.use(methodNotAllowed());
+  routes.use(methodNotAllowed);
   return routes;
-}
-
-/** The methods of each path. A known path with another method is a 405 that lists them. */
-const METHODS: readonly [RegExp, string][] = [
-  [/^\/events$/, "GET, POST"],
-  [/^\/events\/batch$/, "POST"],
-  [/^\/events\/[^/]+$/, "GET"],
-  [/^\/events\/[^/]+\/deliveries$/, "GET"],
-  [/^\/subscriptions$/, "GET, POST"],
-  [/^\/subscriptions\/[^/]+$/, "GET, PATCH, DELETE"],
-  [/^\/subscriptions\/[^/]+\/secret$/, "GET"],
-  [/^\/subscriptions\/[^/]+\/(secret\/rotate|pause|resume|enable)$/, "POST"],
-  [/^\/deliveries$/, "GET"],
-  [/^\/deliveries\/[^/]+$/, "GET"],
-  [/^\/deliveries\/[^/]+\/retry$/, "POST"],
-];
-
-function methodNotAllowed(): RequestHandler {
-  return (request, _response, next) => {
-    const path = request.path.replace(/\/$/, "");
-    const allowed = METHODS.find(([pattern]) => pattern.test(path))?.[1];
-    if (allowed === undefined) return next();
-    throw new Problem("method_not_allowed", `this route allows ${allowed}`, { headers: { allow: allowed } });
-  };
 }

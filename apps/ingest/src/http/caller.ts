@@ -1,4 +1,4 @@
-export const SCOPES = ["read", "write"] as const;
+const SCOPES = ["read", "write"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** The holder of an API key. `tenant` undefined is an operator, who sees every tenant. */
