@@ -1,6 +1,6 @@
 import type { Breaker } from "@postrider/shared/core/breaker.ts";
 import type { HeldReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
-import type { Subscriber, Subscription } from "../load/load-subscribers.ts";
+import type { Subscriber, Subscription } from "../delivery.ts";
 
 /** Whether a delivery may be attempted now. */
 export type Admission =
@@ -18,9 +18,10 @@ export type Admission =
  */
 export function admit({ subscription, breaker }: Subscriber, trigger: Trigger): Admission {
   if (subscription === undefined) return { kind: "broken", problem: "the subscription's row is missing" };
-  if ("broken" in subscription)
-    return { kind: "broken", problem: `the subscription cannot be used: ${subscription.broken}` };
-  if (subscription.deleted) return { kind: "cancelled" };
+  if ("problem" in subscription) {
+    return { kind: "broken", problem: `the subscription cannot be used: ${subscription.problem}` };
+  }
+  if (subscription.isDeleted) return { kind: "cancelled" };
   switch (subscription.status) {
     case "paused":
     case "disabled":

@@ -9,8 +9,8 @@ import type { Context } from "../context.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { send, type SendResult } from "../http/send.ts";
 import type { JobLease } from "../job/lease.ts";
-import { loadBodies, type Delivery } from "../load/load-batch.ts";
-import type { Subscription } from "../load/load-subscribers.ts";
+import type { Delivery, Subscription } from "../delivery.ts";
+import { loadBodies } from "../load/body.ts";
 import { observeAttempt } from "./observe-attempt.ts";
 import type { SlotRequest } from "../isolation/slots.ts";
 import { USER_AGENT } from "../http/user-agent.ts";
@@ -82,7 +82,7 @@ export async function attempt(
   const [applied] = await Promise.all([
     context.recorder.record({
       delivery,
-      move: decision,
+      transition: decision,
       attempt: {
         id,
         trigger,

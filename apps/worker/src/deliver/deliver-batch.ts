@@ -3,9 +3,10 @@ import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Context } from "../context.ts";
 import { deliverOrDeadLetter, type Ending } from "./deliver.ts";
 import type { JobLease } from "../job/lease.ts";
-import { loadAndHold } from "../load/load-and-hold.ts";
-import { loadBodies, SLICE_BYTES, type Delivery } from "../load/load-batch.ts";
-import type { Subscriber } from "../load/load-subscribers.ts";
+import type { Delivery, Subscriber } from "../delivery.ts";
+import { loadBodies } from "../load/body.ts";
+import { loadBatch } from "../load/load-batch.ts";
+import { SLICE_BYTES } from "@postrider/shared/store/sql/delivery-row.ts";
 
 const POSTGRES_RETRY_MS = 500;
 
@@ -26,7 +27,7 @@ export async function deliverBatch(
     ...context.breakerReports.notClosed(),
     ...context.slots.blockedSubscriptions().map(([subscriptionId]) => subscriptionId),
   ];
-  const deliveries = await whenAvailable(context, lease, () => loadAndHold(context, batch, bodiless));
+  const deliveries = await whenAvailable(context, lease, () => loadBatch(context, batch, bodiless));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
   const subscribers = await whenAvailable(

@@ -1,14 +1,13 @@
 import { triggerOf } from "@postrider/shared/core/delivery/decision.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
-import type { DeadReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
+import type { DeadReason } from "@postrider/shared/core/delivery/states.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { admit } from "./admission.ts";
 import { attempt, type Attempted } from "./attempt.ts";
 import type { Context } from "../context.ts";
 import type { JobLease } from "../job/lease.ts";
-import type { Delivery } from "../load/load-batch.ts";
-import type { Subscriber } from "../load/load-subscribers.ts";
-import type { Move } from "../record/record-attempts.ts";
+import type { Delivery, Work } from "../delivery.ts";
+import type { Transition } from "@postrider/shared/core/delivery/transitions.ts";
 
 /** What a lane has to do once it is recorded. */
 export type Ending =
@@ -18,14 +17,6 @@ export type Ending =
   | { kind: "dead"; reason: DeadReason; error: string }
   /** Nothing was sent, because the lease ended first: the delivery is where it was. */
   | { kind: "given_back" };
-
-/** One delivery, whom it is for, and what for it is attempted. */
-export interface Work {
-  delivery: Delivery;
-  subscriber: Subscriber;
-  /** As the delivery's row says, unless the breaker probes with it. */
-  trigger?: Trigger;
-}
 
 /** Takes one delivery through admit, send, classify, decide and record; see deliverOrDeadLetter. */
 async function deliver(context: Context, work: Work, lease: JobLease, onStarted: () => void): Promise<Ending> {
@@ -88,15 +79,26 @@ async function conclude(context: Context, delivery: Delivery, attempted: Attempt
 }
 
 /** A transition without an attempt. */
-async function move(context: Context, delivery: Delivery, to: Move, lastError: string | null = null): Promise<Ending> {
+async function move(
+  context: Context,
+  delivery: Delivery,
+  to: Transition,
+  lastError: string | null = null,
+): Promise<Ending> {
   const { scheduleStep } = delivery;
-  const applied = await context.recorder.record({ delivery, move: to, attempt: undefined, scheduleStep, lastError });
+  const applied = await context.recorder.record({
+    delivery,
+    transition: to,
+    attempt: undefined,
+    scheduleStep,
+    lastError,
+  });
   if (!applied) return { kind: "settled" };
   count(context, to);
   return endingOf(context, delivery, to, lastError ?? "");
 }
 
-function endingOf(context: Context, delivery: Delivery, to: Move, error: string): Ending {
+function endingOf(context: Context, delivery: Delivery, to: Transition, error: string): Ending {
   switch (to.state) {
     case "retrying":
       return { kind: "retrying", delayMs: to.delayMs, error };
@@ -121,6 +123,6 @@ export function fail(context: Context, delivery: Delivery, problem: string): Pro
   return move(context, delivery, { state: "dead", reason: "internal" }, `internal: ${problem}`);
 }
 
-function count({ metrics }: Context, to: Move): void {
+function count({ metrics }: Context, to: Transition): void {
   metrics.moves.inc({ state: to.state, reason: "reason" in to ? to.reason : "" });
 }

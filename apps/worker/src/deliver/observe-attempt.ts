@@ -4,8 +4,7 @@ import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
 import type { SendResult } from "../http/send.ts";
-import type { Delivery } from "../load/load-batch.ts";
-import type { Subscription } from "../load/load-subscribers.ts";
+import type { Delivery, Subscription } from "../delivery.ts";
 
 /** One wide line and the metrics of one attempt. */
 export function observeAttempt(

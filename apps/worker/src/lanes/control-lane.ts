@@ -1,5 +1,6 @@
 import { Worker, type Job } from "bullmq";
 import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
+import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import type { Context } from "../context.ts";
 import type { JobLease } from "../job/lease.ts";
 import { release } from "../release/release-held.ts";
@@ -46,13 +47,7 @@ export function startControlLane(context: Context): Lane {
   /** Something may have been held while the job was ending, when no other one could be added. */
   async function lookAgain(subscriptionId: string): Promise<void> {
     try {
-      const { rowCount } = await pool.query({
-        name: "is-releasable",
-        text: `select from subscriptions s where id = $1 and (status = 'active' or deleted_at is not null)
-               and exists (select from deliveries d where d.state = 'held' and d.subscription_id = s.id)`,
-        values: [subscriptionId],
-      });
-      if (rowCount) context.startRelease(subscriptionId);
+      if (await hasReleasable(pool, subscriptionId)) context.startRelease(subscriptionId);
     } catch (error) {
       log.debug({ err: error }, "whether more is held could not be seen; the watchdog looks");
     }

@@ -47,7 +47,7 @@ export function startRetryLane(context: Context): Lane {
       isHeld: () => !signal.aborted && performance.now() - renewedAt.get(id)! < settings.lockDurationMs,
     };
     try {
-      const work = await context.loadRetry(job.data.delivery);
+      const work = await context.loadWork(job.data.delivery);
       // Deleted by retention, settled meanwhile, or of an earlier cycle: there is nothing for this job to do.
       if (!work || work.delivery.cycle !== job.data.cycle) return;
       const { state, deadReason, lastError, dueInMs } = work.delivery;
