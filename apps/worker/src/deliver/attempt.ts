@@ -1,5 +1,6 @@
-import { decide, decideProbe, type Decision } from "@postrider/shared/core/delivery/decision.ts";
+import { decide, decideProbe } from "@postrider/shared/core/delivery/decision.ts";
 import { classify, type Outcome } from "@postrider/shared/core/delivery/outcome.ts";
+import type { Transition } from "@postrider/shared/core/delivery/transitions.ts";
 import { sign } from "@postrider/shared/core/signing.ts";
 import type { HeldReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
@@ -7,7 +8,7 @@ import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Admission } from "./admission.ts";
 import type { Context } from "../context.ts";
 import { disableSubscription } from "./disable-subscription.ts";
-import { send, type SendResult } from "../http/send.ts";
+import { send, type Exchange } from "../http/send.ts";
 import type { JobLease } from "../job/lease.ts";
 import type { Delivery, Subscription } from "../delivery.ts";
 import { loadBodies } from "../load/body.ts";
@@ -20,7 +21,7 @@ type Admitted = Extract<Admission, { kind: "admitted" }>;
 /** How an attempt ended. */
 export type Attempted =
   /** Sent and recorded; `applied` is false where the delivery had moved on meanwhile. */
-  | { kind: "made"; decision: Decision; applied: boolean; error: string | null }
+  | { kind: "made"; transition: Transition; applied: boolean; error: string | null }
   /** Not sent: its subscription has no budget left, or its breaker has opened while it waited. */
   | { kind: "held"; reason: HeldReason }
   /** Not sent: the lease ended first, or the probe is somebody else's. */
@@ -53,7 +54,7 @@ export async function attempt(
   let generation = breaker?.generation;
   let startedAt: Date;
   let beganAt: number;
-  let result: SendResult;
+  let exchange: Exchange;
   try {
     if (trigger === PROBE) {
       generation = await breakerReports.acquireProbe(subscription.id, subscription.timeoutMs + PROBE_SLACK_MS);
@@ -67,30 +68,30 @@ export async function attempt(
     if (!lease.isHeld()) return { kind: "given_back" };
     startedAt = new Date();
     beganAt = performance.now();
-    result = await send(agent, requestFor(delivery, Buffer.from(body), subscription, startedAt));
+    exchange = await send(agent, requestFor(delivery, Buffer.from(body), subscription, startedAt));
   } finally {
     // The slot counts the request: recording waits for Postgres, not for the network.
     slot.release();
   }
-  const outcome = classify(result.exchange, Date.now());
-  const decision =
+  const outcome = classify(exchange, Date.now());
+  const transition =
     trigger === PROBE
       ? decideProbe(outcome)
       : decide(outcome, delivery.scheduleStep, subscription.schedule, Math.random());
-  const error = decision.state === "delivered" ? null : (result.error ?? `HTTP ${result.responseStatus}`);
-  observeAttempt(context, { delivery, subscription, id, trigger, startedAt, outcome: outcome.kind, decision, result, error }); // prettier-ignore
+  const error = transition.state === "delivered" ? null : (exchange.error ?? `HTTP ${exchange.responseStatus}`);
+  observeAttempt(context, { delivery, subscription, id, trigger, startedAt, outcome: outcome.kind, transition, exchange, error }); // prettier-ignore
   const [applied] = await Promise.all([
     context.recorder.record({
       delivery,
-      transition: decision,
+      transition,
       attempt: {
         id,
         trigger,
         startedAt,
-        durationMs: result.durationMs,
-        responseStatus: result.responseStatus,
-        responseBody: result.responseBody,
-        error: result.error,
+        durationMs: exchange.durationMs,
+        responseStatus: exchange.responseStatus,
+        responseBody: exchange.responseBody,
+        error: exchange.error,
       },
       scheduleStep: delivery.scheduleStep + (trigger === PROBE ? 0 : 1),
       lastError: error,
@@ -98,7 +99,7 @@ export async function attempt(
     tell(context, subscription, { outcome, generation, beganAt, trigger, breaker }),
   ]);
   if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
-  return { kind: "made", decision, applied, error };
+  return { kind: "made", transition, applied, error };
 }
 
 function slotRequestOf(

@@ -66,14 +66,14 @@ async function conclude(context: Context, delivery: Delivery, attempted: Attempt
     case "held":
       return move(context, delivery, { state: "held", reason: attempted.reason });
     case "made": {
-      const { decision, applied, error } = attempted;
+      const { transition, applied, error } = attempted;
       if (!applied) {
         context.metrics.superseded.inc();
         return { kind: "settled" };
       }
       // A failed probe leaves it held.
-      if (decision.state !== "held") count(context, decision);
-      return endingOf(context, delivery, decision, error ?? "");
+      if (transition.state !== "held") count(context, transition);
+      return endingOf(context, delivery, transition, error ?? "");
     }
   }
 }
