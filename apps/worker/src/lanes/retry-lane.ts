@@ -2,9 +2,10 @@ import { UnrecoverableError, Worker, type Job } from "bullmq";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import { within } from "@postrider/shared/concurrency/within.ts";
 import type { Context } from "../context.ts";
-import { deliverOrDeadLetter, type Ending } from "../deliver/deliver.ts";
+import { deliverOrDeadLetter } from "../deliver/deliver.ts";
+import type { Result } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
-import { failAsPoison, POISON_STALLS } from "../deliver/poison.ts";
+import { deadLetterPoison, POISON_STALLS } from "../deliver/poison.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "../job/retry-later.ts";
 
@@ -57,7 +58,7 @@ export function startRetryLane(context: Context): Lane {
       if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
       const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
       const ending = await withDeadline(
-        stalls >= POISON_STALLS ? failAsPoison(context, work.delivery) : deliverOrDeadLetter(context, work, lease),
+        stalls >= POISON_STALLS ? deadLetterPoison(context, work.delivery) : deliverOrDeadLetter(context, work, lease),
       );
       // An attempt was made and recorded, so whatever stalled the job before it was not this delivery.
       if (ending.kind === "retrying" && stalls > 0) {
@@ -70,9 +71,9 @@ export function startRetryLane(context: Context): Lane {
   }
 
   /** Tells BullMQ what Postgres knows already. */
-  function conclude(ending: Ending): void {
+  function conclude(ending: Result): void {
     switch (ending.kind) {
-      case "settled":
+      case "done":
         return;
       case "retrying":
         throw new RetryLater(ending.error, ending.delayMs);
@@ -93,7 +94,7 @@ export function startRetryLane(context: Context): Lane {
 }
 
 /** Recording may still come later (Postgres was away): then the compare-and-set decides. */
-const withDeadline = (ending: Promise<Ending>): Promise<Ending> =>
+const withDeadline = (ending: Promise<Result>): Promise<Result> =>
   within(JOB_DEADLINE_MS, ending, () => ({
     kind: "retrying",
     delayMs: OWN_TROUBLE_MS,
