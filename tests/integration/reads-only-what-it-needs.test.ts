@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
-import { loadAndHold } from "../../apps/worker/src/load/load-and-hold.ts";
-import { loadBatch, loadByIds } from "../../apps/worker/src/load/load-batch.ts";
+import { loadBatch } from "../../apps/worker/src/load/load-batch.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-queries.ts";
 import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
+import { loadBatchRows } from "../../packages/shared/src/store/sql/load-batch.ts";
+import { loadDeliveriesByIds } from "../../packages/shared/src/store/sql/load-deliveries-by-ids.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -58,12 +59,12 @@ async function exercise() {
   const { context } = world;
   for (let connection = 0; connection < 10; connection += 1) {
     await Promise.all([
-      loadBatch(context.pool, id, { from: id, to: id }),
-      loadByIds(context.pool, [id]),
+      loadBatchRows(context.pool, { id, from: id, to: id }),
+      loadDeliveriesByIds(context.pool, [id]),
       releaseLongestHeld(context, id, 10, 10),
       expireHeld(context),
       cancelUnfinished(context, id, lease),
-      shut(id).then(() => loadAndHold(context, { id, from: id, to: id }, [])),
+      shut(id).then(() => loadBatch(context, { id, from: id, to: id }, [])),
     ]);
   }
 }
@@ -92,7 +93,7 @@ async function readBy(work: () => Promise<unknown>): Promise<number> {
 
 test("recording what lies far apart reads what is recorded", async () => {
   const rows = await spread();
-  const outcome = { move: { state: "delivered" }, attempt: undefined, scheduleStep: 1, lastError: null } as const;
+  const outcome = { transition: { state: "delivered" }, attempt: undefined, scheduleStep: 1, lastError: null } as const;
   const entries = await readBy(() =>
     Promise.all(rows.map((delivery) => world.context.recorder.record({ ...outcome, delivery }))),
   );
@@ -104,8 +105,8 @@ test("so does loading it, as a batch or by its ids", async () => {
   const ids = rows.map(({ id }) => id);
   const batch = newId();
   await world.context.pool.query("update deliveries set batch_id = $1 where id = any ($2::uuid[])", [batch, ids]);
-  expect(await readBy(() => loadBatch(world.context.pool, batch, familyRange(ids)))).toBeLessThan(FEW);
-  expect(await readBy(() => loadByIds(world.context.pool, ids))).toBeLessThan(FEW);
+  expect(await readBy(() => loadBatchRows(world.context.pool, { id: batch, ...familyRange(ids) }))).toBeLessThan(FEW);
+  expect(await readBy(() => loadDeliveriesByIds(world.context.pool, ids))).toBeLessThan(FEW);
 });
 
 test("so does holding, releasing and cancelling it, with thousands of others held", async () => {
@@ -124,7 +125,7 @@ test("so does holding, releasing and cancelling it, with thousands of others hel
   // As if they had just been accepted: what was released is not held back.
   const fresh = `${newId().slice(0, 28)}00000000`;
   await context.pool.query("update deliveries set batch_id = $1 where id = any ($2::uuid[])", [fresh, released]);
-  expect(await readBy(() => loadAndHold(context, { id: fresh, ...familyRange(released) }, []))).toBeLessThan(FEW);
+  expect(await readBy(() => loadBatch(context, { id: fresh, ...familyRange(released) }, []))).toBeLessThan(FEW);
   expect((await world.rows()).filter(({ id }) => released.includes(id)).map(({ state }) => state)).toEqual(["held", "held"]); // prettier-ignore
   expect(await readBy(() => cancelUnfinished(context, subscription, lease))).toBeLessThan(FEW);
 });

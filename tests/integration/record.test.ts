@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Delivery } from "../../apps/worker/src/load/load-batch.ts";
-import type { Move } from "../../apps/worker/src/record/record-attempts.ts";
+import type { Delivery } from "../../apps/worker/src/delivery.ts";
+import type { Transition } from "../../packages/shared/src/core/delivery/transitions.ts";
 import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -18,22 +18,23 @@ beforeEach(async () => {
   delivery = (await world.load())[0]!;
 });
 
-const outcome = (loaded: Delivery, move: Move, id = newId()) => ({
+const outcome = (loaded: Delivery, transition: Transition, id = newId()) => ({
   delivery: loaded,
-  move,
+  transition,
   attempt: {
     id,
     trigger: "auto" as const,
     startedAt: new Date(),
     durationMs: 5,
-    responseStatus: move.state === "delivered" ? 200 : 500,
+    responseStatus: transition.state === "delivered" ? 200 : 500,
     responseBody: "body",
     error: null,
   },
   scheduleStep: loaded.scheduleStep + 1,
-  lastError: move.state === "delivered" ? null : "HTTP 500",
+  lastError: transition.state === "delivered" ? null : "HTTP 500",
 });
-const record = (loaded: Delivery, move: Move, id?: string) => world.context.recorder.record(outcome(loaded, move, id));
+const record = (loaded: Delivery, transition: Transition, id?: string) =>
+  world.context.recorder.record(outcome(loaded, transition, id));
 const row = async () => (await world.rows())[0]!;
 const attempts = async () =>
   (
@@ -105,7 +106,7 @@ describe("record", () => {
     const { scheduleStep } = loaded;
     const held = {
       delivery: loaded,
-      move: { state: "held", reason: "paused" } as const,
+      transition: { state: "held", reason: "paused" } as const,
       attempt: undefined,
       scheduleStep,
       lastError: null,
@@ -139,13 +140,13 @@ describe("a manual retry", () => {
   test.each(["delivered", "dead", "retrying", "held", "cancelled"] as const)(
     "starts a new cycle from %s, due now",
     async (state) => {
-      const moves: Record<typeof state, Move> = {
+      const moves: Record<typeof state, Transition> = {
         delivered: { state },
         dead: { state, reason: "exhausted" },
         retrying: { state, delayMs: 3_600_000 },
         held: { state, reason: "breaker" },
         cancelled: { state },
-      } as Record<typeof state, Move>;
+      } as Record<typeof state, Transition>;
       await record(delivery, moves[state]);
       expect(await retryDelivery(world.context, delivery.id)).toEqual({
         kind: "retrying",

@@ -67,7 +67,7 @@ test("a delivery that is released and held again without an attempt counts as he
   const [before] = (await pool.query("select held_at from deliveries")).rows;
   await releaseLongestHeld(world.context, subscription, 1, 32);
   const [delivery] = await world.load();
-  await recorder.record({ delivery: delivery!, move: { state: "held", reason: "max_in_flight" }, attempt: undefined, scheduleStep: 0, lastError: null }); // prettier-ignore
+  await recorder.record({ delivery: delivery!, transition: { state: "held", reason: "max_in_flight" }, attempt: undefined, scheduleStep: 0, lastError: null }); // prettier-ignore
   expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "max_in_flight" }]); // prettier-ignore
 });
 

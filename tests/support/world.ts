@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { createAcceptor } from "../../apps/ingest/src/events/accept.ts";
 import type { NewEvent } from "../../apps/ingest/src/events/prepare.ts";
 import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
-import { loadByIds, type Delivery } from "../../apps/worker/src/load/load-batch.ts";
+import type { Delivery } from "../../apps/worker/src/delivery.ts";
+import { loadDeliveriesByIds } from "../../packages/shared/src/store/sql/load-deliveries-by-ids.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createSecretBox } from "../../packages/shared/src/store/secret-box.ts";
 import type { Batch } from "../../packages/shared/src/queue/jobs.ts";
@@ -76,7 +77,7 @@ export async function createWorld(over: Record<string, string> = {}) {
 
     async load(): Promise<Delivery[]> {
       const ids = (await this.rows()).map(({ id }) => id);
-      return ids.length === 0 ? [] : loadByIds(context.pool, ids);
+      return ids.length === 0 ? [] : loadDeliveriesByIds(context.pool, ids);
     },
 
     async close() {

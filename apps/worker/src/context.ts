@@ -9,7 +9,7 @@ import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { createOutageClock } from "./isolation/outage-clock.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
-import { createRetryLoader } from "./load/load-retry.ts";
+import { createWorkLoader } from "./load/load-by-ids.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
@@ -79,7 +79,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     outageClock,
     startRelease: createReleaseStarter(queues, enqueue, redis, log),
     loadSubscribers,
-    loadRetry: createRetryLoader(pool, loadSubscribers),
+    loadWork: createWorkLoader(pool, loadSubscribers),
     async close() {
       workerRedis.disconnect();
       await agent.destroy();

@@ -1,11 +1,14 @@
 import { expect } from "vitest";
 import { createAcceptor } from "../../../apps/ingest/src/events/accept.ts";
 import type { Context } from "../../../apps/worker/src/context.ts";
-import { loadBatch, loadByIds, type Delivery } from "../../../apps/worker/src/load/load-batch.ts";
+import type { Delivery } from "../../../apps/worker/src/delivery.ts";
 import { splitPoisonBatch } from "../../../apps/worker/src/deliver/poison.ts";
-import { createRecorder, type Move } from "../../../apps/worker/src/record/record-attempts.ts";
+import { createRecorder } from "../../../apps/worker/src/record/record-attempts.ts";
 import { releaseLongestHeld } from "../../../apps/worker/src/release/release-queries.ts";
 import { runOnce } from "../../../apps/worker/src/upkeep/watchdog.ts";
+import type { Transition } from "../../../packages/shared/src/core/delivery/transitions.ts";
+import { loadBatchRows } from "../../../packages/shared/src/store/sql/load-batch.ts";
+import { loadDeliveriesByIds } from "../../../packages/shared/src/store/sql/load-deliveries-by-ids.ts";
 import type { Pool } from "../../../packages/shared/src/store/pool.ts";
 import { retryDelivery } from "../../../packages/shared/src/runtime/retry-delivery.ts";
 import { newId } from "../../../packages/shared/src/runtime/new-id.ts";
@@ -102,9 +105,9 @@ export class World {
   }
 
   async #load(lane: Lane, { id, data }: FakeJob): Promise<Delivery[]> {
-    if (lane === "dispatch") return (await loadBatch(this.#pool, id, data as { from: string; to: string })).deliveries;
+    if (lane === "dispatch") return loadBatchRows(this.#pool, { id, ...(data as { from: string; to: string }) });
     const { delivery, cycle } = data as { delivery: string; cycle: number };
-    const found = await loadByIds(this.#pool, [delivery]);
+    const found = await loadDeliveriesByIds(this.#pool, [delivery]);
     return found.filter((row) => row.cycle === cycle && row.state === "retrying");
   }
 
@@ -120,10 +123,10 @@ export class World {
     const { delivery } = held;
     const before = await this.row(delivery.id);
     const attempt = ending === "paused" ? undefined : attemptOf(ending);
-    const move = moveOf(ending);
+    const transition = transitionOf(ending);
     const applied = await this.#context.recorder.record({
       delivery,
-      move,
+      transition,
       attempt,
       scheduleStep: delivery.scheduleStep + 1,
       lastError: attempt?.error ?? null,
@@ -135,7 +138,7 @@ export class World {
       before.attemptCount === delivery.attemptCount;
     expect(applied).toBe(unmoved || (ending === "delivered" && before.state !== "delivered"));
     if (applied)
-      expect(after).toMatchObject({ state: move.state, attemptCount: before.attemptCount + (attempt ? 1 : 0) });
+      expect(after).toMatchObject({ state: transition.state, attemptCount: before.attemptCount + (attempt ? 1 : 0) });
     else expect(after).toEqual(before);
     if (attempt) await this.#expectAttempt(attempt.id, !applied);
     if (scheduled) await this.#schedule(held, applied ? ending : undefined);
@@ -267,7 +270,7 @@ const attemptOf = (ending: Ending) => ({
   error: ending === "delivered" ? null : "HTTP 500",
 });
 
-function moveOf(ending: Ending): Move {
+function transitionOf(ending: Ending): Transition {
   switch (ending) {
     case "delivered":
       return { state: "delivered" };

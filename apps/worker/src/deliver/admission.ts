@@ -1,26 +1,28 @@
 import type { Breaker } from "@postrider/shared/core/breaker.ts";
 import type { HeldReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
-import type { Subscriber, Subscription } from "../load/load-subscribers.ts";
+import type { Subscriber, Subscription } from "../delivery.ts";
 
 /** Whether a delivery may be attempted now. */
 export type Admission =
-  /** Without a breaker (Redis is away) the attempt's answer is not reported to one. */
+  /** Where the breaker is unknown, because Redis cannot be reached, the outcome is not reported to it. */
   | { kind: "admitted"; subscription: Subscription; breaker: Breaker | undefined }
   | { kind: "held"; reason: HeldReason }
   | { kind: "cancelled" }
   | { kind: "broken"; problem: string };
 
+export type Admitted = Extract<Admission, { kind: "admitted" }>;
+
 /**
- * The seam between loading and sending: what keeps a delivery from being attempted is decided here, except for the
- * subscription's budget, which is decided where its turn comes (slots.ts).
+ * Decides whether a delivery may be attempted now, except for the subscription's limits: the slots apply those.
  *
- * @param trigger a manual attempt is made though the breaker is open, and so is the probe; neither when paused or disabled
+ * @param trigger manual attempts and probes are admitted while the breaker is open; not while paused or disabled
  */
 export function admit({ subscription, breaker }: Subscriber, trigger: Trigger): Admission {
   if (subscription === undefined) return { kind: "broken", problem: "the subscription's row is missing" };
-  if ("broken" in subscription)
-    return { kind: "broken", problem: `the subscription cannot be used: ${subscription.broken}` };
-  if (subscription.deleted) return { kind: "cancelled" };
+  if ("problem" in subscription) {
+    return { kind: "broken", problem: `the subscription cannot be used: ${subscription.problem}` };
+  }
+  if (subscription.isDeleted) return { kind: "cancelled" };
   switch (subscription.status) {
     case "paused":
     case "disabled":

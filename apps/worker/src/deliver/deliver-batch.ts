@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Context } from "../context.ts";
-import { deliverOrDeadLetter, type Ending } from "./deliver.ts";
+import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
-import { loadAndHold } from "../load/load-and-hold.ts";
-import { loadBodies, SLICE_BYTES, type Delivery } from "../load/load-batch.ts";
-import type { Subscriber } from "../load/load-subscribers.ts";
+import { loadBodies, sliceByBytes } from "../load/body.ts";
+import { loadBatch } from "../load/load-batch.ts";
+import { deliverOrDeadLetter, lacksBody } from "./deliver.ts";
 
 const POSTGRES_RETRY_MS = 500;
 
@@ -13,88 +14,97 @@ const POSTGRES_RETRY_MS = 500;
  * Delivers what is still pending of a batch.
  *
  * @param onQueued called once when every delivery waits for its slot or is under way, so that the next job may be fetched
- * @returns true when all of it is recorded; false when the lease ended before
+ * @returns true when every delivery is recorded; false when the lease ended before
  */
 export async function deliverBatch(
   context: Context,
-  batch: { id: string; from: string; to: string },
+  batch: { id: string } & IdRange,
   lease: JobLease,
   onQueued: () => void,
 ): Promise<boolean> {
-  // What hardly will be sent now is not read from the disk.
-  const bodiless = [
-    ...context.breakerReports.notClosed(),
-    ...context.slots.blockedSubscriptions().map(([subscriptionId]) => subscriptionId),
-  ];
-  const deliveries = await whenAvailable(context, lease, () => loadAndHold(context, batch, bodiless));
+  // Deliveries to these subscriptions will probably be held, so their bodies are not read.
+  const bodiless = [...context.breakerReports.notClosed()];
+  const deliveries = await untilAvailable(context, lease, () => loadBatch(context, batch, bodiless));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
-  const subscribers = await whenAvailable(
-    context,
-    lease,
-    () =>
-    context.loadSubscribers(deliveries.map(({ subscriptionId }) => subscriptionId), Date.now()), // prettier-ignore
-  );
+  const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
+  const subscribers = await untilAvailable(context, lease, () => context.loadSubscribers(subscriptionIds, Date.now()));
   if (subscribers === undefined) return false;
+  const done = await deliverSlices(context, slicesOf(deliveries, subscribers), subscribers, lease, onQueued);
+  return done === deliveries.length;
+}
 
-  /** None rejects: where one fails its neighbours are under way, and the batch must not run again beside them. */
-  const endings: Promise<Ended>[] = [];
-  let ended: Ended[];
+/**
+ * The first slice needs no more bodies. The others load theirs before a slot is acquired, because a slot must not wait
+ * for Postgres. Deliveries that are not admitted never read their bodies.
+ */
+function slicesOf(deliveries: readonly Delivery[], subscribers: ReadonlyMap<string, Subscriber>): Delivery[][] {
+  const ready: Delivery[] = [];
+  const lacking: Delivery[] = [];
+  for (const delivery of deliveries) {
+    (lacksBody(delivery, subscribers.get(delivery.subscriptionId)!) ? lacking : ready).push(delivery);
+  }
+  return [ready, ...sliceByBytes(lacking)];
+}
+
+/** @returns how many deliveries are done in this lane */
+async function deliverSlices(
+  context: Context,
+  slices: readonly Delivery[][],
+  subscribers: ReadonlyMap<string, Subscriber>,
+  lease: JobLease,
+  onQueued: () => void,
+): Promise<number> {
+  const ended: Promise<void>[] = [];
+  const failures: unknown[] = [];
+  let done = 0;
+
+  /** Resolves once the delivery has started. */
+  const start = (delivery: Delivery): Promise<void> =>
+    new Promise((resolve) => {
+      const work = { delivery, subscriber: subscribers.get(delivery.subscriptionId)! };
+      const end = deliverOrDeadLetter(context, work, lease, resolve)
+        .then((result) => enqueueRetry(context, work, result))
+        .then(
+          (isDone) => void (done += isDone ? 1 : 0),
+          (error: unknown) => void failures.push(error),
+        )
+        .finally(resolve);
+      ended.push(end);
+    });
+
   try {
-    const parts = slices(deliveries, new Set(bodiless));
-    for (const [index, slice] of parts.entries()) {
-      const loaded = index === 0 ? slice : await whenAvailable(context, lease, () => withBodies(context, slice));
-      if (loaded === undefined) break;
-      const started = loaded.map(
-        (delivery) =>
-          new Promise<void>((resolve) => {
-            const subscriber = subscribers.get(delivery.subscriptionId)!;
-            endings.push(
-              deliverOrDeadLetter(context, { delivery, subscriber }, lease, resolve)
-                .then((ending) => schedule(context, delivery, subscriber, ending))
-                .then(
-                  (isDone) => ({ isDone }),
-                  (problem: unknown) => ({ isDone: false, problem }),
-                ) // prettier-ignore
-                .finally(resolve),
-            );
-          }),
-      );
-      if (index === parts.length - 1) onQueued();
-      // Bodies of the next slice are loaded when those of this one are on the wire.
+    for (const [index, slice] of slices.entries()) {
+      const ready = index === 0 ? slice : await untilAvailable(context, lease, () => loadBodies(context.pool, slice));
+      if (ready === undefined) break;
+      const started = ready.map(start);
+      if (index === slices.length - 1) onQueued();
+      // The bodies of the next slice are loaded when the deliveries of this one have started.
       else await Promise.all(started);
     }
   } finally {
-    ended = await Promise.all(endings);
+    // The batch must not run again while some of its requests are under way.
+    await Promise.all(ended);
   }
-  const failed = ended.find((one) => "problem" in one);
-  if (failed) throw failed.problem;
-  return ended.length === deliveries.length && ended.every(({ isDone }) => isDone);
-}
-
-interface Ended {
-  isDone: boolean;
-  /** Why it could not even be recorded. */
-  problem?: unknown;
+  if (failures.length > 0) throw failures[0];
+  return done;
 }
 
 /** @returns whether the delivery is done in this lane */
-async function schedule(
+async function enqueueRetry(
   { enqueue }: Context,
-  delivery: Delivery,
-  { subscription }: Subscriber,
-  ending: Ending,
+  { delivery: { id, cycle, eventType }, subscriber: { subscription } }: Work,
+  result: Result,
 ): Promise<boolean> {
-  switch (ending.kind) {
+  switch (result.kind) {
     case "given_back":
       return false;
-    case "settled":
+    case "done":
       return true;
     case "retrying":
     case "dead": {
-      // A dead one, too: the retry lane turns its job into a failed one, which is how the board shows dead letters.
-      const delayMs = ending.kind === "retrying" ? ending.delayMs : 0;
-      const { id, cycle, eventType } = delivery;
+      // A dead one too: the retry lane turns its job into a failed one, which is how Bull Board shows dead letters.
+      const delayMs = result.kind === "retrying" ? result.delayMs : 0;
       const url = subscription && "url" in subscription ? subscription.url.href : undefined;
       await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs }]);
       return true;
@@ -102,39 +112,20 @@ async function schedule(
   }
 }
 
-/** Tries again while Postgres is away: the job is kept, and no attempt is spent. Undefined when the lease ended first. */
-async function whenAvailable<T>({ log }: Context, lease: JobLease, work: () => Promise<T>): Promise<T | undefined> {
+/**
+ * Repeats a query until Postgres is available. The job is kept, and no attempt is spent.
+ *
+ * @returns undefined where the lease ended first
+ */
+async function untilAvailable<T>({ log }: Context, lease: JobLease, query: () => Promise<T>): Promise<T | undefined> {
   for (let tries = 0; !lease.signal.aborted; tries += 1) {
     try {
-      return await work();
+      return await query();
     } catch (error) {
       if (!isUnavailable(error)) throw error;
-      if (tries === 0) log.warn({ err: error }, "a batch waits for Postgres");
+      if (tries === 0) log.warn({ err: error }, "could not load a batch; retrying");
       await sleep(POSTGRES_RETRY_MS, undefined, { signal: lease.signal }).catch(() => undefined);
     }
   }
   return undefined;
-}
-
-/** The first slice came with its bodies, or needs none yet; the others are bounded in bytes. */
-function slices(deliveries: readonly Delivery[], bodiless: ReadonlySet<string>): Delivery[][] {
-  const isReady = ({ body, hasEvent, subscriptionId }: Delivery) =>
-    body !== null || !hasEvent || bodiless.has(subscriptionId);
-  const result = [deliveries.filter(isReady)];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const delivery of deliveries) {
-    if (isReady(delivery)) continue;
-    if (bytes + delivery.bodyBytes > SLICE_BYTES) {
-      result.push([]);
-      bytes = 0;
-    }
-    result.at(-1)!.push(delivery);
-    bytes += delivery.bodyBytes;
-  }
-  return result;
-}
-
-async function withBodies({ pool }: Context, slice: readonly Delivery[]): Promise<Delivery[]> {
-  const bodies = await loadBodies(pool, slice.map(({ eventId }) => eventId)); // prettier-ignore
-  return slice.map((delivery) => ({ ...delivery, body: bodies.get(delivery.eventId) ?? null }));
 }

@@ -1,17 +1,14 @@
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { disableSubscriptionRow } from "@postrider/shared/store/sql/disable-subscription.ts";
 import type { Context } from "../context.ts";
 
-/** Stops sending to a subscription; its events are still stored and held until somebody enables it. */
+/** Disables a subscription. Its events are still stored, and held until it is enabled. */
 export async function disableSubscription({ pool, log }: Context, id: string, reason: string): Promise<void> {
+  const subscription = toPublicId("sub", id);
   try {
-    const { rowCount } = await pool.query(
-      `update subscriptions set status = 'disabled', disabled_reason = $2, updated_at = now()
-       where id = $1 and status <> 'disabled'`,
-      [id, reason],
-    );
-    if (rowCount) log.warn({ subscription: toPublicId("sub", id), reason }, "subscription disabled");
+    const isDisabledNow = await disableSubscriptionRow(pool, id, reason);
+    if (isDisabledNow) log.warn({ subscription, reason }, "disabled the subscription");
   } catch (error) {
-    // The next 410 tries again.
-    log.warn({ err: error, subscription: toPublicId("sub", id) }, "could not disable a subscription");
+    log.warn({ err: error, subscription, reason }, "could not disable the subscription; its next 410 tries again");
   }
 }

@@ -1,59 +1,67 @@
-import type { Decision } from "@postrider/shared/core/delivery/decision.ts";
+import type { Outcome } from "@postrider/shared/core/delivery/outcome.ts";
+import type { Transition } from "@postrider/shared/core/delivery/transitions.ts";
 import { timeOfId } from "@postrider/shared/core/ids/id-range.ts";
-import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
-import type { SendResult } from "../http/send.ts";
-import type { Delivery } from "../load/load-batch.ts";
-import type { Subscription } from "../load/load-subscribers.ts";
+import type { Attempt, Delivery, Subscription } from "../delivery.ts";
 
-/** One wide line and the metrics of one attempt. */
-export function observeAttempt(
-  { log, metrics }: Context,
-  seen: {
-    delivery: Delivery;
-    subscription: Subscription;
-    id: string;
-    trigger: Trigger;
-    startedAt: Date;
-    outcome: string;
-    decision: Decision;
-    result: SendResult;
-    error: string | null;
-  },
-): void {
-  const { delivery, result, outcome, trigger } = seen;
-  metrics.attempts.inc({ outcome, trigger, status: classOf(result.responseStatus), error: result.errorCode ?? "none" });
-  metrics.attemptDuration.observe({ outcome }, result.durationMs / 1000);
-  if (result.phases !== null) {
-    metrics.attemptPhase.observe({ phase: "first_byte" }, result.phases.firstByteMs / 1000);
-    metrics.attemptPhase.observe({ phase: "body" }, result.phases.bodyMs / 1000);
+interface Observed {
+  delivery: Delivery;
+  subscription: Subscription;
+  attempt: Attempt;
+  outcome: Outcome;
+  transition: Transition;
+  error: string | null;
+}
+
+/** Observes the metrics of one attempt, and logs it in one wide line. */
+export function observeAttempt(context: Context, observed: Observed): void {
+  observeMetrics(context, observed);
+  // Building the line costs as much as the metrics, so skip it where the level is off.
+  if (context.log.isLevelEnabled("info")) logAttempt(context, observed);
+}
+
+function observeMetrics({ metrics }: Context, { delivery, attempt, outcome }: Observed): void {
+  const { exchange, trigger } = attempt;
+  const { kind } = outcome;
+  metrics.attempts.inc({
+    outcome: kind,
+    trigger,
+    status: classOf(exchange.responseStatus),
+    error: exchange.errorCode ?? "none",
+  });
+  metrics.attemptDuration.observe({ outcome: kind }, exchange.durationMs / 1000);
+  if (exchange.phases !== null) {
+    metrics.attemptPhase.observe({ phase: "first_byte" }, exchange.phases.firstByteMs / 1000);
+    metrics.attemptPhase.observe({ phase: "body" }, exchange.phases.bodyMs / 1000);
   }
-  const waitedMs = Math.max(0, seen.startedAt.getTime() - timeOfId(delivery.id));
+  const waitedMs = Math.max(0, attempt.startedAt.getTime() - timeOfId(delivery.id));
   if (delivery.attemptCount === 0) metrics.firstAttemptDelay.observe(waitedMs / 1000);
-  // A manual attempt may come days later, and says nothing of how fast we are.
-  if (outcome === "delivered" && delivery.cycle === 0) {
-    metrics.deliveryDuration.observe((waitedMs + result.durationMs) / 1000);
+  // A manual retry may come days later, so its cycle is no measure of speed.
+  if (kind === "delivered" && delivery.cycle === 0) {
+    metrics.deliveryDuration.observe((waitedMs + exchange.durationMs) / 1000);
   }
-  // An attempt's line costs as much as its metrics: not made where nobody reads it.
-  if (!log.isLevelEnabled("info")) return;
+}
+
+function logAttempt({ log }: Context, { delivery, subscription, attempt, outcome, transition, error }: Observed): void {
+  const { exchange, trigger } = attempt;
   log.info(
     {
       event: toPublicId("evt", delivery.eventId),
       delivery: toPublicId("dlv", delivery.id),
-      attempt: toPublicId("att", seen.id),
+      attempt: toPublicId("att", attempt.id),
       subscription: toPublicId("sub", delivery.subscriptionId),
       tenant: delivery.tenant,
       type: delivery.eventType,
-      host: seen.subscription.url.host,
+      host: subscription.url.host,
       number: delivery.attemptCount + 1,
       cycle: delivery.cycle,
       trigger,
-      outcome,
-      next: seen.decision.state,
-      status: result.responseStatus,
-      durationMs: result.durationMs,
-      ...(seen.error === null ? {} : { error: seen.error }),
+      outcome: outcome.kind,
+      next: transition.state,
+      status: exchange.responseStatus,
+      durationMs: exchange.durationMs,
+      ...(error === null ? {} : { error }),
     },
     "attempt",
   );

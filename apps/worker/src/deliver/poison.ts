@@ -1,44 +1,36 @@
 import { familyRange, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
-import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
+import { splitPoisonBatchRows } from "@postrider/shared/store/sql/split-poison-batch.ts";
 import type { Context } from "../context.ts";
-import { fail, type Ending } from "./deliver.ts";
-import { loadBatch, type Delivery } from "../load/load-batch.ts";
+import type { Delivery, Result } from "../delivery.ts";
+import { deadLetter } from "./dead-letter.ts";
 
-/** A job whose workers died this often is suspected of killing them. */
+/** A job that has stalled this often is suspected of killing its workers. */
 export const POISON_STALLS = 3;
 
 /**
- * Deals with a batch whose workers keep dying: it is split into single deliveries, so that the one that kills them is
- * alone; a single one is dead (`internal`), visible and retryable after a fix. The batch's own job then finds nothing left.
+ * Splits a batch whose workers keep dying into single deliveries, so that the one that kills them is alone. A single
+ * delivery is dead-lettered (`internal`). The batch's own job then finds nothing left to do.
  */
-export async function splitPoisonBatch(context: Context, batch: IdRange & { id: string }): Promise<void> {
-  const { deliveries } = await loadBatch(context.pool, batch.id, batch);
+export async function splitPoisonBatch(context: Context, batch: { id: string } & IdRange): Promise<void> {
+  const deliveries = await loadBatchRows(context.pool, batch);
   const [only] = deliveries;
   if (!only) return;
   if (deliveries.length === 1) {
-    await failAsPoison(context, only);
+    await deadLetterPoison(context, only);
     return;
   }
-  const { rows } = await context.pool.query<{ id: string; batch: string }>(
-    `with numbered as materialized (
-       select id, row_number() over (order by id) as number from deliveries
-       where state = 'pending' and batch_id = $1 and id between $2 and $3
-     )
-     update deliveries d set batch_id = batch_id($4, n.number) from numbered n
-     where d.id = n.id and d.batch_id = $1 and ${isOneOf("numbered")}
-     returning d.id, d.batch_id as batch`,
-    [batch.id, batch.from, batch.to, newId()],
-  );
+  const rows = await splitPoisonBatchRows(context.pool, batch, newId());
   context.log.error(
     { batch: batch.id, deliveries: rows.length },
-    "workers died of this batch: split into single deliveries",
+    "workers died of this batch; split it into single deliveries",
   );
   context.metrics.poison.inc({ kind: "batch" });
   await context.enqueue.dispatch(rows.map(({ id, batch: single }) => ({ id: single, size: 1, ...familyRange([id]) })));
 }
 
-export function failAsPoison(context: Context, delivery: Delivery): Promise<Ending> {
+export function deadLetterPoison(context: Context, delivery: Delivery): Promise<Result> {
   context.metrics.poison.inc({ kind: "delivery" });
-  return fail(context, delivery, "workers died while they delivered this");
+  return deadLetter(context, delivery, "workers died while they delivered this");
 }

@@ -1,6 +1,5 @@
 import { createBrotliDecompress, createInflate, createUnzip } from "node:zlib";
 import type { Dispatcher } from "undici";
-import type { Exchange } from "@postrider/shared/core/delivery/outcome.ts";
 import { MAX_RESPONSE_BYTES, safeText } from "@postrider/shared/core/delivery/response-text.ts";
 import { AddressNotAllowedError } from "./delivery-agent.ts";
 
@@ -12,46 +11,42 @@ export interface SendRequest {
   timeoutMs: number;
 }
 
-/** Why there is no complete response, in a word: few enough to count by. */
+/** Why there is no complete response; a label of metrics. `blocked`: the address is not allowed, so nothing was sent. */
 type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
 
-interface Problem {
-  code: ErrorCode;
-  text: string;
-}
-
-/** One HTTP exchange, as far as it got. */
-export interface SendResult {
-  exchange: Exchange;
+/** What one HTTP request gave, as far as it got. */
+export interface Exchange {
   durationMs: number;
+  /** Null where no head of a response arrived. */
   responseStatus: number | null;
   /** At most 16 KiB, safe for Postgres. */
   responseBody: string | null;
+  retryAfter: string | undefined;
   /** Why there is no complete response; null where there is one. */
   error: string | null;
-  /** The same in a word, of which there are few; null where there is a complete response. */
   errorCode: ErrorCode | null;
-  /** From the request to the head of the response, and from there to its end, milliseconds; null where it did not get so far. */
+  /** From the request to the head of the response, and from there to its end; null where no head arrived. */
   phases: { firstByteMs: number; bodyMs: number } | null;
 }
 
-/** Makes one HTTP request and never throws: whatever goes wrong out there is the result. */
-export const send = (agent: Dispatcher, request: SendRequest): Promise<SendResult> =>
+/** Makes one HTTP request. It never throws: every failure is an exchange with an error. */
+export const send = (agent: Dispatcher, request: SendRequest): Promise<Exchange> =>
   new Promise((resolve) => {
     const { url, headers, body } = request;
     const path = `${url.pathname}${url.search}`;
-    agent.dispatch({ origin: url.origin, path, method: "POST", headers, body }, new Sending(request, resolve));
+    agent.dispatch({ origin: url.origin, path, method: "POST", headers, body }, new ExchangeHandler(request, resolve));
   });
 
-const OVER = new Error("nobody waits for the rest");
+/** Closes a connection whose response is no longer needed. */
+const ABORTED = new Error("the rest of the response is not needed");
 
 /**
- * One request under way, as undici tells of it. `agent.request()` would wrap the response in a stream and the deadline in an
- * abort signal, which together cost more than the rest of an attempt (docs/performance.md).
+ * undici's handler of one request. `agent.request()` would wrap the response in a stream and the deadline in an abort
+ * signal, which together cost more than the rest of an attempt (docs/performance.md).
  */
-class Sending implements Dispatcher.DispatchHandler {
+class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #timeoutMs: number;
-  readonly #resolve: (result: SendResult) => void;
+  readonly #resolve: (exchange: Exchange) => void;
   readonly #startedAt = performance.now();
   readonly #deadline: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
@@ -65,11 +60,11 @@ class Sending implements Dispatcher.DispatchHandler {
   #bytes = 0;
   #isOver = false;
 
-  constructor({ timeoutMs }: SendRequest, resolve: (result: SendResult) => void) {
+  constructor({ timeoutMs }: SendRequest, resolve: (exchange: Exchange) => void) {
     this.#timeoutMs = timeoutMs;
     this.#resolve = resolve;
     this.#deadline = setTimeout(
-      () => this.#fail({ code: "timeout", text: `no complete response within ${this.#timeoutMs} ms` }),
+      () => this.#end({ code: "timeout", text: `no complete response within ${this.#timeoutMs} ms` }),
       timeoutMs,
     );
   }
@@ -77,8 +72,8 @@ class Sending implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#sentAt = performance.now();
-    // The deadline passed while it was connecting: it is not sent.
-    if (this.#isOver) controller.abort(OVER);
+    // The deadline passed while connecting.
+    if (this.#isOver) controller.abort(ABORTED);
   }
 
   onResponseStart(
@@ -91,13 +86,13 @@ class Sending implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#retryAfter = one(headers["retry-after"]);
     const encoding = one(headers["content-encoding"]);
-    // We ask for no encoding; a receiver that compresses all the same is decoded, and the cap is on what comes out.
+    // We ask for no encoding. Where a receiver compresses anyway, the cap is on the decoded bytes.
     if (encoding !== undefined) this.#decoder = decoderFor(encoding.trim().toLowerCase());
     this.#decoder
       ?.on("data", (chunk: Buffer) => this.#keep(chunk))
       .on("drain", () => controller.resume())
-      .on("end", () => this.#complete())
-      .on("error", (error) => this.#fail(describe(error)));
+      .on("end", () => this.#end(null))
+      .on("error", (error) => this.#end(describe(error)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -107,48 +102,40 @@ class Sending implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#decoder === undefined) this.#complete();
+    if (this.#decoder === undefined) this.#end(null);
     else if (!this.#isOver) this.#decoder.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (error instanceof AddressNotAllowedError) {
-      this.#end({ kind: "blocked" }, { code: "blocked", text: error.message });
-    } else this.#fail(describe(error));
+      this.#end({ code: "blocked", text: error.message });
+    } else this.#end(describe(error));
   }
 
-  /** Up to the cap; the rest of the response is let go with its connection. */
+  /** At the cap the exchange ends, and its connection is closed. */
   #keep(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#bytes >= MAX_RESPONSE_BYTES) this.#complete();
+    if (this.#bytes >= MAX_RESPONSE_BYTES) this.#end(null);
   }
 
-  #complete(): void {
-    this.#end({ kind: "response", status: this.#status!, retryAfter: this.#retryAfter }, null);
-  }
-
-  #fail(problem: Problem): void {
-    this.#end({ kind: "failed" }, problem);
-  }
-
-  #end(exchange: Exchange, problem: Problem | null): void {
+  #end(failure: Failure | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#deadline);
     const now = performance.now();
     this.#resolve({
-      exchange,
       durationMs: Math.round(now - this.#startedAt),
       responseStatus: this.#status,
       responseBody: this.#status === null ? null : textOf(this.#chunks),
-      error: problem && problem.text,
-      errorCode: problem && problem.code,
+      retryAfter: this.#retryAfter,
+      error: failure && failure.text,
+      errorCode: failure && failure.code,
       phases: this.#headAt === 0 ? null : { firstByteMs: this.#headAt - this.#sentAt, bodyMs: now - this.#headAt },
     });
     this.#decoder?.destroy();
     // Does nothing where the response is complete.
-    this.#controller?.abort(OVER);
+    this.#controller?.abort(ABORTED);
   }
 }
 
@@ -173,7 +160,12 @@ function decoderFor(encoding: string) {
   }
 }
 
-const REASONS: Readonly<Record<string, Problem>> = {
+interface Failure {
+  code: ErrorCode;
+  text: string;
+}
+
+const FAILURES: Readonly<Record<string, Failure>> = {
   ECONNREFUSED: { code: "refused", text: "connection refused" },
   ECONNRESET: { code: "reset", text: "connection reset" },
   EPIPE: { code: "reset", text: "connection reset" },
@@ -181,24 +173,24 @@ const REASONS: Readonly<Record<string, Problem>> = {
   UND_ERR_CONNECT_TIMEOUT: { code: "timeout", text: "no connection within the timeout" },
   ETIMEDOUT: { code: "timeout", text: "no connection within the timeout" },
   ENOTFOUND: { code: "dns", text: "the host name does not resolve" },
-  EAI_AGAIN: { code: "dns", text: "the host name does not resolve just now" },
+  EAI_AGAIN: { code: "dns", text: "the host name does not resolve at the moment" },
   EHOSTUNREACH: { code: "unreachable", text: "host unreachable" },
   ENETUNREACH: { code: "unreachable", text: "network unreachable" },
 };
-/** What Node and OpenSSL call trouble with TLS and certificates. */
-const OF_TLS = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$|HOSTNAME_MISMATCH)/;
+/** Codes of Node and OpenSSL for failures of TLS and certificates. */
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$|HOSTNAME_MISMATCH)/;
 
 const MAX_ERROR_CHARS = 500;
 
-function describe(error: unknown): Problem {
+function describe(error: unknown): Failure {
   if (!(error instanceof Error)) return { code: "other", text: String(error).slice(0, MAX_ERROR_CHARS) };
-  // Several addresses were dialled: the first one's reason says most.
+  // Several addresses were dialled: report the failure of the first.
   const found = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
   const code = "code" in found && typeof found.code === "string" ? found.code : undefined;
-  const reason = code === undefined ? undefined : REASONS[code];
-  const text = reason ? `${reason.text} (${code})` : code ? `${code}: ${found.message}` : found.message || found.name;
+  const known = code === undefined ? undefined : FAILURES[code];
+  const text = known ? `${known.text} (${code})` : code ? `${code}: ${found.message}` : found.message || found.name;
   return {
-    code: reason?.code ?? (code !== undefined && OF_TLS.test(code) ? "tls" : "other"),
+    code: known?.code ?? (code !== undefined && TLS_CODE.test(code) ? "tls" : "other"),
     text: safeText(Buffer.from(text)).slice(0, MAX_ERROR_CHARS),
   };
 }

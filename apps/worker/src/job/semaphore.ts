@@ -1,4 +1,4 @@
-/** How many may do something at once: first come, first served; a waiter that is aborted leaves the queue. */
+/** Limits how many callers do something at once. Waiters are served in order; one that is aborted leaves the queue. */
 export class Semaphore {
   readonly #size: number;
   #inUse = 0;
@@ -9,7 +9,7 @@ export class Semaphore {
   }
 
   /**
-   * Waits for its turn; the caller must `release()` it.
+   * Waits until it is acquired; the caller must `release()` it.
    *
    * @returns false where the signal was aborted first; then there is nothing to release
    */
@@ -21,15 +21,15 @@ export class Semaphore {
     }
     return new Promise((resolve) => {
       const onAbort = () => {
-        this.#waiters.delete(take);
+        this.#waiters.delete(grant);
         resolve(false);
       };
-      const take = () => {
+      const grant = () => {
         signal.removeEventListener("abort", onAbort);
         resolve(true);
       };
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#waiters.add(take);
+      this.#waiters.add(grant);
     });
   }
 
@@ -39,7 +39,7 @@ export class Semaphore {
       this.#inUse -= 1;
       return;
     }
-    // The turn passes on without becoming free in between.
+    // The next waiter takes over this place, so that no other caller can get in between.
     this.#waiters.delete(next);
     next();
   }

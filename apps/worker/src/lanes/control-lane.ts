@@ -1,60 +1,55 @@
 import { Worker, type Job } from "bullmq";
 import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
+import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import type { Context } from "../context.ts";
-import type { JobLease } from "../job/lease.ts";
+import { keepLeases, type JobLease } from "../job/lease.ts";
+import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
 import { release } from "../release/release-held.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
 
-/** Runs the release jobs: one per subscription with held deliveries. */
+/** The control lane: one release job per subscription with held deliveries. */
 export function startControlLane(context: Context): Lane {
   const { settings, pool, log } = context;
   const stopping = new AbortController();
-  // A release job mostly waits: for a probe's answer, or for what it released.
-  const crowd = { running: 0, most: settings.maxInFlight };
+  // A release job mostly waits: for a probe's response, or for released deliveries.
+  const concurrency = { running: 0, max: settings.maxInFlight };
   const worker = new Worker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
-    concurrency: crowd.most,
+    concurrency: concurrency.max,
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
-  worker.on("lockRenewalFailed", (jobIds) => {
-    for (const id of jobIds) worker.cancelJob(id, "lock lost");
-  });
-  worker.on("completed", (job) => void lookAgain(job.data.subscription));
+  worker.on("completed", (job) => void restartRelease(job.data.subscription));
   worker.on("failed", (job, error) => {
     if (job && error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
   });
+  const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
 
-  async function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([cancelled, stopping.signal]);
-    const lease: JobLease = { signal, isHeld: () => !signal.aborted };
-    crowd.running += 1;
+  function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
+    return leases.hold(job.id!, cancelled, (lease) => runRelease(job.data.subscription, lease));
+  }
+
+  async function runRelease(subscriptionId: string, lease: JobLease): Promise<void> {
+    concurrency.running += 1;
     try {
-      await release(context, job.data.subscription, lease, crowd);
+      await release(context, subscriptionId, lease, concurrency);
     } finally {
-      crowd.running -= 1;
+      concurrency.running -= 1;
     }
   }
 
-  /** The breaker may have been closed while the job was on its way to waiting for the end of the cooldown, where nobody could wake it. */
+  /** The breaker may have closed before the job was delayed until the end of the cooldown, when nothing could wake it. */
   async function wakeIfClosed(subscriptionId: string): Promise<void> {
     const breaker = (await context.breakerReports.read([subscriptionId])).get(subscriptionId);
     if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 
-  /** Something may have been held while the job was ending, when no other one could be added. */
-  async function lookAgain(subscriptionId: string): Promise<void> {
+  /** A delivery may have been held while the job was ending, when no other job could be added for its subscription. */
+  async function restartRelease(subscriptionId: string): Promise<void> {
     try {
-      const { rowCount } = await pool.query({
-        name: "is-releasable",
-        text: `select from subscriptions s where id = $1 and (status = 'active' or deleted_at is not null)
-               and exists (select from deliveries d where d.state = 'held' and d.subscription_id = s.id)`,
-        values: [subscriptionId],
-      });
-      if (rowCount) context.startRelease(subscriptionId);
+      if (await hasReleasable(pool, subscriptionId)) context.startRelease(subscriptionId);
     } catch (error) {
-      log.debug({ err: error }, "whether more is held could not be seen; the watchdog looks");
+      log.debug({ err: error }, "could not check for more held deliveries; leaving it to the watchdog");
     }
   }
 

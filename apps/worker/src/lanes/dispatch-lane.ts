@@ -2,26 +2,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type Job } from "bullmq";
 import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
-import type { JobLease } from "../job/lease.ts";
-import { Semaphore } from "../job/semaphore.ts";
 import { deliverBatch } from "../deliver/deliver-batch.ts";
 import { POISON_STALLS, splitPoisonBatch } from "../deliver/poison.ts";
+import { RenewableLease } from "../job/lease.ts";
+import { Semaphore } from "../job/semaphore.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 
-/** How many batches may be on their way from Redis to the slots at once. */
-const LOADING = 2;
-/** How often a full worker looks whether a batch waits that goes before all others. */
-const URGENT_MS = 20;
-/** A full worker fetches a batch all the same after this: what waits in it may wait for slow subscribers, and others need not. */
-const FULL_MS = 250;
+/** How many batches may be between Redis and the slots at once. */
+const MAX_LOADING = 2;
+/** How often a full worker checks for a batch without a priority, which goes before all others. */
+const POLL_MS = 20;
+/**
+ * Even a full worker fetches this often: its queue may be blocked by slow subscribers while others could be served.
+ */
+const MAX_PAUSE_MS = 250;
 const REDIS_RETRY_MS = 1_000;
-/** A batch that cannot be worked on just now comes again after this. */
+/** A batch that cannot be worked on now is taken again after this. */
 const POSTPONE_MS = 1_000;
-/** How long a batch may take. */
+
 interface BatchLimits {
-  /** A batch older than this stops taking slots and is given back; what it has on the wire is finished. */
+  /** A batch older than this acquires no more slots and is given back; its requests on the wire are finished. */
   deadlineMs: number;
-  /** After its deadline a batch has this long to finish; then its lock is no longer renewed, and the stalled check takes it. */
+  /** After its deadline a batch has this long to finish. Then its lock is no longer renewed, and the stalled check takes it. */
   graceMs: number;
 }
 
@@ -29,55 +31,55 @@ const BATCH_LIMITS: BatchLimits = { deadlineMs: 5 * 60_000, graceMs: 90_000 };
 
 interface ActiveJob {
   token: string;
-  stop: AbortController;
+  lease: RenewableLease;
+  /** Ends the lease. */
+  ending: AbortController;
   startedAt: number;
-  renewedAt: number;
   /** False once the lock is lost: it is no longer renewed, while the requests on the wire are finished. */
   isLocked: boolean;
 }
 
 /**
- * Takes batches from the dispatch queue. BullMQ's own loop counts jobs; here slots count HTTP requests, and a batch
- * that waits for one slow answer must not keep the others waiting. So this lane fetches by hand: a job whenever few
- * loaded deliveries wait, however many jobs are unfinished.
+ * The dispatch lane. BullMQ's own loop counts jobs, so a batch that waits for one slow response would block others. This
+ * lane fetches by hand: a job whenever few loaded deliveries wait for a slot, however many jobs are unfinished.
  * https://docs.bullmq.io/patterns/manually-fetching-jobs
  */
 export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane {
   const { settings, slots, log } = context;
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
-  const loading = new Semaphore(LOADING);
-  /** Jobs that this process works on, their locks lost or not; one that hangs for too long is no longer counted. */
+  const loading = new Semaphore(MAX_LOADING);
+  /** Jobs that this process works on, whether their locks are lost or not; one that hangs for too long is removed. */
   const active = new Map<string, ActiveJob>();
   const running = new Set<Promise<void>>();
   const worker = new Worker<DispatchJob>("dispatch", null, laneOptions(context));
   worker.on("error", context.onRedisError);
-  worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "a batch of a worker that died is taken over"));
+  worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "took over a batch whose worker died"));
   void worker.startStalledCheckTimer();
 
   const looping = loop();
-  const renewing = setInterval(() => void renew(), lockDurationMs / 4);
+  const renewing = setInterval(() => void renewLocks(), lockDurationMs / 4);
 
   async function loop(): Promise<void> {
     for (let number = 0; !stopping.signal.aborted; number += 1) {
-      await room();
+      await waitForCapacity();
       if (!(await loading.acquire(stopping.signal))) return;
       const token = `${worker.id}:${number}`;
       const job = await fetch(token);
       if (!job) loading.release();
-      else track(work(job, token));
+      else track(run(job, token));
     }
   }
 
   /**
-   * Waits until this worker is not full. A batch without a priority, which is taken before those of a tenant that
-   * floods, is fetched also by a full worker: its deliveries are next when a slot is free.
+   * Waits until this worker is not full. Even a full worker fetches a batch without a priority: it goes before those of a
+   * tenant that exceeds its share, and its deliveries are next when a slot is free.
    */
-  async function room(): Promise<void> {
+  async function waitForCapacity(): Promise<void> {
     const since = performance.now();
     while (slots.isFull && !stopping.signal.aborted) {
-      if (!slots.isOverfull && (performance.now() - since > FULL_MS || (await hasUrgent()))) return;
-      await slots.waitForCapacity(stopping.signal, URGENT_MS);
+      if (!slots.isOverfull && (performance.now() - since > MAX_PAUSE_MS || (await hasUrgent()))) return;
+      await slots.waitForCapacity(stopping.signal, POLL_MS);
     }
   }
 
@@ -97,12 +99,12 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     }
   }
 
-  function track(work: Promise<void>): void {
-    running.add(work);
-    void work.finally(() => running.delete(work));
+  function track(run: Promise<void>): void {
+    running.add(run);
+    void run.finally(() => running.delete(run));
   }
 
-  async function work(job: Job<DispatchJob>, token: string): Promise<void> {
+  async function run(job: Job<DispatchJob>, token: string): Promise<void> {
     const id = job.id!;
     let isLoading = true;
     const onQueued = () => {
@@ -110,55 +112,56 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       isLoading = false;
     };
     if (active.has(id)) {
-      // Our lock lapsed and the job came back to us while we still have its requests on the wire: wait for those.
+      // The lock lapsed, and the job came back to this process while its requests are on the wire: wait for those.
       onQueued();
       await postpone(job, token);
       return;
     }
-    const now = performance.now();
-    const entry: ActiveJob = { token, stop: new AbortController(), startedAt: now, renewedAt: now, isLocked: true };
-    active.set(id, entry);
-    const signal = AbortSignal.any([entry.stop.signal, stopping.signal]);
-    const lease: JobLease = {
-      signal,
-      isHeld: () => !signal.aborted && performance.now() - entry.renewedAt < lockDurationMs,
-    };
-    const deadline = setTimeout(() => entry.stop.abort(), limits.deadlineMs);
+    const entry = activate(id, token);
+    const deadline = setTimeout(() => entry.ending.abort(), limits.deadlineMs);
     let finish = () => postpone(job, token);
     try {
       const batch = { id, from: job.data.from, to: job.data.to };
       if (job.stalledCounter >= POISON_STALLS) await splitPoisonBatch(context, batch);
-      const isFinished = await deliverBatch(context, batch, lease, onQueued);
+      const isFinished = await deliverBatch(context, batch, entry.lease, onQueued);
       finish = isFinished ? () => complete(job, token) : () => giveBack(job, token);
     } catch (error) {
-      log.error({ err: error, batch: id }, "a batch failed in our own code; it will run again");
+      log.error({ err: error, batch: id }, "could not deliver a batch because of an internal error; postponing it");
     }
     clearTimeout(deadline);
     onQueued();
-    // Before the lock is let go of: another lane, or this one, may take the job the moment it is.
+    // Before the lock is released: another lane, or this one, may take the job right after.
     if (active.get(id) === entry) active.delete(id);
     await finish();
   }
 
-  // Each of these fails where the lock is no longer ours; then the job is elsewhere already, or the stalled check brings it.
-  const complete = (job: Job, token: string) => settle(job, () => job.moveToCompleted("", token, false));
-  const giveBack = (job: Job, token: string) => settle(job, () => job.moveToWait(token));
-  const postpone = (job: Job, token: string) => settle(job, () => job.moveToDelayed(Date.now() + POSTPONE_MS, token));
+  function activate(id: string, token: string): ActiveJob {
+    const ending = new AbortController();
+    const lease = new RenewableLease(lockDurationMs, AbortSignal.any([ending.signal, stopping.signal]));
+    const entry = { token, lease, ending, startedAt: performance.now(), isLocked: true };
+    active.set(id, entry);
+    return entry;
+  }
 
-  async function settle(job: Job, move: () => Promise<unknown>): Promise<void> {
+  // Each of these fails where the lock is lost. Then another worker has the job, or the stalled check brings it back.
+  const complete = (job: Job, token: string) => moveJob(job, () => job.moveToCompleted("", token, false));
+  const giveBack = (job: Job, token: string) => moveJob(job, () => job.moveToWait(token));
+  const postpone = (job: Job, token: string) => moveJob(job, () => job.moveToDelayed(Date.now() + POSTPONE_MS, token));
+
+  async function moveJob(job: Job, move: () => Promise<unknown>): Promise<void> {
     try {
       await move();
     } catch (error) {
-      log.debug({ err: error, batch: job.id }, "a batch could not be moved; the stalled check will");
+      log.debug({ err: error, batch: job.id }, "could not move the job of a batch; leaving it to the stalled check");
     }
   }
 
-  async function renew(): Promise<void> {
+  async function renewLocks(): Promise<void> {
     const now = performance.now();
-    for (const [id, entry] of active) {
-      if (now - entry.renewedAt > lockDurationMs) entry.stop.abort();
-      // It hangs: the stalled check gives the job to whoever is next, this process included.
-      if (now - entry.startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
+    for (const [id, { lease, ending, startedAt }] of active) {
+      if (!lease.isHeld()) ending.abort();
+      // It hangs. The stalled check gives the job to another worker, or to this one.
+      if (now - startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
     const locked = [...active].filter(([, { isLocked }]) => isLocked);
     if (locked.length === 0) return;
@@ -167,16 +170,18 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     try {
       const lost = new Set(await worker.extendJobLocks(ids, tokens, lockDurationMs));
       for (const [id, entry] of locked) {
-        if (!lost.has(id)) entry.renewedAt = now;
-        else if (active.get(id) === entry) {
-          log.warn({ batch: id }, "lost the lock of a batch: nothing more of it is started here");
-          entry.isLocked = false;
-          entry.stop.abort();
-        }
+        if (!lost.has(id)) entry.lease.renew(now);
+        else if (active.get(id) === entry) loseLock(id, entry);
       }
     } catch (error) {
-      log.debug({ err: error }, "locks could not be renewed");
+      log.debug({ err: error }, "could not renew the locks of batches");
     }
+  }
+
+  function loseLock(id: string, entry: ActiveJob): void {
+    log.warn({ batch: id }, "lost the lock of a batch; starting none of its other deliveries");
+    entry.isLocked = false;
+    entry.ending.abort();
   }
 
   return {
@@ -185,7 +190,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       await looping;
       while (running.size > 0) await Promise.all(running);
       clearInterval(renewing);
-      // Nothing of ours is active any more, and a graceful close would wait for Redis for ever while it is away.
+      // No job is active any more, and a graceful close would wait for Redis for ever while it cannot be reached.
       await worker.close(true);
     },
   };

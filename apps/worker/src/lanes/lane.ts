@@ -5,7 +5,13 @@ import type { Context } from "../context.ts";
 /** A blocking read of an empty queue returns this often, in seconds, so that stopping never waits longer. */
 const DRAIN_DELAY_S = 1;
 
-/** What every lane asks of BullMQ. How often a job may stall is decided in poison.ts and not by BullMQ, which would fail it. */
+/** A loop over one queue. */
+export interface Lane {
+  /** Takes no more jobs, gives back those that have not started, and waits for the requests on the wire. */
+  stop(): Promise<void>;
+}
+
+/** The BullMQ options of every lane. poison.ts decides how often a job may stall; BullMQ would fail it. */
 export const laneOptions = ({ settings, workerRedis }: Context) =>
   ({
     connection: workerRedis,
@@ -15,9 +21,3 @@ export const laneOptions = ({ settings, workerRedis }: Context) =>
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     drainDelay: DRAIN_DELAY_S,
   }) satisfies WorkerOptions;
-
-/** A loop over one queue. */
-export interface Lane {
-  /** Takes no more jobs, gives back what is not started, waits for what is on the wire. */
-  stop(): Promise<void>;
-}

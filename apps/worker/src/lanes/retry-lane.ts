@@ -1,87 +1,59 @@
 import { UnrecoverableError, Worker, type Job } from "bullmq";
-import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import { within } from "@postrider/shared/concurrency/within.ts";
+import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
-import { deliverOrDeadLetter, type Ending } from "../deliver/deliver.ts";
-import type { JobLease } from "../job/lease.ts";
-import { failAsPoison, POISON_STALLS } from "../deliver/poison.ts";
+import { deliverOrDeadLetter } from "../deliver/deliver.ts";
+import { deadLetterPoison, POISON_STALLS } from "../deliver/poison.ts";
+import type { Result } from "../delivery.ts";
+import { keepLeases, type JobLease } from "../job/lease.ts";
+import { backoffStrategy, INTERNAL_RETRY_MS, RetryLater } from "../job/retry-later.ts";
 import { laneOptions, type Lane } from "./lane.ts";
-import { backoffStrategy, OWN_TROUBLE_MS, RetryLater } from "../job/retry-later.ts";
 
-/** A job that takes longer hangs in our own code; it is let go of, so that its lock is not renewed for ever. */
+/** A job that takes longer hangs in our own code. It is given up, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
 const GIVEN_BACK_MS = 100;
-/** Clocks of workers may be off by so much without a job running twice. */
+/** Clocks of workers may differ by this much without a job running twice. */
 const EARLY_MS = 500;
 
 /**
- * The retry lane: one BullMQ job per delivery that waits for its next attempt. The wait is BullMQ's delay; how long it
- * is, and when it is over for good, Postgres has decided by the time the job throws.
+ * The retry lane: one BullMQ job per delivery that waits for its next attempt. BullMQ delays the job; how long, and
+ * whether there is a next attempt, is committed in Postgres before the job ends.
  */
 export function startRetryLane(context: Context): Lane {
   const { settings } = context;
   const stopping = new AbortController();
-  const renewedAt = new Map<string, number>();
-
-  const worker = new Worker<RetryJob>("retry", (job, _token, signal) => attemptAgain(job, signal!), {
+  const worker = new Worker<RetryJob>("retry", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
     concurrency: settings.maxInFlight,
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
-  worker.on("locksRenewed", ({ jobIds }) => {
-    for (const id of jobIds) if (renewedAt.has(id)) renewedAt.set(id, performance.now());
-  });
-  worker.on("lockRenewalFailed", (jobIds) => {
-    for (const id of jobIds) worker.cancelJob(id, "lock lost");
-  });
+  const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
 
-  async function attemptAgain(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
-    const id = job.id!;
-    // Our lock lapsed and the job came back to us while the first run of it is still under way: wait for that.
-    if (renewedAt.has(id)) throw new RetryLater("still under way", OWN_TROUBLE_MS);
-    renewedAt.set(id, performance.now());
-    const signal = AbortSignal.any([cancelled, stopping.signal]);
-    const lease: JobLease = {
-      signal,
-      isHeld: () => !signal.aborted && performance.now() - renewedAt.get(id)! < settings.lockDurationMs,
-    };
-    try {
-      const work = await context.loadRetry(job.data.delivery);
-      // Deleted by retention, settled meanwhile, or of an earlier cycle: there is nothing for this job to do.
-      if (!work || work.delivery.cycle !== job.data.cycle) return;
-      const { state, deadReason, lastError, dueInMs } = work.delivery;
-      if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
-      if (state !== "retrying") return;
-      // Its lock was lost before it could be delayed, or Redis is back from an older state: the job runs, and it is not time yet.
-      if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
-      const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
-      const ending = await withDeadline(
-        stalls >= POISON_STALLS ? failAsPoison(context, work.delivery) : deliverOrDeadLetter(context, work, lease),
-      );
-      // An attempt was made and recorded, so whatever stalled the job before it was not this delivery.
-      if (ending.kind === "retrying" && stalls > 0) {
-        await job.updateData({ ...job.data, stallsBefore: job.stalledCounter });
-      }
-      conclude(ending);
-    } finally {
-      renewedAt.delete(id);
-    }
+  function run(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
+    // The lock lapsed, and the job came back to this process while its first run is under way: wait for that one.
+    if (leases.has(job.id!)) return Promise.reject(new RetryLater("still under way", INTERNAL_RETRY_MS));
+    return leases.hold(job.id!, cancelled, (lease) => attemptAgain(job, lease));
   }
 
-  /** Tells BullMQ what Postgres knows already. */
-  function conclude(ending: Ending): void {
-    switch (ending.kind) {
-      case "settled":
-        return;
-      case "retrying":
-        throw new RetryLater(ending.error, ending.delayMs);
-      case "dead":
-        throw new UnrecoverableError(`${ending.reason}: ${ending.error}`);
-      case "given_back":
-        // Thrown, and not moved by hand: BullMQ stops renewing by job id, and must have done so before the job can be taken again.
-        throw new RetryLater("given back", GIVEN_BACK_MS);
+  async function attemptAgain(job: Job<RetryJob>, lease: JobLease): Promise<void> {
+    const work = await context.loadWork(job.data.delivery);
+    // Deleted by retention, or of an earlier cycle: the job has nothing to do.
+    if (!work || work.delivery.cycle !== job.data.cycle) return;
+    const { state, deadReason, lastError, dueInMs } = work.delivery;
+    if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
+    if (state !== "retrying") return;
+    // The lock was lost before the job could be delayed, or Redis came back with older data.
+    if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
+    const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
+    const result = await withDeadline(
+      stalls >= POISON_STALLS ? deadLetterPoison(context, work.delivery) : deliverOrDeadLetter(context, work, lease),
+    );
+    // An attempt was recorded, so this delivery was not the reason for the stalls before it.
+    if (result.kind === "retrying" && stalls > 0) {
+      await job.updateData({ ...job.data, stallsBefore: job.stalledCounter });
     }
+    endJob(result);
   }
 
   return {
@@ -92,10 +64,25 @@ export function startRetryLane(context: Context): Lane {
   };
 }
 
-/** Recording may still come later (Postgres was away): then the compare-and-set decides. */
-const withDeadline = (ending: Promise<Ending>): Promise<Ending> =>
-  within(JOB_DEADLINE_MS, ending, () => ({
+/** A record that comes after the deadline, because Postgres was down, is still applied by compare-and-set. */
+const withDeadline = (result: Promise<Result>): Promise<Result> =>
+  within(JOB_DEADLINE_MS, result, () => ({
     kind: "retrying",
-    delayMs: OWN_TROUBLE_MS,
+    delayMs: INTERNAL_RETRY_MS,
     error: "internal: took too long",
   }));
+
+/** Ends the job as Postgres has the delivery: completed, delayed or failed. BullMQ takes the last two as errors. */
+function endJob(result: Result): void {
+  switch (result.kind) {
+    case "done":
+      return;
+    case "retrying":
+      throw new RetryLater(result.error, result.delayMs);
+    case "dead":
+      throw new UnrecoverableError(`${result.reason}: ${result.error}`);
+    case "given_back":
+      // Thrown, not moved by hand: BullMQ renews locks by job id, and must stop that before the job can be taken again.
+      throw new RetryLater("given back", GIVEN_BACK_MS);
+  }
+}

@@ -1,36 +1,27 @@
-import { priorityOfBatch, RELEASED } from "@postrider/shared/core/ids/batch-id.ts";
-import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
+import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
+import { loadAndHoldBatchRows } from "@postrider/shared/store/sql/load-and-hold-batch.ts";
 import type { Context } from "../context.ts";
-import { loadBatch, type Delivery } from "./load-batch.ts";
+import type { Delivery } from "../delivery.ts";
 
 /**
- * Loads what can be sent of a batch, and holds what is for subscriptions that cannot take it now. It decides nothing of its
- * own: who is held back was refused a moment ago by what decides it, the breaker or the slots.
+ * Holds the deliveries of a batch whose subscriptions cannot take any now, and loads the others.
  *
- * @param bodiless as in loadBatch()
+ * @param bodiless subscriptions whose deliveries are loaded without their bodies
+ * @param toHold subscriptions that cannot take a delivery now, each with the reason
  */
 export async function loadAndHold(
-  context: Context,
+  { pool, metrics, startRelease }: Context,
   batch: { id: string } & IdRange,
   bodiless: readonly string[],
+  toHold: ReadonlyMap<string, HeldReason>,
 ): Promise<Delivery[]> {
-  const { pool, metrics, startRelease } = context;
-  const { deliveries, heldBack } = await loadBatch(pool, batch.id, batch, {
-    bodiless,
-    // What was released is looked at afresh: the breaker may have closed since it was heard of.
-    refused: priorityOfBatch(batch.id) === RELEASED ? new Map() : refusedNow(context),
-  });
-  metrics.batchSize.observe(deliveries.length + heldBack.length);
-  for (const { subscriptionId, reason } of heldBack) {
-    metrics.moves.inc({ state: "held", reason });
-    if (reason !== "paused" && reason !== "disabled") startRelease(subscriptionId);
+  const rows = await loadAndHoldBatchRows(pool, batch, bodiless, toHold);
+  metrics.batchSize.observe(rows.length);
+  for (const { subscriptionId, heldReason } of rows) {
+    if (heldReason === null) continue;
+    metrics.moves.inc({ state: "held", reason: heldReason });
+    if (heldReason !== "paused" && heldReason !== "disabled") startRelease(subscriptionId);
   }
-  return deliveries;
-}
-
-function refusedNow({ breakerReports, slots }: Context): Map<string, HeldReason> {
-  const reasons = new Map<string, HeldReason>(slots.blockedSubscriptions());
-  for (const subscriptionId of breakerReports.recentlyOpened()) reasons.set(subscriptionId, "breaker");
-  return reasons;
+  return rows.filter(({ heldReason }) => heldReason === null);
 }

@@ -1,7 +1,7 @@
+import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import type { Context } from "../context.ts";
 import { deliverOrDeadLetter } from "../deliver/deliver.ts";
 import type { JobLease } from "../job/lease.ts";
-import { loadByIds } from "../load/load-batch.ts";
 
 /** From so many of the longest held the one to probe with is chosen. */
 const CHOICE = 100;
@@ -13,7 +13,7 @@ const CHOICE = 100;
  */
 export async function probe(context: Context, subscriptionId: string, lease: JobLease): Promise<boolean> {
   const id = await nextToProbeWith(context, subscriptionId);
-  const [delivery] = id === undefined ? [] : await loadByIds(context.pool, [id]);
+  const [delivery] = id === undefined ? [] : await loadDeliveriesByIds(context.pool, [id]);
   if (!delivery) return false;
   // Taken by somebody since: the next look finds another one, or none.
   if (delivery.state !== "held") return true;

@@ -33,7 +33,7 @@ export async function release(
   context: Context,
   subscriptionId: string,
   lease: JobLease,
-  crowd: { running: number; most: number },
+  crowd: { running: number; max: number },
 ): Promise<void> {
   const { breakerReports, metrics, log } = context;
   /** Released, and pending when last looked at. */
@@ -74,7 +74,7 @@ export async function release(
     const isMoving = moved.length > 0 || seen.through > 0;
     if (isMoving || onItsWay.size > 0) movedAt = performance.now();
     if (performance.now() - movedAt > LINGER_MS) break;
-    if (crowd.running >= crowd.most && performance.now() - startedAt > TURN_MS) {
+    if (crowd.running >= crowd.max && performance.now() - startedAt > TURN_MS) {
       throw new RetryLater("others wait for their release", REDIS_RETRY_MS);
     }
     lookMs = isMoving ? Math.max(LOOK_MS.least, lookMs / 2) : Math.min(LOOK_MS.most, lookMs * 2);

@@ -1,21 +1,15 @@
 import type { Outcome } from "./outcome.ts";
 import { nextRetryDelay, type RetrySchedule } from "./retry-schedule.ts";
-import type { DeadReason, HeldReason, Trigger } from "./states.ts";
-
-/** The state that a delivery goes to after an attempt. */
-export type Decision =
-  | { state: "delivered" }
-  | { state: "retrying"; delayMs: number }
-  | { state: "held"; reason: HeldReason }
-  | { state: "dead"; reason: DeadReason };
+import type { Trigger } from "./states.ts";
+import type { Transition } from "./transitions.ts";
 
 /**
- * Decides what becomes of a delivery after an outcome.
+ * Decides which state a delivery moves to after an outcome.
  *
  * @param scheduleStep how many attempts of this cycle counted against the schedule before this one
  * @param random in [0, 1), for the jitter
  */
-export function decide(outcome: Outcome, scheduleStep: number, schedule: RetrySchedule, random: number): Decision {
+export function decide(outcome: Outcome, scheduleStep: number, schedule: RetrySchedule, random: number): Transition {
   switch (outcome.kind) {
     case "delivered":
       return { state: "delivered" };
@@ -30,11 +24,11 @@ export function decide(outcome: Outcome, scheduleStep: number, schedule: RetrySc
   }
 }
 
-/** Decides what becomes of a held delivery that the breaker probed with: failing as such costs it nothing. */
-export const decideProbe = (outcome: Outcome): Decision =>
+/** Decides which state a held delivery moves to after a probe. A probe that fails costs it no step of its schedule. */
+export const decideProbe = (outcome: Outcome): Transition =>
   outcome.kind === "retryable" ? { state: "held", reason: "breaker" } : decide(outcome, 0, [], 0);
 
-/** Why the next attempt of a delivery is made: a cycle above 0 was begun by a person, and its first attempt is theirs. */
+/** Why the next attempt of a delivery is made. A manual retry begins a cycle above 0, and is its first attempt. */
 export function triggerOf(cycle: number, scheduleStep: number): Trigger {
   return cycle > 0 && scheduleStep === 0 ? "manual" : "auto";
 }

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { classify, parseRetryAfter } from "./outcome.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
-const answer = (status: number, retryAfter?: string) => classify({ kind: "response", status, retryAfter }, NOW);
+const answer = (status: number, retryAfter?: string) =>
+  classify({ responseStatus: status, retryAfter, errorCode: null }, NOW);
 
 describe("what an answer means for its delivery", () => {
   test.each([200, 201, 202, 204, 299])("%i is delivered", (status) => {
@@ -19,11 +20,15 @@ describe("what an answer means for its delivery", () => {
   test("410 is gone", () => expect(answer(410)).toEqual({ kind: "gone" }));
 
   test("no complete response is retryable, even where its status was a 200", () => {
-    expect(classify({ kind: "failed", status: 200 }, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
+    const cut = { responseStatus: 200, retryAfter: "7", errorCode: "timeout" };
+    expect(classify(cut, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
+    const refused = { responseStatus: null, retryAfter: undefined, errorCode: "refused" };
+    expect(classify(refused, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
   });
 
   test("an address that may not be reached is blocked", () => {
-    expect(classify({ kind: "blocked" }, NOW)).toEqual({ kind: "blocked" });
+    const blocked = { responseStatus: null, retryAfter: undefined, errorCode: "blocked" };
+    expect(classify(blocked, NOW)).toEqual({ kind: "blocked" });
   });
 
   test("Retry-After counts on 429 and 503 and nowhere else", () => {

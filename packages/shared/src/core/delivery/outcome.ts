@@ -1,11 +1,3 @@
-/** How far one HTTP exchange got, as the sender saw it. */
-export type Exchange =
-  | { kind: "response"; status: number; retryAfter: string | undefined }
-  /** No complete response: no connection, a broken one, or the deadline. */
-  | { kind: "failed"; status?: number }
-  /** The address that the host resolves to may not be reached; nothing was sent. */
-  | { kind: "blocked" };
-
 /** What an attempt means for its delivery. A subscriber's 500 is an outcome, not an error. */
 export type Outcome =
   | { kind: "delivered" }
@@ -14,24 +6,23 @@ export type Outcome =
   | { kind: "blocked" };
 
 /**
- * Classifies an exchange.
+ * Classifies an HTTP exchange.
  *
+ * @param exchange its `errorCode` is null where the response is complete, and `blocked` where the address is not allowed,
+ *   so that nothing was sent
  * @param now Unix milliseconds, for a `Retry-After` that is a date
  */
-export function classify(exchange: Exchange, now: number): Outcome {
-  switch (exchange.kind) {
-    case "blocked":
-      return { kind: "blocked" };
-    case "failed":
-      return { kind: "retryable", retryAfterMs: undefined };
-    case "response": {
-      const { status } = exchange;
-      if (status >= 200 && status <= 299) return { kind: "delivered" };
-      if (status === 410) return { kind: "gone" };
-      const mayAskForTime = status === 429 || status === 503;
-      return { kind: "retryable", retryAfterMs: mayAskForTime ? parseRetryAfter(exchange.retryAfter, now) : undefined };
-    }
-  }
+export function classify(
+  exchange: { responseStatus: number | null; retryAfter: string | undefined; errorCode: string | null },
+  now: number,
+): Outcome {
+  const { responseStatus: status, retryAfter, errorCode } = exchange;
+  if (errorCode === "blocked") return { kind: "blocked" };
+  if (errorCode !== null || status === null) return { kind: "retryable", retryAfterMs: undefined };
+  if (status >= 200 && status <= 299) return { kind: "delivered" };
+  if (status === 410) return { kind: "gone" };
+  const mayAskForTime = status === 429 || status === 503;
+  return { kind: "retryable", retryAfterMs: mayAskForTime ? parseRetryAfter(retryAfter, now) : undefined };
 }
 
 /**

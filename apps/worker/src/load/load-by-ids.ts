@@ -1,20 +1,20 @@
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
-import type { Work } from "../deliver/deliver.ts";
-import { loadByIds, type ScheduledDelivery } from "./load-batch.ts";
+import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
+import type { ScheduledDelivery, Work } from "../delivery.ts";
 import type { LoadSubscribers } from "./load-subscribers.ts";
 
-type RetryWork = Work & { delivery: ScheduledDelivery };
+type ScheduledWork = Work & { delivery: ScheduledDelivery };
 
 /**
- * Loads what retry jobs need, one query for all that fall due together.
+ * Loads single deliveries with their subscribers; deliveries that are asked for at the same time share the statements.
  *
- * @returns a function from a delivery's id to its row and subscriber, or undefined where the row is gone
+ * @returns a function from a delivery's id to its work, or to undefined where the row does not exist
  */
-export function createRetryLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
-  const loads = new GroupCommit<string, RetryWork | undefined>({
+export function createWorkLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
+  const loads = new GroupCommit<string, ScheduledWork | undefined>({
     async flush(ids) {
-      const deliveries = await loadByIds(pool, ids);
+      const deliveries = await loadDeliveriesByIds(pool, ids);
       const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
       const subscribers = await loadSubscribers(subscriptionIds, Date.now());
       const found = new Map(deliveries.map((delivery) => [delivery.id, delivery]));
@@ -25,9 +25,9 @@ export function createRetryLoader(pool: Pool, loadSubscribers: LoadSubscribers) 
     },
     isDataError: () => false,
     weigh: () => ({ rows: 1, bytes: 0 }),
-    // Bodies come along: 16 of the largest are 4 MiB.
+    // Rows come with their bodies: 16 of the largest are 4 MiB.
     maxFlush: { rows: 16, bytes: Number.POSITIVE_INFINITY },
     maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
   });
-  return (id: string): Promise<RetryWork | undefined> => loads.add(id);
+  return (id: string): Promise<ScheduledWork | undefined> => loads.add(id);
 }

@@ -1,0 +1,31 @@
+import type { SubscriptionStatus } from "../../core/delivery/states.ts";
+import type { Queryable } from "../pool.ts";
+import type { StoredSecret } from "../schema/subscriptions.ts";
+
+/** A subscription as a worker loads it; its columns are described in schema/subscriptions.ts. */
+export interface SubscriptionRow {
+  id: string;
+  tenant: string;
+  url: string;
+  headers: Record<string, string>;
+  secrets: StoredSecret[];
+  status: SubscriptionStatus;
+  isDeleted: boolean;
+  rateLimit: number | null;
+  maxInFlight: number;
+  timeoutMs: number | null;
+  retrySchedule: string[] | null;
+  isFailing: boolean;
+}
+
+const TEXT = `
+  select id, tenant, url, headers, secrets, status, deleted_at is not null as "isDeleted", rate_limit as "rateLimit",
+    max_in_flight as "maxInFlight", timeout_ms as "timeoutMs", retry_schedule as "retrySchedule",
+    failing_since is not null as "isFailing"
+  from subscriptions where id = any ($1::uuid[])`;
+
+/** Loads subscriptions by id. Ids that do not exist are left out. */
+export async function loadSubscriptionRows(db: Queryable, ids: readonly string[]): Promise<SubscriptionRow[]> {
+  const { rows } = await db.query<SubscriptionRow>({ name: "load-subscriptions", text: TEXT, values: [ids] });
+  return rows;
+}

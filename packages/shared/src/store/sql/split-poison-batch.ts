@@ -1,0 +1,34 @@
+import type { IdRange } from "../../core/ids/id-range.ts";
+import { isOneOf } from "../picked-rows.ts";
+import type { Queryable } from "../pool.ts";
+
+interface SplitRow {
+  /** The delivery. */
+  id: string;
+  /** Its new batch. */
+  batch: string;
+}
+
+// The state stays `pending`, and so does `held_at` of a released delivery.
+const TEXT = `
+  with numbered as materialized (
+    select id, row_number() over (order by id) as number from deliveries
+    where state = 'pending' and batch_id = $1 and id between $2 and $3
+  )
+  update deliveries d set batch_id = batch_id($4, n.number) from numbered n
+  where d.id = n.id and d.batch_id = $1 and ${isOneOf("numbered")}
+  returning d.id, d.batch_id as batch`;
+
+/**
+ * Gives every delivery that is pending in a batch a batch of its own.
+ *
+ * @param newId a fresh id, from which the ids of the new batches are made
+ */
+export async function splitPoisonBatchRows(
+  db: Queryable,
+  { id, from, to }: { id: string } & IdRange,
+  newId: string,
+): Promise<SplitRow[]> {
+  const { rows } = await db.query<SplitRow>(TEXT, [id, from, to, newId]);
+  return rows;
+}
