@@ -15,7 +15,8 @@ import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
 import { createTroubleLog } from "./fleet/redis-log.ts";
 import { createRateLimit } from "./isolation/rate-limit.ts";
-import { Slots, type SlotPool } from "./isolation/slots.ts";
+import type { SlotPool } from "./isolation/slot-pool.ts";
+import { Slots } from "./isolation/slots.ts";
 import { createReleaseStarter } from "./release/start-release.ts";
 import { createBreakerReports, type BreakerReports } from "./isolation/breaker-reports.ts";
 

@@ -12,7 +12,7 @@ import type { JobLease } from "../job/lease.ts";
 import { loadBodies, type Delivery } from "../load/load-batch.ts";
 import type { Subscription } from "../load/load-subscribers.ts";
 import { observeAttempt } from "./observe-attempt.ts";
-import type { SlotRequest } from "../isolation/slots.ts";
+import type { SlotRequest } from "../isolation/slot-pool.ts";
 import { USER_AGENT } from "../http/user-agent.ts";
 
 type Admitted = Extract<Admission, { kind: "admitted" }>;
