@@ -3,7 +3,7 @@ import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinishe
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
 import { loadAndHold } from "../../apps/worker/src/load/load-and-hold.ts";
 import { loadBatch, loadByIds } from "../../apps/worker/src/load/load-batch.ts";
-import { releaseLongestHeld } from "../../apps/worker/src/release/release-queries.ts";
+import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { createWorld, type World } from "../support/world.ts";

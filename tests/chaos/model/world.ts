@@ -4,7 +4,7 @@ import type { Context } from "../../../apps/worker/src/context.ts";
 import { loadBatch, loadByIds, type Delivery } from "../../../apps/worker/src/load/load-batch.ts";
 import { splitPoisonBatch } from "../../../apps/worker/src/deliver/poison.ts";
 import { createRecorder, type Move } from "../../../apps/worker/src/record/record-attempts.ts";
-import { releaseLongestHeld } from "../../../apps/worker/src/release/release-queries.ts";
+import { releaseLongestHeld } from "../../../apps/worker/src/release/release-longest-held.ts";
 import { runOnce } from "../../../apps/worker/src/upkeep/watchdog.ts";
 import type { Pool } from "../../../packages/shared/src/store/pool.ts";
 import { retryDelivery } from "../../../packages/shared/src/runtime/retry-delivery.ts";

@@ -11,10 +11,10 @@ export function startControlLane(context: Context): Lane {
   const { settings, pool, log } = context;
   const stopping = new AbortController();
   // A release job mostly waits: for a probe's answer, or for what it released.
-  const crowd = { running: 0, most: settings.maxInFlight };
+  const concurrency = { running: 0, max: settings.maxInFlight };
   const worker = new Worker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
-    concurrency: crowd.most,
+    concurrency: concurrency.max,
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
@@ -29,11 +29,11 @@ export function startControlLane(context: Context): Lane {
   async function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([cancelled, stopping.signal]);
     const lease: JobLease = { signal, isHeld: () => !signal.aborted };
-    crowd.running += 1;
+    concurrency.running += 1;
     try {
-      await release(context, job.data.subscription, lease, crowd);
+      await release(context, job.data.subscription, lease, concurrency);
     } finally {
-      crowd.running -= 1;
+      concurrency.running -= 1;
     }
   }
 
