@@ -13,7 +13,7 @@ import { createRetryLoader } from "./load/load-retry.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
-import { createTroubleLog } from "./fleet/redis-log.ts";
+import { createRedisErrorLog } from "./fleet/redis-log.ts";
 import { createRateLimit } from "./isolation/rate-limit.ts";
 import type { SlotPool } from "./isolation/slot-pool.ts";
 import { Slots } from "./isolation/slots.ts";
@@ -75,7 +75,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     recorder,
     metrics,
     fleetMetrics,
-    onRedisError: createTroubleLog(log, Date.now),
+    onRedisError: createRedisErrorLog(log, Date.now),
     breakerReports,
     outageClock,
     startRelease: createReleaseStarter(queues, enqueue, redis, log),
