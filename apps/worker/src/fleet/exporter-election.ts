@@ -24,7 +24,7 @@ export function createExporterElection(redis: Redis): ExporterElection {
           (await redis.get(FLEET_EXPORTER_KEY)) === self;
         if (isElected) await redis.pexpire(FLEET_EXPORTER_KEY, LEASE_MS);
       } catch {
-        // Redis is unreachable, and no other worker can be elected: the exporter goes on with what it reads from Postgres.
+        // Redis is unreachable, and no other worker can be elected. The exporter still has Postgres to report on.
       }
       return isElected;
     },

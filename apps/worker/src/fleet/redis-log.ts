@@ -6,9 +6,9 @@ const LOG_AGAIN_MS = 30_000;
 const PROBE_TTL_MS = 10_000;
 
 /**
- * A listener for the errors of queues and lanes. The connection itself logs when it breaks and when it is back; all other
- * errors (out of memory, read-only, a failed script) are logged here once per kind and half minute, because every loop gets
- * them again and again.
+ * A listener for the errors of queues and lanes. The connection itself logs when it breaks and when it is back; all
+ * other errors (out of memory, read-only, a failed script) are logged here once per kind and half minute, because every
+ * loop gets them again and again.
  */
 export function createRedisErrorLog(log: Logger, now: () => number): (error: Error) => void {
   const lastLoggedAt = new Map<string, number>();

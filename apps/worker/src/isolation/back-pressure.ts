@@ -48,8 +48,8 @@ export class BackPressure {
   }
 
   /**
-   * Throttled requests keep no slot busy, so they don't count: another batch may have requests that could be sent at once.
-   * They count for `isOverfull`, because they take memory.
+   * Throttled requests keep no slot busy, so they don't count: another batch may have requests that could be sent at
+   * once. They count for `isOverfull`, because they take memory.
    */
   get isFull(): boolean {
     return this.isOverfull || this.#waiting - this.#throttled > this.#enough();
@@ -82,7 +82,7 @@ export class BackPressure {
     for (const check of this.#capacityWaiters) check();
   }
 
-  /** How many waiting requests keep the worker busy: an eighth of its slots, or what it completes in a quarter of a second. */
+  /** How many waiting requests keep the worker busy: an eighth of its slots, or more where it completes more. */
   #enough(): number {
     const passedMs = performance.now() - this.#completedAt;
     return Math.max(this.#size / 8, ENOUGH_S * this.#completedPerSecond * Math.exp(-passedMs / 1_000));

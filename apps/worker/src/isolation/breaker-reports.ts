@@ -21,8 +21,8 @@ export interface BreakerReports {
   /** The breakers of these subscriptions. Empty while Redis is unreachable. */
   read(subscriptionIds: readonly string[]): Promise<ReadonlyMap<string, SharedBreaker>>;
   /**
-   * The generation to send a request in, for a breaker that was closed when it was read: a later one where this worker has seen
-   * since that it opened and closed again.
+   * The generation to send a request in, for a breaker that was closed when it was read: a later one where this worker
+   * has seen since that it opened and closed again.
    *
    * @returns undefined where the breaker is no longer closed, so that the request must not be sent
    */

@@ -31,7 +31,7 @@ const isSlow = ({ averageMs }: SubscriptionQueue): boolean => averageMs >= SLOW.
 export const mayStart = (queue: SubscriptionQueue, free: number): boolean =>
   queue.underWay.size < Math.min(limitOf(queue), shareOf(queue, free));
 
-/** Whether its own requests or its own rate limit block its waiters. False where all slots are taken, and only that blocks them. */
+/** Whether its own requests or its own rate limit block its waiters, and not only that all slots are taken. */
 export const isBlocked = (queue: SubscriptionQueue, free: number, now: number): boolean =>
   queue.underWay.size >= limitOf(queue) ||
   (free > 0 && queue.underWay.size >= shareOf(queue, free)) ||

@@ -10,7 +10,7 @@ import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
  * Postgres, because it must survive the loss of Redis.
  */
 export interface OutageClock {
-  /** The breaker has opened (again): starts the outage, or disables the subscription when the outage has lasted too long. */
+  /** The breaker has opened (again): starts the outage, or disables the subscription after DISABLE_AFTER. */
   start(subscriptionId: string): void;
   /** An attempt has succeeded. */
   clear(subscriptionId: string): void;
@@ -18,7 +18,7 @@ export interface OutageClock {
 
 type Kind = "start" | "clear";
 
-/** The caller does not wait for either. A write that fails while Postgres is unreachable is made on the next occasion. */
+/** The caller does not wait for a write. One that fails while Postgres is unreachable is made on the next occasion. */
 export function createOutageClock(pool: Pool, log: Logger, { disableAfterMs }: WorkerSettings): OutageClock {
   /** Each subscription's last write. Writes are made one after the other, because each may use another connection. */
   const writing = new Map<string, { kind: Kind; done: Promise<void> }>();

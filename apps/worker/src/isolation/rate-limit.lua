@@ -1,7 +1,7 @@
 --[[
-  Takes tokens of a subscription's rate limit, for the whole fleet. The generic cell rate algorithm (ITU-T I.371, annex A)
-  keeps one number per subscription, the theoretical arrival time (TAT): when the next request would arrive if all came
-  exactly at the rate.
+  Takes tokens of a subscription's rate limit, for the whole fleet. The generic cell rate algorithm (ITU-T I.371,
+  annex A) keeps one number per subscription, the theoretical arrival time (TAT): when the next request would arrive if
+  all came exactly at the rate.
 
   Input:
     KEYS[1]  the subscription's TAT, in microseconds

@@ -34,7 +34,7 @@ export interface SlotPool {
   acquire(request: SlotRequest): Promise<SlotResult>;
   /** Subscriptions that would reject another delivery right now, with the reason. */
   blockedSubscriptions(): Generator<[subscription: string, reason: LimitName]>;
-  /** Whether enough requests wait to keep the worker busy, so that another batch would only be taken from other workers. */
+  /** Whether enough requests wait to keep the worker busy: it should leave further batches to other workers. */
   readonly isFull: boolean;
   /** Whether the waiting requests take so much memory that not even an urgent batch should be fetched. */
   readonly isOverfull: boolean;

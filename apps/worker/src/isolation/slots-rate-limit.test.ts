@@ -7,7 +7,11 @@ afterEach(() => void vi.useRealTimers());
 
 test("the rate limit is asked for as many tokens as can be used, one call at a time, and the granted requests are sent", async () => {
   const asked: number[] = [];
-  const grants = [{ granted: 1, retryInMs: 20 }, { granted: 0, retryInMs: 30 }, { granted: 1, retryInMs: 500 }]; // prettier-ignore
+  const grants = [
+    { granted: 1, retryInMs: 20 },
+    { granted: 0, retryInMs: 30 },
+    { granted: 1, retryInMs: 500 },
+  ];
   const slots = new Slots(100, (_subscription, rate, wanted) => {
     expect(rate).toBe(50);
     asked.push(wanted);
@@ -25,7 +29,10 @@ test("the rate limit is asked for as many tokens as can be used, one call at a t
 });
 
 test("a request that arrives while the rate limit has no token is served when it has one", async () => {
-  const grants = [{ granted: 1, retryInMs: 100 }, { granted: 1, retryInMs: 100 }]; // prettier-ignore
+  const grants = [
+    { granted: 1, retryInMs: 100 },
+    { granted: 1, retryInMs: 100 },
+  ];
   const slots = new Slots(100, () => Promise.resolve(grants.shift()!));
   const first = track([slots.acquire(request("limited", { rateLimit: 10 }))]);
   expect(await first.kinds()).toEqual(["granted"]);

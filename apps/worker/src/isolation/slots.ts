@@ -20,12 +20,13 @@ const SWEEP_MS = 50;
 /**
  * The worker's slots: how many HTTP requests may be under way at once, and whose turn is next.
  *
- * - A subscription begins with a few slots and gets one more for every request that completes, up to `maxInFlight`. So a
- *   subscriber that does not answer keeps only those few. A subscription never uses more slots than it leaves free, and a
- *   slow one at most a sixth of that: slow subscribers, however many, approach the worker's limit and do not reach it.
+ * - A subscription begins with a few slots and gets one more for every request that completes, up to `maxInFlight`. So
+ *   a subscriber that does not answer keeps only those few. A subscription never uses more slots than it leaves free,
+ *   and a slow one at most a sixth of that: slow subscribers, however many, approach the worker's limit and do not
+ *   reach it.
  * - Tenants take turns, and within a tenant subscriptions do; within a subscription the oldest delivery is first.
- * - A request that its own subscription blocks is rejected after a second, or at once where the expected wait is longer.
- *   A request that only waits for a free slot keeps waiting: that is how the worker becomes full.
+ * - A request that its own subscription blocks is rejected after a second, or at once where the expected wait is
+ *   longer. A request that only waits for a free slot keeps waiting: that is how the worker becomes full.
  */
 export class Slots implements SlotPool {
   readonly size: number;

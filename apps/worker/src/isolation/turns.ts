@@ -3,12 +3,12 @@ import type { SubscriptionQueue } from "./subscription-queue.ts";
 
 /** Whose turn it is: tenants take turns, and within a tenant its subscriptions do. */
 export class Turns {
-  /** By tenant, the queues that could use a free slot; the tenant and the queue that were served last are at the end. */
+  /** By tenant, the queues that could use a free slot. The tenant and the queue served last are at the end. */
   readonly #lines = new Map<string, Set<SubscriptionQueue>>();
 
   /**
-   * Puts the queue in line or takes it out, after its waiters or its requests changed. A queue without waiters or at its own
-   * limit is out of line, so that a free slot finds its next request quickly.
+   * Puts the queue in line or takes it out, after its waiters or its requests changed. A queue without waiters or at
+   * its own limit is out of line, so that a free slot finds its next request quickly.
    */
   update(queue: SubscriptionQueue): void {
     const line = this.#lines.get(queue.tenant);

@@ -7,8 +7,8 @@ import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
  * Adds the release job of a subscription where there is none, after some of its deliveries were held. It is called for
  * every held delivery, so the subscriptions are collected while a call is under way, and only missing jobs are added.
  *
- * The job may be about to end. It checks again after its end (control-lane.ts), so that a delivery whose hold was committed
- * before is seen either here or there.
+ * The job may be about to end. It checks again after its end (control-lane.ts), so that a delivery whose hold was
+ * committed before is seen either here or there.
  */
 export function createReleaseStarter(
   queues: Pick<Queues, "control">,

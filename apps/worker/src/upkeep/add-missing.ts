@@ -8,8 +8,8 @@ const LIVE = new Set<Awaited<ReturnType<Job["getState"]>>>(["waiting", "prioriti
  * Adds the jobs of which there is no live one. A job in any other state is removed first, because adding it again would
  * silently do nothing.
  *
- * @param findNeeded called after that, with the ids of jobs that are not live: which of them Postgres still has work for. A job
- *   that ended since the rows were read is not missing
+ * @param findNeeded called after that, with the ids of jobs that are not live: which of them Postgres still has work
+ *   for. A job that ended since the rows were read is not missing
  * @returns how many were added
  */
 export async function addMissing(

@@ -5,8 +5,8 @@ import type { Context } from "../context.ts";
 const PAGE = 1_000;
 
 /**
- * Moves deliveries that have been held for longer than HOLD_LIMIT, for whatever reason, to `dead` (`expired`). They can be
- * retried like any dead letter.
+ * Moves deliveries that have been held for longer than HOLD_LIMIT, for whatever reason, to `dead` (`expired`). They can
+ * be retried like any dead letter.
  *
  * @returns how many
  */

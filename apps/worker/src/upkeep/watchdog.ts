@@ -20,9 +20,9 @@ export const WATCHDOG_GRACE_MS = 2_000;
 const NOTHING: Swept = { examined: 0, repaired: 0 };
 
 /**
- * Re-dispatches unfinished work that has no live job: batches of `pending` deliveries, `retrying` deliveries past due, and
- * release jobs. It pages by index, so that any number of unfinished deliveries is walked without being loaded, and never
- * touches work that is merely queued.
+ * Re-dispatches unfinished work that has no live job: batches of `pending` deliveries, `retrying` deliveries past due,
+ * and release jobs. It pages by index, so that any number of unfinished deliveries is walked without being loaded, and
+ * never touches work that is merely queued.
  *
  * @param frozenLeaderMs how long a leader may do nothing in the middle of a run before Postgres ends its transaction
  */

@@ -2,8 +2,8 @@
   Reads the circuit breakers of subscriptions, or applies events to them, atomically for the whole fleet.
   The specification is core/breaker.ts (reduceBreaker); a model test drives both with the same events.
 
-  A breaker is a hash { state, failures, generation, until, failedAt } that expires after a week without a write. A missing
-  hash is a closed breaker, so a breaker that Redis loses is closed.
+  A breaker is a hash { state, failures, generation, until, failedAt } that expires after a week without a write. A
+  missing hash is a closed breaker, so a breaker that Redis loses is closed.
 
   Input:
     KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
@@ -101,7 +101,9 @@ for index = 1, #KEYS - 2 do
   local changed = 0
   if kind == 'success' then
     local generation, began = tonumber(ARGV[at + 2]), now - tonumber(ARGV[at + 3])
-    if generation == breaker.generation or supersedesOpening(breaker, generation, began) then changed = succeed(key, id, breaker) end
+    if generation == breaker.generation or supersedesOpening(breaker, generation, began) then
+      changed = succeed(key, id, breaker)
+    end
   elseif kind == 'failure' then
     if tonumber(ARGV[at + 2]) == breaker.generation then
       local began = now - tonumber(ARGV[at + 3])

@@ -14,8 +14,8 @@ export interface Breaker {
   /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
   /**
-   * When the latest of the requests that failed in a row began; if its Retry-After is longer than the cooldown, the end of
-   * that. Unix milliseconds; 0 where none failed.
+   * When the latest of the requests that failed in a row began; if its Retry-After is longer than the cooldown, the end
+   * of that. Unix milliseconds; 0 where none failed.
    */
   failedAt: number;
 }
@@ -28,7 +28,11 @@ export type BreakerEvent =
   | { kind: "success"; generation: number; agoMs: number }
   /** @property retryAfterMs the subscriber's Retry-After; 0 where it sent none */
   | { kind: "failure"; generation: number; agoMs: number; isProbe: boolean; retryAfterMs: number }
-  /** Requests the probe; granted where the state changes. @property leaseMs how long the probe may take before it counts as lost */
+  /**
+   * Requests the probe; granted where the state changes.
+   *
+   * @property leaseMs how long the probe may take before it counts as lost
+   */
   | { kind: "probe"; leaseMs: number }
   /** An operator resumed or enabled the subscription. */
   | { kind: "reset" };
@@ -64,8 +68,8 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
 
 /**
  * Whether a success from before the breaker opened is newer than the failures that opened it. Of requests that are sent
- * together, the failing ones are often answered first, so they are consecutive only in the order of their answers. A success
- * never supersedes a Retry-After that is longer than the cooldown.
+ * together, the failing ones are often answered first, so they are consecutive only in the order of their answers. A
+ * success never supersedes a Retry-After that is longer than the cooldown.
  */
 const supersedesOpening = (
   { state, generation, failedAt }: Breaker,

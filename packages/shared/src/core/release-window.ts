@@ -13,8 +13,8 @@ export const INITIAL_WINDOW = 1;
 
 /**
  * The release window: how many released deliveries may be on their way at once. It begins with one and grows by one for
- * each that completes, which doubles it every round (the slow start of TCP, RFC 5681 section 3.1). It stays while attempts
- * fail, and halves when deliveries are held again.
+ * each that completes, which doubles it every round (the slow start of TCP, RFC 5681 section 3.1). It stays while
+ * attempts fail, and halves when deliveries are held again.
  */
 export function nextWindow(window: number, { completed, reheld, failures }: Progress, max: number): number {
   if (reheld > 0) return Math.max(INITIAL_WINDOW, Math.min(max, Math.floor(window / 2)));

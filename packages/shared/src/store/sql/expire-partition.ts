@@ -2,7 +2,8 @@ import type { Queryable } from "../pool.ts";
 import { moveTo } from "../transitions.ts";
 
 const text = (partition: string, limit: number): string => `
-  update "${partition}" set ${moveTo("dead", { dead_reason: "'expired'" })}, last_error = coalesce(last_error, 'past retention')
+  update "${partition}" set ${moveTo("dead", { dead_reason: "'expired'" })},
+    last_error = coalesce(last_error, 'past retention')
   where id in (select id from "${partition}" where state in ('pending', 'retrying', 'held') limit ${limit})`;
 
 /**

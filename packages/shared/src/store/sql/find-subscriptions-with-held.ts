@@ -2,7 +2,7 @@ import type { Queryable } from "../pool.ts";
 
 export interface SubscriptionWithHeld {
   id: string;
-  /** Whether a release job has something to do: it releases for an active subscription and cancels for a deleted one. */
+  /** Whether a release job has work: it releases for an active subscription, and cancels for a deleted one. */
   isReleasable: boolean;
 }
 
@@ -11,7 +11,8 @@ const NIL = "00000000-0000-0000-0000-000000000000";
 // From one subscription with held deliveries to the next, by index: the deliveries themselves are not read.
 const text = (limit: number): string => `
   with recursive holding (id, n) as (
-    (select subscription_id, 1 from deliveries where state = 'held' and subscription_id > $1 order by subscription_id limit 1)
+    (select subscription_id, 1 from deliveries where state = 'held' and subscription_id > $1
+     order by subscription_id limit 1)
     union all
     select (select d.subscription_id from deliveries d where d.state = 'held' and d.subscription_id > h.id
             order by d.subscription_id limit 1), n + 1

@@ -18,9 +18,9 @@ const TEXT = `
   returning d.id`;
 
 /**
- * Chooses and marks the held delivery that was probed with longest ago. Among those never probed with it prefers one that was
- * never attempted, because a delivery that failed may fail again for its own sake; then the one held for longest. The mark
- * comes before the request, so that a delivery that kills its worker is not chosen again at once.
+ * Chooses and marks the held delivery that was probed with longest ago. Among those never probed with it prefers one
+ * that was never attempted, because a delivery that failed may fail again for its own sake; then the one held for
+ * longest. The mark comes before the request, so that a delivery that kills its worker is not chosen again at once.
  *
  * @returns its id, or undefined where nothing is held
  */

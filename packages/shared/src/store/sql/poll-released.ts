@@ -6,8 +6,9 @@ export interface PolledRow {
   state: "pending" | "held";
 }
 
-const TEXT =
-  "select id, state from deliveries where id = any ($1::uuid[]) and id between $2 and $3 and state in ('pending', 'held')";
+const TEXT = `
+  select id, state from deliveries
+  where id = any ($1::uuid[]) and id between $2 and $3 and state in ('pending', 'held')`;
 
 /**
  * Reads which of the released deliveries are still pending, and which are held again.

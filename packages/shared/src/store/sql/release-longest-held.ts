@@ -11,9 +11,12 @@ export interface ReleasedRow {
 // `held_at` stays: a delivery that is held again without an attempt has been held since then.
 const TEXT = `
   with longest as materialized (
-    select id, held_at from deliveries where state = 'held' and subscription_id = $1 order by held_at, id limit $2 for update skip locked
+    select id, held_at from deliveries where state = 'held' and subscription_id = $1
+    order by held_at, id limit $2 for update skip locked
   ), numbered as (
-    select id, batch_id($3, ${firstBatchNumber(RELEASED)} + (row_number() over (order by held_at, id) - 1) / $4) as batch from longest
+    select id,
+      batch_id($3, ${firstBatchNumber(RELEASED)} + (row_number() over (order by held_at, id) - 1) / $4) as batch
+    from longest
   )
   update deliveries d set ${moveTo("pending", { batch_id: "n.batch", held_at: "d.held_at" })}
   from numbered n where d.id = n.id and ${isOneOf("longest")}
