@@ -5,7 +5,7 @@ import { readWorkerSettings } from "../../packages/shared/src/runtime/settings/w
 import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
 import { runProcess } from "../../packages/shared/src/runtime/process/run.ts";
 import { Semaphore } from "../../apps/worker/src/job/semaphore.ts";
-import type { SlotPool, SlotResult, SlotRequest } from "../../apps/worker/src/isolation/slots.ts";
+import type { SlotPool, SlotResult, SlotRequest } from "../../apps/worker/src/isolation/slot-pool.ts";
 import { startWorker } from "../../apps/worker/src/service.ts";
 import type { BreakerReports } from "../../apps/worker/src/isolation/breaker-reports.ts";
 

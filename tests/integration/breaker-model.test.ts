@@ -71,7 +71,7 @@ test("the script does to shared breakers what the reducer does to one's own, wha
         const expected = reduceBreaker(before, event, now, policy);
         model.set(subscription, expected);
         reached.add(`${before.state} ${event.kind} ${expected.state}`);
-        if (event.kind === "success" && behind === 1) reached.add(`${before.state} outrun ${expected.state}`);
+        if (event.kind === "success" && behind === 1) reached.add(`${before.state} late success ${expected.state}`);
         const answer = breakers.apply(subscription, event);
         answers.push(
           answer.then((actual) => {
@@ -96,8 +96,8 @@ test("the script does to shared breakers what the reducer does to one's own, wha
     "closed failure open",
     "open probe half_open",
     "open success closed",
-    "open outrun closed",
-    "open outrun open",
+    "open late success closed",
+    "open late success open",
     "open reset closed",
     "half_open probe half_open",
     "half_open success closed",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
 import { loadBatch } from "../../apps/worker/src/load/load-batch.ts";
-import { releaseLongestHeld } from "../../apps/worker/src/release/release-queries.ts";
+import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
 import { loadBatchRows } from "../../packages/shared/src/store/sql/load-batch.ts";
 import { loadDeliveriesByIds } from "../../packages/shared/src/store/sql/load-deliveries-by-ids.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { pollReleased } from "../../apps/worker/src/release/poll-released.ts";
 import { probe } from "../../apps/worker/src/release/probe.ts";
-import { releaseLongestHeld, whereAre } from "../../apps/worker/src/release/release-queries.ts";
+import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -71,16 +72,16 @@ test("a delivery that is released and held again without an attempt counts as he
   expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "max_in_flight" }]); // prettier-ignore
 });
 
-test("what was released is seen as through, as come back, or as still on its way", async () => {
+test("a released delivery is polled as completed, as held again, or as still on its way", async () => {
   const { pool } = world.context;
   const subscription = await world.subscribe();
   await hold(4);
-  const onItsWay = new Set(await releaseLongestHeld(world.context, subscription, 4, 32));
-  const ids = [...onItsWay];
+  const released = new Set(await releaseLongestHeld(world.context, subscription, 4, 32));
+  const ids = [...released];
   await pool.query("update deliveries set state = 'delivered', batch_id = null, settled_at = now() where id = any ($1::uuid[])", [ids.slice(0, 2)]); // prettier-ignore
   await pool.query("update deliveries set state = 'held', held_reason = 'max_in_flight', batch_id = null where id = $1", [ids[2]]); // prettier-ignore
-  expect(await whereAre(world.context, onItsWay)).toEqual({ through: 2, cameBack: 1 });
-  expect([...onItsWay]).toEqual([ids[3]]);
+  expect(await pollReleased(pool, released)).toEqual({ completed: 2, reheld: 1 });
+  expect([...released]).toEqual([ids[3]]);
 });
 
 test("probes go round: each takes the delivery probed longest ago, and a failed one costs it no step of its schedule", async () => {

@@ -13,9 +13,10 @@ import { createWorkLoader } from "./load/load-by-ids.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
-import { createTroubleLog } from "./fleet/redis-log.ts";
+import { createRedisErrorLog } from "./fleet/redis-log.ts";
 import { createRateLimit } from "./isolation/rate-limit.ts";
-import { Slots, type SlotPool } from "./isolation/slots.ts";
+import type { SlotPool } from "./isolation/slot-pool.ts";
+import { Slots } from "./isolation/slots.ts";
 import { createReleaseStarter } from "./release/start-release.ts";
 import { createBreakerReports, type BreakerReports } from "./isolation/breaker-reports.ts";
 
@@ -74,7 +75,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     recorder,
     metrics,
     fleetMetrics,
-    onRedisError: createTroubleLog(log, Date.now),
+    onRedisError: createRedisErrorLog(log, Date.now),
     breakerReports,
     outageClock,
     startRelease: createReleaseStarter(queues, enqueue, redis, log),

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { DEAD_REASONS, HELD_REASONS } from "@postrider/shared/core/delivery/states.ts";
-import type { SlotPool } from "./isolation/slots.ts";
+import type { SlotPool } from "./isolation/slot-pool.ts";
 
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 

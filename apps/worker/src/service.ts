@@ -6,7 +6,7 @@ import { closeServer } from "@postrider/shared/runtime/listen.ts";
 import { every } from "@postrider/shared/concurrency/every.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
 import { createContext, type Overrides } from "./context.ts";
-import { announce } from "./fleet/heartbeat.ts";
+import { startHeartbeat } from "./fleet/heartbeat.ts";
 import { startControlLane } from "./lanes/control-lane.ts";
 import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
@@ -48,7 +48,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
     further: () => context.fleetMetrics.text(),
     ready,
   });
-  const presence = announce(context, admin.port);
+  const heartbeat = startHeartbeat(context, admin.port);
   log.info({ adminPort: admin.port, slots: settings.maxInFlight }, "worker is ready");
   return {
     log,
@@ -58,7 +58,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
       const stopped = Promise.all([
         watchdog.stop(),
         upkeep.stop(),
-        presence.stop(),
+        heartbeat.stop(),
         ...lanes.map((lane) => lane.stop()),
       ]);
       // Redis or Postgres may be away: what cannot be finished by then stays in Postgres and is taken up by others.

@@ -4,7 +4,7 @@ import type { Context } from "../../../apps/worker/src/context.ts";
 import type { Delivery } from "../../../apps/worker/src/delivery.ts";
 import { splitPoisonBatch } from "../../../apps/worker/src/deliver/poison.ts";
 import { createRecorder } from "../../../apps/worker/src/record/record-attempts.ts";
-import { releaseLongestHeld } from "../../../apps/worker/src/release/release-queries.ts";
+import { releaseLongestHeld } from "../../../apps/worker/src/release/release-longest-held.ts";
 import { runOnce } from "../../../apps/worker/src/upkeep/watchdog.ts";
 import type { Transition } from "../../../packages/shared/src/core/delivery/transitions.ts";
 import { loadBatchRows } from "../../../packages/shared/src/store/sql/load-batch.ts";

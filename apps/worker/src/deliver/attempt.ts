@@ -7,7 +7,7 @@ import type { Context } from "../context.ts";
 import type { Attempt, Delivery, Result, Subscription } from "../delivery.ts";
 import { send, type Exchange } from "../http/send.ts";
 import { signedRequest } from "../http/signed-request.ts";
-import type { SlotRequest } from "../isolation/slots.ts";
+import type { SlotRequest } from "../isolation/slot-pool.ts";
 import type { JobLease } from "../job/lease.ts";
 import type { Admitted } from "./admission.ts";
 import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } from "./apply-transition.ts";

@@ -4,12 +4,15 @@ import { beat, BEAT_MS, leave } from "@postrider/shared/runtime/fleet/roster.ts"
 import { every } from "@postrider/shared/concurrency/every.ts";
 import type { Context } from "../context.ts";
 
-/** Says in Redis that this worker is there, for the console and the metrics; work does not depend on it. */
-export function announce({ redis, slots, fleetMetrics, log }: Context, adminPort: number): { stop(): Promise<void> } {
+/** Registers this worker in Redis, for the console and the metrics. No work depends on it. */
+export function startHeartbeat(
+  { redis, slots, fleetMetrics, log }: Context,
+  adminPort: number,
+): { stop(): Promise<void> } {
   const id = randomUUID();
   const self = { host: hostname(), pid: process.pid, adminPort, startedAt: Date.now() };
-  const say = () => beat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() });
-  const beats = every(BEAT_MS, "announcing", log, () => say().catch(() => undefined));
+  const send = () => beat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() });
+  const beats = every(BEAT_MS, "heartbeat", log, () => send().catch(() => undefined));
   beats.trigger();
   return {
     async stop() {

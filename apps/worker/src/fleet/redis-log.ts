@@ -2,27 +2,28 @@ import type { Redis } from "ioredis";
 import { WRITE_CHECK_KEY } from "@postrider/shared/queue/keys.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
-const SAY_AGAIN_MS = 30_000;
+const LOG_AGAIN_MS = 30_000;
 const PROBE_TTL_MS = 10_000;
 
 /**
- * A listener for the errors of queues and lanes. What the connection itself reports (away, back) is left to it; the rest
- * (out of memory, read-only, a failed script) is logged once per kind and half minute, since every loop meets it again and again.
+ * A listener for the errors of queues and lanes. The connection itself logs when it breaks and when it is back; all
+ * other errors (out of memory, read-only, a failed script) are logged here once per kind and half minute, because every
+ * loop gets them again and again.
  */
-export function createTroubleLog(log: Logger, now: () => number): (error: Error) => void {
-  const saidAt = new Map<string, number>();
+export function createRedisErrorLog(log: Logger, now: () => number): (error: Error) => void {
+  const lastLoggedAt = new Map<string, number>();
   return (error) => {
     const kind = /^[A-Z]+(?= )/.exec(error.message)?.[0];
     if (kind === undefined) {
-      log.debug({ err: error }, "lane");
+      log.debug({ err: error }, "a lane reported an error");
       return;
     }
-    if (now() - (saidAt.get(kind) ?? Number.NEGATIVE_INFINITY) < SAY_AGAIN_MS) return;
-    saidAt.set(kind, now());
+    if (now() - (lastLoggedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS) return;
+    lastLoggedAt.set(kind, now());
     const advice =
       kind === "OOM"
         ? "Redis is out of memory: raise maxmemory; deliveries wait in Postgres meanwhile"
-        : "Redis refuses";
+        : "Redis refuses commands";
     log.error({ kind, reason: error.message }, advice);
   };
 }

@@ -4,7 +4,7 @@ import { rateLimitKey } from "@postrider/shared/queue/keys.ts";
 
 const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
 const COMMAND = "postriderTakeTokens";
-/** Requests that may go out at once after a pause. */
+/** Requests that may be sent at once after a pause. */
 export const BURST = 5;
 const REDIS_RETRY_MS = 100;
 
@@ -12,8 +12,8 @@ const REDIS_RETRY_MS = 100;
  * Takes tokens of a subscription's fleet-wide rate limit.
  *
  * @param rate requests per second
- * @returns how many of the wanted ones are granted, and in how many milliseconds asking again makes sense. While Redis
- *   is away none are: a limit is not exceeded because nobody can count
+ * @returns how many of the wanted tokens are granted, and in how many milliseconds the next one is available. None is
+ *   granted while Redis is unreachable, so that a limit is not exceeded while it can't be counted
  */
 export type TakeTokens = (
   subscription: string,
@@ -21,7 +21,7 @@ export type TakeTokens = (
   wanted: number,
 ) => Promise<{ granted: number; retryInMs: number }>;
 
-/** @param clock Unix microseconds; Redis's own clock where it is left out, so that skewed workers agree */
+/** @param clock Unix microseconds; by default Redis's own clock, so that workers with skewed clocks agree */
 export function createRateLimit(redis: Redis, clock?: () => number): TakeTokens {
   if (!(COMMAND in redis)) redis.defineCommand(COMMAND, { numberOfKeys: 1, lua: SCRIPT });
   const run = (redis as unknown as Record<string, (...args: (string | number)[]) => Promise<[number, number]>>)[

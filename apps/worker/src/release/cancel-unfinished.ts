@@ -1,5 +1,5 @@
-import { isOneOf } from "@postrider/shared/store/picked-rows.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { cancelUnfinishedRows } from "@postrider/shared/store/sql/cancel-unfinished.ts";
 import type { Context } from "../context.ts";
 import { RetryLater } from "../job/retry-later.ts";
 import type { JobLease } from "../job/lease.ts";
@@ -8,28 +8,21 @@ import type { JobLease } from "../job/lease.ts";
 const PAGE = 1_000;
 
 /**
- * Cancels what waits for a deleted subscription: what is held, and what waits for its next attempt.
+ * Cancels the held and retrying deliveries of a deleted subscription.
  *
- * @throws RetryLater where the lease ended before the end
+ * @throws RetryLater where the lease ended before all were cancelled
  */
-export async function cancelUnfinished(context: Context, subscriptionId: string, lease: JobLease): Promise<void> {
-  const { pool, metrics, log } = context;
-  const cancel = async (state: "held" | "retrying", page: number): Promise<number> => {
-    const { rowCount } = await pool.query({
-      name: `cancel-${state}`,
-      // The state is spelled out, because an index of rows in that state is what finds them.
-      text: `
-        with unfinished as materialized (
-          select id from deliveries where state = '${state}' and subscription_id = $1 limit $2 for update skip locked
-        )
-        update deliveries d set state = 'cancelled', settled_at = now(), held_reason = null, held_at = null, next_attempt_at = null
-        where ${isOneOf("unfinished")}`,
-      values: [subscriptionId, page],
-    });
-    metrics.moves.inc({ state: "cancelled", reason: "" }, rowCount ?? 0);
-    return rowCount ?? 0;
+export async function cancelUnfinished(
+  { pool, metrics, log }: Context,
+  subscriptionId: string,
+  lease: JobLease,
+): Promise<void> {
+  const cancel = async (state: "held" | "retrying", limit: number): Promise<number> => {
+    const count = await cancelUnfinishedRows(pool, subscriptionId, state, limit);
+    metrics.moves.inc({ state: "cancelled", reason: "" }, count);
+    return count;
   };
-  // All at once: what waits for a retry is found by a walk over all that do.
+  // All at once: no index finds a subscription's retrying deliveries, so every page would walk all that are retrying.
   let cancelled = await cancel("retrying", Number.MAX_SAFE_INTEGER);
   for (let page = PAGE; page === PAGE; cancelled += page) {
     if (lease.signal.aborted) throw new RetryLater("given back", 0);

@@ -1,93 +1,176 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { GENTLE, mostOf, nextWindow } from "@postrider/shared/core/release-window.ts";
+import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
+import { INITIAL_WINDOW, maxWindow, nextWindow } from "@postrider/shared/core/release-window.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import {
+  readSubscriptionLimits,
+  type SubscriptionLimits,
+} from "@postrider/shared/store/sql/read-subscription-limits.ts";
 import { cancelUnfinished } from "./cancel-unfinished.ts";
 import type { Context } from "../context.ts";
 import { BreakerNotClosed, RetryLater } from "../job/retry-later.ts";
 import type { JobLease } from "../job/lease.ts";
+import { pollReleased } from "./poll-released.ts";
 import { probe } from "./probe.ts";
-import { readBudget, releaseLongestHeld, whereAre } from "./release-queries.ts";
+import { releaseLongestHeld } from "./release-longest-held.ts";
 
-/** How often it looks what has become of what it released: soon while that moves, less often while it does not. */
-const LOOK_MS = { least: 50, most: 500 };
-/** So many releases in one process may look as often as that; more of them look less often, all together as often. */
-const OFTEN_LOOKING = 4;
-/** When all places of the control lane are taken, a release makes room for the next one after this. */
-const TURN_MS = 30_000;
-/** A subscriber that has no room for a single one is left alone for this long; longer each time that it still has none. */
-const FULL_MS = { least: 1_000, most: 4_000 };
-/** How long it goes on looking when nothing is held any more: for what was on its way to being held when it was called. */
-const LINGER_MS = 1_500;
+/** How often released deliveries are polled: soon while they complete, less often while they do not. */
+const POLL_MS = { min: 50, max: 500 };
+/** So many releases in one process may poll as often as that; beyond, they share that rate. */
+const MAX_FREQUENT_POLLERS = 4;
+/** When all places of the control lane are taken, a release yields to the next one after this. */
+const YIELD_AFTER_MS = 30_000;
+/** Pause before the next release to a subscription that could not take a single delivery; doubles each time. */
+const SATURATED_BACKOFF_MS = { min: 1_000, max: 4_000 };
+/** A release ends when nothing has been held for this long: deliveries may be about to be held when it starts. */
+const IDLE_EXIT_MS = 1_500;
 const REDIS_RETRY_MS = 1_000;
+
+/** A release's state, in this process's memory: a job that runs again begins with the initial window. */
+interface Run {
+  /** Deliveries that it released, and that were pending at the last poll. */
+  readonly released: Set<string>;
+  window: number;
+  pollMs: number;
+  backoffMs: number;
+  total: number;
+  readonly startedAt: number;
+  lastActiveAt: number;
+}
+
+/** Release jobs in this process: how many run, and how many can. */
+interface Concurrency {
+  readonly running: number;
+  readonly max: number;
+}
 
 /**
  * The release job of one subscription, the only thing that moves deliveries out of `held`. While the breaker is open
  * it waits for the end of the cooldown and probes; while it is closed it puts deliveries back on the dispatch lane,
- * what has been held for longest first, a window of them at a time (core/release-pace.ts). It ends when nothing is held, or when the
- * subscription is paused or disabled. Its pace is in this process's memory: a job that runs again begins gently.
+ * longest held first, a window of them at a time (core/release-window.ts). It ends when nothing is held, or when the
+ * subscription is paused or disabled.
  *
- * @param crowd how many releases run in this process, and how many can
- * @throws RetryLater where the job shall run again later
+ * @throws RetryLater where the job should run again later
  */
 export async function release(
   context: Context,
   subscriptionId: string,
   lease: JobLease,
-  crowd: { running: number; max: number },
+  concurrency: Concurrency,
 ): Promise<void> {
-  const { breakerReports, metrics, log } = context;
-  /** Released, and pending when last looked at. */
-  const onItsWay = new Set<string>();
-  let window = GENTLE;
-  let lookMs = LOOK_MS.least;
-  let fullMs = FULL_MS.least;
-  let released = 0;
-  const startedAt = performance.now();
-  let movedAt = startedAt;
+  const run = startRun();
   while (!lease.signal.aborted) {
-    const budget = await readBudget(context, subscriptionId);
-    if (budget.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);
-    if (budget.state !== "active") return;
+    const limits = await readSubscriptionLimits(context.pool, subscriptionId);
+    if (limits.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);
+    if (limits.state !== "active") return;
 
-    const breaker = (await breakerReports.read([subscriptionId])).get(subscriptionId);
-    if (!breaker) throw new RetryLater("Redis is away", REDIS_RETRY_MS);
+    const breaker = await readBreaker(context, subscriptionId);
     if (breaker.state !== "closed") {
-      const waitMs = breaker.until - breaker.now;
-      if (waitMs > 0) throw new BreakerNotClosed(`the breaker is ${breaker.state}`, waitMs);
-      if (!(await probe(context, subscriptionId, lease))) {
-        // Nothing is left that fails: how long it has been failing is counted anew from the next failure on.
-        context.outageClock.clear(subscriptionId);
-        return;
-      }
-      continue;
+      if (await probeWhenDue(context, subscriptionId, breaker, lease)) continue;
+      // Nothing is left that fails: the next failure starts a new outage.
+      context.outageClock.clear(subscriptionId);
+      return;
     }
 
-    const seen = { ...(await whereAre(context, onItsWay)), failures: breaker.failures };
-    window = nextWindow(window, seen, mostOf(budget.rateLimit, budget.maxInFlight));
-    // Topped up by half windows, so that a round costs few statements.
-    const room = onItsWay.size <= window / 2 ? window - onItsWay.size : 0;
-    const moved = room > 0 ? await releaseLongestHeld(context, subscriptionId, room, budget.maxInFlight) : [];
-    for (const id of moved) onItsWay.add(id);
-    released += moved.length;
-    metrics.released.inc(moved.length);
-
-    const isMoving = moved.length > 0 || seen.through > 0;
-    if (isMoving || onItsWay.size > 0) movedAt = performance.now();
-    if (performance.now() - movedAt > LINGER_MS) break;
-    if (crowd.running >= crowd.max && performance.now() - startedAt > TURN_MS) {
-      throw new RetryLater("others wait for their release", REDIS_RETRY_MS);
-    }
-    lookMs = isMoving ? Math.max(LOOK_MS.least, lookMs / 2) : Math.min(LOOK_MS.most, lookMs * 2);
-    // A window of a limited rate takes its time: to look twice meanwhile is often enough.
-    const windowMs = budget.rateLimit === null ? 0 : (500 * window) / budget.rateLimit;
-    const crowdedMs = LOOK_MS.least * (crowd.running / OFTEN_LOOKING);
-    const isFull = seen.cameBack > 0 && window === GENTLE;
-    const pauseMs = isFull ? fullMs : Math.max(lookMs, windowMs, crowdedMs);
-    await sleep(pauseMs, undefined, { signal: lease.signal }).catch(() => undefined);
-    fullMs = isFull ? Math.min(FULL_MS.most, 2 * fullMs) : FULL_MS.least;
+    const round = await releaseWindow(context, subscriptionId, run, limits, breaker.failures);
+    if (performance.now() - run.lastActiveAt > IDLE_EXIT_MS) break;
+    yieldWhenCrowded(run, concurrency);
+    await pause(run, round, limits, concurrency, lease);
   }
   if (lease.signal.aborted) throw new RetryLater("given back", 0);
-  if (released > 0) {
-    log.info({ subscription: toPublicId("sub", subscriptionId), released }, "held deliveries released");
+  if (run.total > 0) {
+    context.log.info(
+      { subscription: toPublicId("sub", subscriptionId), released: run.total },
+      "held deliveries released",
+    );
   }
+}
+
+function startRun(): Run {
+  const startedAt = performance.now();
+  return {
+    released: new Set(),
+    window: INITIAL_WINDOW,
+    pollMs: POLL_MS.min,
+    backoffMs: SATURATED_BACKOFF_MS.min,
+    total: 0,
+    startedAt,
+    lastActiveAt: startedAt,
+  };
+}
+
+/** @throws RetryLater where Redis is unreachable */
+async function readBreaker({ breakerReports }: Context, subscriptionId: string): Promise<SharedBreaker> {
+  const breaker = (await breakerReports.read([subscriptionId])).get(subscriptionId);
+  if (!breaker) throw new RetryLater("Redis is unreachable", REDIS_RETRY_MS);
+  return breaker;
+}
+
+/**
+ * @returns false where nothing is held to probe with
+ * @throws BreakerNotClosed before the end of the cooldown
+ */
+async function probeWhenDue(
+  context: Context,
+  subscriptionId: string,
+  breaker: SharedBreaker,
+  lease: JobLease,
+): Promise<boolean> {
+  const waitMs = breaker.until - breaker.now;
+  if (waitMs > 0) throw new BreakerNotClosed(`the breaker is ${breaker.state}`, waitMs);
+  return probe(context, subscriptionId, lease);
+}
+
+/** What one round of a release found and did. */
+interface Round {
+  /** Deliveries were released, or completed since the last round. */
+  isMoving: boolean;
+  /** The subscription could not take even a single delivery. */
+  isSaturated: boolean;
+}
+
+/** Polls the released deliveries, adapts the window, and fills it up. */
+async function releaseWindow(
+  context: Context,
+  subscriptionId: string,
+  run: Run,
+  { rateLimit, maxInFlight }: SubscriptionLimits,
+  failures: number,
+): Promise<Round> {
+  const { completed, reheld } = await pollReleased(context.pool, run.released);
+  run.window = nextWindow(run.window, { completed, reheld, failures }, maxWindow(rateLimit, maxInFlight));
+  // Filled up by half windows, so that a round costs few statements.
+  const room = run.released.size <= run.window / 2 ? run.window - run.released.size : 0;
+  const ids = room > 0 ? await releaseLongestHeld(context, subscriptionId, room, maxInFlight) : [];
+  for (const id of ids) run.released.add(id);
+  run.total += ids.length;
+  context.metrics.released.inc(ids.length);
+
+  const isMoving = ids.length > 0 || completed > 0;
+  if (isMoving || run.released.size > 0) run.lastActiveAt = performance.now();
+  return { isMoving, isSaturated: reheld > 0 && run.window === INITIAL_WINDOW };
+}
+
+/** @throws RetryLater where other releases wait for a place in the control lane and this one had its turn */
+function yieldWhenCrowded({ startedAt }: Run, { running, max }: Concurrency): void {
+  if (running >= max && performance.now() - startedAt > YIELD_AFTER_MS) {
+    throw new RetryLater("others wait for their release", REDIS_RETRY_MS);
+  }
+}
+
+/** Waits for the next round. */
+async function pause(
+  run: Run,
+  { isMoving, isSaturated }: Round,
+  { rateLimit }: SubscriptionLimits,
+  { running }: Concurrency,
+  { signal }: JobLease,
+): Promise<void> {
+  run.pollMs = isMoving ? Math.max(POLL_MS.min, run.pollMs / 2) : Math.min(POLL_MS.max, run.pollMs * 2);
+  // Under a rate limit a window takes its time: polling twice meanwhile is enough.
+  const halfWindowMs = rateLimit === null ? 0 : (500 * run.window) / rateLimit;
+  const crowdedMs = POLL_MS.min * (running / MAX_FREQUENT_POLLERS);
+  const pauseMs = isSaturated ? run.backoffMs : Math.max(run.pollMs, halfWindowMs, crowdedMs);
+  await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+  run.backoffMs = isSaturated ? Math.min(SATURATED_BACKOFF_MS.max, 2 * run.backoffMs) : SATURATED_BACKOFF_MS.min;
 }

@@ -1,15 +1,18 @@
 import type { Pool } from "@postrider/shared/store/pool.ts";
+import { removeExpiredKeyRows } from "@postrider/shared/store/sql/remove-expired-keys.ts";
 
+/** Rows per statement, so that no lock is held for long. */
 const PAGE = 10_000;
 
-/** Deletes expired idempotency keys, a page at a time so that no lock is held for long. */
+/**
+ * Deletes expired idempotency keys.
+ *
+ * @returns how many
+ */
 export async function removeExpiredKeys(pool: Pool): Promise<number> {
   for (let removed = 0; ;) {
-    const { rowCount } = await pool.query(
-      `delete from idempotency_keys where (tenant, key) in
-         (select tenant, key from idempotency_keys where expires_at < now() limit ${PAGE} for update skip locked)`,
-    );
-    removed += rowCount ?? 0;
-    if ((rowCount ?? 0) < PAGE) return removed;
+    const count = await removeExpiredKeyRows(pool, PAGE);
+    removed += count;
+    if (count < PAGE) return removed;
   }
 }

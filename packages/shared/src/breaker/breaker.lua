@@ -1,14 +1,14 @@
 --[[
-  Circuit breakers of subscriptions: reads them, or applies events to them, all in one step for the whole fleet.
+  Reads the circuit breakers of subscriptions, or applies events to them, atomically for the whole fleet.
   The specification is core/breaker.ts (reduceBreaker); a model test drives both with the same events.
 
-  A breaker is a hash { state, failures, generation, until, failedAt }. No hash is a closed breaker that has not failed for a week, if
-  ever: Redis losing one leaves the breaker closed.
+  A breaker is a hash { state, failures, generation, until, failedAt } that expires after a week without a write. A
+  missing hash is a closed breaker, so a breaker that Redis loses is closed.
 
   Input:
     KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
     KEYS[2]      the same for the half-open ones
-    KEYS[3 ...]  the breaker of each event, in order; one may occur several times
+    KEYS[3 ...]  the breaker of each event, in order; a breaker may occur several times
 
     ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
     ARGV[2]      threshold: failures in a row that open it
@@ -16,7 +16,7 @@
     ARGV[4 ...]  six per event: the subscription, and
                    'read',    '', '', '', ''
                    'success', generation, milliseconds since its request began, '', ''
-                   'failure', generation, the same, '1' if it is the probe's else '0', Retry-After in milliseconds or '0'
+                   'failure', generation, the same, '1' for a probe else '0', Retry-After in milliseconds or '0'
                    'probe',   lease in milliseconds, '', '', ''
                    'reset',   '', '', '', ''
 
@@ -63,7 +63,7 @@ local function transition(key, id, breaker, state, failures, till)
   return 1
 end
 
-local function outruns(breaker, generation, began)
+local function supersedesOpening(breaker, generation, began)
   return breaker.state == 'open' and generation == breaker.generation - 1 and began >= breaker.failedAt
 end
 
@@ -81,12 +81,12 @@ local function fail(key, id, breaker, began, isProbe, retryAfter)
   local failures = breaker.failures + 1
   local till = now + math.max(cooldown, retryAfter)
   local failedAt = math.max(breaker.failedAt, began)
-  local opened = retryAfter > cooldown and till or failedAt
+  local failedAtOpening = retryAfter > cooldown and till or failedAt
   if breaker.state == 'closed' and failures < threshold then
     breaker.failures, breaker.failedAt = failures, failedAt
     write(key, breaker)
   elseif breaker.state == 'closed' or (isProbe and breaker.state == 'half_open') then
-    breaker.failedAt = opened
+    breaker.failedAt = failedAtOpening
     return transition(key, id, breaker, 'open', failures, till)
   end
   return 0
@@ -101,7 +101,9 @@ for index = 1, #KEYS - 2 do
   local changed = 0
   if kind == 'success' then
     local generation, began = tonumber(ARGV[at + 2]), now - tonumber(ARGV[at + 3])
-    if generation == breaker.generation or outruns(breaker, generation, began) then changed = succeed(key, id, breaker) end
+    if generation == breaker.generation or supersedesOpening(breaker, generation, began) then
+      changed = succeed(key, id, breaker)
+    end
   elseif kind == 'failure' then
     if tonumber(ARGV[at + 2]) == breaker.generation then
       local began = now - tonumber(ARGV[at + 3])

@@ -6,34 +6,34 @@ import { breakerKey, HALF_OPEN_BREAKERS_KEY, OPEN_BREAKERS_KEY } from "../queue/
 
 const SCRIPT = readFileSync(new URL("breaker.lua", import.meta.url), "utf8");
 const COMMAND = "postriderBreaker";
-/** Events per script call: below a millisecond of Redis, which serves nobody else meanwhile. */
+/** Events per script call. A call blocks Redis for less than a millisecond. */
 const MAX_CALL = { rows: 500, bytes: Number.POSITIVE_INFINITY };
 
-/** A breaker as the fleet sees it. */
+/** A breaker as it is in Redis. */
 export interface SharedBreaker extends Breaker {
   /** Redis's clock when it was read, to compare `until` with. Unix milliseconds. */
   now: number;
-  /** Whether the event made it change its state. */
+  /** Whether the event changed its state. */
   changed: boolean;
 }
 
 /** @property madeAt milliseconds of `performance.now()` */
 type Call = { id: string; madeAt: number } & (BreakerEvent | { kind: "read" });
 
-/** The breakers of all subscriptions. Every call fails at once where Redis is away: then nothing is known. */
+/** The breakers of all subscriptions. Every call rejects at once while Redis is unreachable. */
 export interface Breakers {
   /** @returns one per id, in order */
   read(subscriptionIds: readonly string[]): Promise<SharedBreaker[]>;
   apply(subscriptionId: string, event: BreakerEvent): Promise<SharedBreaker>;
-  /** How many are not closed, over all subscriptions. */
+  /** How many breakers are not closed, over all subscriptions. @param now Unix milliseconds */
   count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
 }
 
 /**
- * The breakers in Redis. What is asked while a call is under way goes into the next one, so that the number of calls
+ * The breakers in Redis. Events that arrive while a call is under way go into the next one, so that the number of calls
  * does not grow with the load.
  *
- * @param clock Unix milliseconds; Redis's own clock where it is left out, so that skewed workers agree
+ * @param clock Unix milliseconds; by default Redis's own clock, so that workers with skewed clocks agree
  */
 export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () => number): Breakers {
   if (!(COMMAND in redis)) redis.defineCommand(COMMAND, { lua: SCRIPT });
@@ -45,7 +45,7 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
     async flush(groups) {
       const all = groups.flat();
       const sentAt = performance.now();
-      const answer = await run(
+      const reply = await run(
         all.length + 2,
         OPEN_BREAKERS_KEY,
         HALF_OPEN_BREAKERS_KEY,
@@ -53,12 +53,12 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
         clock?.() ?? "",
         policy.threshold,
         policy.cooldownMs,
-        // Requests are compared by when they began; how long their answers waited here is nothing of that.
+        // `agoMs` counts from the beginning of the request, so it includes the time that the event has waited here.
         ...all.flatMap((call) => argumentsOf(call, clock ? 0 : sentAt - call.madeAt)),
       );
-      const now = Number(answer[0]);
-      let taken = 0;
-      return groups.map((group) => group.map(() => parse(answer, 1 + 6 * taken++, now)));
+      const now = Number(reply[0]);
+      let parsed = 0;
+      return groups.map((group) => group.map(() => parse(reply, 1 + 6 * parsed++, now)));
     },
     isDataError: () => false,
     weigh: (group) => ({ rows: group.length, bytes: 0 }),
@@ -70,7 +70,7 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
     read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, madeAt: 0, kind: "read" })))),
     apply: async (id, event) => (await calls.add([{ id, madeAt: performance.now(), ...event }]))[0]!,
     async count(now) {
-      // Breakers that nobody has asked for in a week are forgotten by Redis, and so are they here.
+      // A breaker's key expires after a week without a write, and so does its entry in these sets.
       await Promise.all([OPEN_BREAKERS_KEY, HALF_OPEN_BREAKERS_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));
       const [open, half_open] = await Promise.all([
         redis.zcard(OPEN_BREAKERS_KEY),
@@ -96,12 +96,12 @@ function argumentsOf(call: Call, waitedMs: number): (string | number)[] {
   }
 }
 
-const parse = (answer: readonly (string | number)[], at: number, now: number): SharedBreaker => ({
-  state: answer[at] as BreakerState,
-  failures: Number(answer[at + 1]),
-  generation: Number(answer[at + 2]),
-  until: Number(answer[at + 3]),
-  failedAt: Number(answer[at + 4]),
-  changed: answer[at + 5] === 1,
+const parse = (reply: readonly (string | number)[], at: number, now: number): SharedBreaker => ({
+  state: reply[at] as BreakerState,
+  failures: Number(reply[at + 1]),
+  generation: Number(reply[at + 2]),
+  until: Number(reply[at + 3]),
+  failedAt: Number(reply[at + 4]),
+  changed: reply[at + 5] === 1,
   now,
 });

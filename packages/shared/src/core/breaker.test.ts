@@ -26,13 +26,13 @@ test("the fifth failure in a row opens it for a cooldown, and the fourth does no
   expect(OPEN).toEqual({ state: "open", failures: 5, generation: 1, until: NOW + 60_000, failedAt: NOW - 5 });
 });
 
-test("a success in between begins the count anew", () => {
+test("a success in between restarts the count", () => {
   const interrupted = after(failing(4), success(CLOSED_BREAKER));
   expect(failing(4, interrupted).state).toBe("closed");
   expect(failing(5, interrupted).state).toBe("open");
 });
 
-test("a subscriber that asks for more time than the cooldown is given it, and for less is not", () => {
+test("a Retry-After longer than the cooldown extends it, and a shorter one does not", () => {
   const four = failing(4);
   expect(after(four, failure(four, false, 90_000)).until).toBe(NOW + 90_000);
   expect(after(four, failure(four, false, 1_000)).until).toBe(NOW + 60_000);
@@ -45,7 +45,7 @@ test("a probe is granted once per cooldown, and not before its end", () => {
   expect(after(CLOSED_BREAKER, probe)).toBe(CLOSED_BREAKER);
 });
 
-test("a probe whose worker died is granted anew after its lease, and the first one's late answer is void", () => {
+test("a probe whose worker died is granted again after its lease, and the late answer of the first one is ignored", () => {
   const second = after(HALF_OPEN, probe, HALF_OPEN.until);
   expect(second).toMatchObject({ state: "half_open", generation: HALF_OPEN.generation + 1 });
   expect(after(second, failure(HALF_OPEN, true))).toBe(second);
@@ -67,7 +67,7 @@ test("answers of requests sent before a transition change nothing", () => {
   expect(after(HALF_OPEN, failure(OPEN))).toBe(HALF_OPEN);
 });
 
-test("a success that was sent when the last failure was, or later, closes what failures opened that were only answered sooner", () => {
+test("a success whose request began with the last failure or later closes a breaker that earlier answers opened", () => {
   const [first, last] = [failing(4), { ...failing(4), failedAt: NOW + 50 }];
   expect(after(after(first, failure(first), NOW + 60), success(CLOSED_BREAKER, 45), NOW + 100)).toMatchObject({
     state: "closed",
@@ -80,12 +80,12 @@ test("a success that was sent when the last failure was, or later, closes what f
   expect(open).toMatchObject({ state: "open", failedAt: NOW + 50 });
   expect(after(open, success(CLOSED_BREAKER, 51), NOW + 100)).toBe(open);
   expect(after(open, success(CLOSED_BREAKER, 50), NOW + 100).state).toBe("closed");
-  // Once a probe was sent it is the probe that tells.
+  // Once a probe is sent only its answer counts.
   const halfOpen = after(open, probe, open.until);
   expect(after(halfOpen, success(CLOSED_BREAKER, 0), open.until)).toBe(halfOpen);
 });
 
-test("nothing outruns a subscriber's wish to be left alone for longer than the cooldown", () => {
+test("no success supersedes a Retry-After that is longer than the cooldown", () => {
   const asking = (retryAfterMs: number) => after(failing(4), failure(failing(4), false, retryAfterMs), NOW);
   expect(after(asking(120_000), success(CLOSED_BREAKER, 0), NOW + 100)).toMatchObject({
     state: "open",
@@ -94,13 +94,13 @@ test("nothing outruns a subscriber's wish to be left alone for longer than the c
   expect(after(asking(60_000), success(CLOSED_BREAKER, 0), NOW + 100).state).toBe("closed");
 });
 
-test("a manual attempt while it is open closes it by success, and its failure tells nothing", () => {
+test("a manual attempt while it is open closes it by success, and its failure changes nothing", () => {
   expect(after(OPEN, success(OPEN)).state).toBe("closed");
   expect(after(OPEN, failure(OPEN))).toBe(OPEN);
   expect(after(HALF_OPEN, failure(HALF_OPEN))).toBe(HALF_OPEN);
 });
 
-test("a reset closes it and makes what is under way void", () => {
+test("a reset closes it, and answers of requests under way are ignored", () => {
   const reset = after(OPEN, { kind: "reset" });
   expect(reset).toMatchObject({ state: "closed", failures: 0 });
   expect(after(reset, failure(OPEN))).toBe(reset);

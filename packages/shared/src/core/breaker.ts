@@ -1,4 +1,4 @@
-/** Deliveries flow; none flow; one is under way to find out whether they may flow again. */
+/** Closed: deliveries are attempted. Open: they are held. Half open: a single probe is under way. */
 export type BreakerState = "closed" | "open" | "half_open";
 
 /**
@@ -9,28 +9,32 @@ export interface Breaker {
   state: BreakerState;
   /** Failed attempts in a row. */
   failures: number;
-  /** Rises with every transition: an answer counts only in the generation that its request was sent in. */
+  /** Rises with every transition: an answer counts only in the generation in which its request was sent. */
   generation: number;
   /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
   /**
-   * When the latest of the requests that failed in a row began; where the last of them asked for more time than the cooldown, the
-   * end of that. Unix milliseconds; 0 where none failed.
+   * When the latest of the requests that failed in a row began; if its Retry-After is longer than the cooldown, the end
+   * of that. Unix milliseconds; 0 where none failed.
    */
   failedAt: number;
 }
 
-/** What a breaker is while nothing is known of it; also what it is after Redis lost it. */
+/** A breaker that never failed, or that Redis lost. */
 export const CLOSED_BREAKER: Breaker = { state: "closed", failures: 0, generation: 0, until: 0, failedAt: 0 };
 
 export type BreakerEvent =
   /** @property agoMs how long ago the request began */
   | { kind: "success"; generation: number; agoMs: number }
-  /** @property retryAfterMs how long the subscriber asks to be left alone; 0 where it does not ask */
+  /** @property retryAfterMs the subscriber's Retry-After; 0 where it sent none */
   | { kind: "failure"; generation: number; agoMs: number; isProbe: boolean; retryAfterMs: number }
-  /** Asks for the probe; granted where the state changes. `leaseMs` is how long the probe may take before it counts as lost. */
+  /**
+   * Requests the probe; granted where the state changes.
+   *
+   * @property leaseMs how long the probe may take before it counts as lost
+   */
   | { kind: "probe"; leaseMs: number }
-  /** A person says that the subscriber is well. */
+  /** An operator resumed or enabled the subscription. */
   | { kind: "reset" };
 
 export interface BreakerPolicy {
@@ -47,11 +51,13 @@ export interface BreakerPolicy {
 export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number, policy: BreakerPolicy): Breaker {
   switch (event.kind) {
     case "success":
-      return event.generation === breaker.generation || outruns(breaker, event, now) ? succeed(breaker) : breaker;
+      return event.generation === breaker.generation || supersedesOpening(breaker, event, now)
+        ? succeed(breaker)
+        : breaker;
     case "failure":
       return event.generation === breaker.generation ? fail(breaker, event, now, policy) : breaker;
     case "probe":
-      // Half open and overdue: whoever had the probe died with it.
+      // Half open and overdue: the worker that sent the probe has died.
       return breaker.state !== "closed" && now >= breaker.until
         ? { ...breaker, state: "half_open", generation: breaker.generation + 1, until: now + event.leaseMs }
         : breaker;
@@ -61,11 +67,11 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
 }
 
 /**
- * Whether a success of the time before the breaker opened is newer than the failures that opened it: of requests that are sent
- * together those that fail are often answered first, and are then in a row only by the order of the answers. Nothing outruns
- * the wish of a subscriber to be left alone for longer than the cooldown.
+ * Whether a success from before the breaker opened is newer than the failures that opened it. Of requests that are sent
+ * together, the failing ones are often answered first, so they are consecutive only in the order of their answers. A
+ * success never supersedes a Retry-After that is longer than the cooldown.
  */
-const outruns = (
+const supersedesOpening = (
   { state, generation, failedAt }: Breaker,
   event: { generation: number; agoMs: number },
   now: number,
@@ -86,17 +92,17 @@ function fail(
   const failedAt = Math.max(breaker.failedAt, now - agoMs);
   const open = (): Breaker => {
     const until = now + Math.max(cooldownMs, retryAfterMs);
-    const asksForMore = retryAfterMs > cooldownMs;
+    const isExtended = retryAfterMs > cooldownMs;
     return {
       state: "open",
       failures,
       generation: breaker.generation + 1,
       until,
-      failedAt: asksForMore ? until : failedAt,
+      failedAt: isExtended ? until : failedAt,
     };
   };
   if (breaker.state === "closed") return failures < threshold ? { ...breaker, failures, failedAt } : open();
-  // A manual attempt that fails while it is open tells nothing new.
+  // The failure of a manual attempt while the breaker is open is no new information.
   return isProbe && breaker.state === "half_open" ? open() : breaker;
 }
 

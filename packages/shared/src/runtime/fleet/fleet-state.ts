@@ -1,20 +1,24 @@
 import type { Redis } from "ioredis";
-import type { Pool } from "pg";
 import type { Breakers } from "../../breaker/breakers.ts";
 import { firstIdAt, timeOfId } from "../../core/ids/id-range.ts";
 import { HELD_REASONS } from "../../core/delivery/states.ts";
 import type { Queues } from "../../queue/queues.ts";
+import type { Pool } from "../../store/pool.ts";
+import { countDead } from "../../store/sql/count-dead.ts";
+import { countHeldByReason } from "../../store/sql/count-held-by-reason.ts";
+import { readOldestDue } from "../../store/sql/read-oldest-due.ts";
+import { readPostgresUsage, type PostgresUsage } from "../../store/sql/read-postgres-usage.ts";
 import { readRoster, type WorkerSeen } from "./roster.ts";
 import { readWatchdogLog, type WatchdogLog } from "./watchdog-log.ts";
 
 const DAY_MS = 86_400_000;
-/** More dead letters than this are not counted one by one. */
+/** Dead letters are counted up to this number. */
 export const MOST_COUNTED = 10_000;
 
-/** The whole fleet at a glance. What could not be read is undefined: unknown is not zero. */
+/** The whole fleet at a glance. A value that could not be read is undefined: unknown is not zero. */
 export interface FleetState {
   lanes: { lane: string; state: string; jobs: number }[] | undefined;
-  /** Every reason, also those for which nothing is held. */
+  /** Every reason, even one for which nothing is held. */
   held: { reason: string; deliveries: number }[] | undefined;
   /** Subscriptions whose breaker is not closed. */
   breakers: { open: number; half_open: number } | undefined;
@@ -25,7 +29,7 @@ export interface FleetState {
   workers: WorkerSeen[] | undefined;
   watchdog: WatchdogLog | undefined;
   redis: { usedBytes: number; maxBytes: number | undefined; evicts: boolean } | undefined;
-  postgres: { databaseBytes: number; connections: number; maxConnections: number } | undefined;
+  postgres: PostgresUsage | undefined;
 }
 
 interface Sources {
@@ -35,19 +39,19 @@ interface Sources {
   breakers: Pick<Breakers, "count">;
 }
 
-/** Reads it from Postgres and Redis: a few statements that read by index, and a few commands. Never throws. */
+/** Reads the state from Postgres and Redis, with a few statements by index and a few commands. Never throws. */
 export async function readFleetState({ pool, redis, queues, breakers }: Sources, now: number): Promise<FleetState> {
   const known = <T>(value: Promise<T>): Promise<T | undefined> => value.catch(() => undefined);
   const [lanes, held, counted, oldestDueSeconds, deadLastDay, workers, watchdog, memory, postgres] = await Promise.all([
     known(readLanes(queues)),
     known(readHeld(pool)),
     known(breakers.count(now)),
-    known(readOldestDue(pool, now)),
-    known(readDead(pool, now)),
+    known(readOldestDueSeconds(pool, now)),
+    known(countDead(pool, firstIdAt(now - DAY_MS), MOST_COUNTED)),
     known(readRoster(redis, now)),
     known(readWatchdogLog(redis)),
     known(readMemory(redis)),
-    known(readPostgres(pool)),
+    known(readPostgresUsage(pool)),
   ]);
   return { lanes, held, breakers: counted, oldestDueSeconds, deadLastDay, workers, watchdog, redis: memory, postgres };
 }
@@ -60,35 +64,15 @@ async function readLanes(queues: Queues) {
   return lanes.flatMap((lane, index) => Object.entries(counts[index]!).map(([state, jobs]) => ({ lane, state, jobs })));
 }
 
-/** Whoever looks every few seconds shall not pay for the largest backlog. */
-const MOST_HELD = 1_000_000;
-
 async function readHeld(pool: Pool) {
-  const { rows } = await pool.query<{ reason: string; deliveries: number }>(
-    `select held_reason as reason, count(*)::int as deliveries
-     from (select held_reason from deliveries where state = 'held' limit ${MOST_HELD}) held group by held_reason`,
-  );
-  const held = new Map(rows.map(({ reason, deliveries }) => [reason, deliveries]));
+  const held = new Map((await countHeldByReason(pool)).map(({ reason, deliveries }) => [reason, deliveries]));
   return HELD_REASONS.map((reason) => ({ reason, deliveries: held.get(reason) ?? 0 }));
 }
 
-async function readOldestDue(pool: Pool, now: number): Promise<number> {
-  const { rows } = await pool.query<{ pending: string | null; retrying: number | null }>(`
-    select (select batch_id from deliveries where state = 'pending' order by batch_id limit 1) as pending,
-      (select extract(epoch from now() - next_attempt_at)::float8 from deliveries
-       where state = 'retrying' order by next_attempt_at limit 1) as retrying`);
-  const row = rows[0]!;
-  // A batch id begins with the time at which its deliveries became pending.
-  const pending = row.pending === null ? 0 : (now - timeOfId(row.pending)) / 1000;
-  return Math.max(0, pending, row.retrying ?? 0);
-}
-
-async function readDead(pool: Pool, now: number): Promise<number> {
-  const { rows } = await pool.query<{ count: number }>(
-    `select count(*)::int as count from (select from deliveries where state = 'dead' and id >= $1 limit ${MOST_COUNTED}) dead`,
-    [firstIdAt(now - DAY_MS)],
-  );
-  return rows[0]!.count;
+async function readOldestDueSeconds(pool: Pool, now: number): Promise<number> {
+  const { pendingBatch, retryingSeconds } = await readOldestDue(pool);
+  const pendingSeconds = pendingBatch === null ? 0 : (now - timeOfId(pendingBatch)) / 1000;
+  return Math.max(0, pendingSeconds, retryingSeconds ?? 0);
 }
 
 async function readMemory(redis: Redis) {
@@ -100,12 +84,4 @@ async function readMemory(redis: Redis) {
     maxBytes: maxBytes > 0 ? maxBytes : undefined,
     evicts: maxBytes > 0 && field("maxmemory_policy") !== "noeviction",
   };
-}
-
-async function readPostgres(pool: Pool) {
-  const { rows } = await pool.query<{ databaseBytes: number; connections: number; maxConnections: number }>(`
-    select pg_database_size(current_database())::float8 as "databaseBytes",
-      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as connections,
-      current_setting('max_connections')::int as "maxConnections"`);
-  return rows[0]!;
 }

@@ -1,0 +1,90 @@
+/** Work for this many seconds may wait in the worker. Loading a batch takes a tenth of that. */
+const ENOUGH_S = 0.25;
+/** How many requests beyond that may wait, so that urgent batches are still fetched. */
+const MAX_EXCESS = 1_000;
+
+/** Counts the requests that wait for a slot, and says when the lanes should fetch no more. */
+export class BackPressure {
+  readonly #size: number;
+  #waiting = 0;
+  /** Of the waiting requests, those that a slow subscriber or its rate limit blocked at the last sweep. */
+  #throttled = 0;
+  /** Requests completed per second: a count that decays with a time constant of a second. */
+  #completedPerSecond = 0;
+  #completedAt = 0;
+  readonly #capacityWaiters = new Set<() => void>();
+
+  /** @param size the worker's slots */
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  countWaiting(): void {
+    this.#waiting += 1;
+  }
+
+  /** A request waits no longer. */
+  countLeft(): void {
+    this.#waiting -= 1;
+    if (this.#waiting === 0) this.#throttled = 0;
+  }
+
+  countCompleted(now: number): void {
+    this.#completedPerSecond = 1 + this.#completedPerSecond * Math.exp((this.#completedAt - now) / 1_000);
+    this.#completedAt = now;
+  }
+
+  /** A sweep counts the throttled requests anew. */
+  resetThrottled(): void {
+    this.#throttled = 0;
+  }
+
+  countThrottled(count: number): void {
+    this.#throttled += count;
+  }
+
+  /**
+   * Throttled requests keep no slot busy, so they don't count: another batch may have requests that could be sent at
+   * once. They count for `isOverfull`, because they take memory.
+   */
+  get isFull(): boolean {
+    return this.isOverfull || this.#waiting - this.#throttled > this.#enough();
+  }
+
+  get isOverfull(): boolean {
+    return this.#waiting > this.#enough() + MAX_EXCESS;
+  }
+
+  async waitForCapacity(signal: AbortSignal, maxMs: number): Promise<void> {
+    if (!this.isFull || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#capacityWaiters.delete(check);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const check = () => {
+        if (!this.isFull) done();
+      };
+      const timer = setTimeout(done, maxMs);
+      this.#capacityWaiters.add(check);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  /** Ends the `waitForCapacity` calls for which there is capacity now. */
+  wakeCapacityWaiters(): void {
+    for (const check of this.#capacityWaiters) check();
+  }
+
+  /** How many waiting requests keep the worker busy: an eighth of its slots, or more where it completes more. */
+  #enough(): number {
+    const passedMs = performance.now() - this.#completedAt;
+    return Math.max(this.#size / 8, ENOUGH_S * this.#completedPerSecond * Math.exp(-passedMs / 1_000));
+  }
+}

@@ -1,0 +1,126 @@
+import type { SlotRequest, SlotResult } from "./slot-pool.ts";
+
+/** A request that waits for a slot. */
+export interface Waiter {
+  request: SlotRequest;
+  queue: SubscriptionQueue;
+  since: number;
+  resolve: (result: SlotResult) => void;
+}
+
+/** A subscription's requests in this process: those under way and those that wait. */
+export interface SubscriptionQueue {
+  /** The subscription, or its probe, which has a queue of its own. */
+  readonly key: string;
+  readonly subscription: string;
+  readonly isProbe: boolean;
+  readonly tenant: string;
+  maxInFlight: number;
+  rateLimit: number | null;
+  /** When each request under way began, the oldest first. */
+  readonly underWay: Set<{ startedAt: number }>;
+  /** Oldest delivery first. */
+  readonly waiters: Waiter[];
+  /** How many requests it may have under way now: few at first, and one more with every request that completes. */
+  window: number;
+  /** How long its requests take, in milliseconds: a moving average. */
+  averageMs: number;
+  /** A waiter was rejected after its full wait, and no request has completed since. */
+  isStuck: boolean;
+  /** Its rate limit has no token before this moment. */
+  tokensAt: number;
+  isAskingForTokens: boolean;
+  /** Runs until `tokensAt`, where a waiter needs a token. */
+  timer: NodeJS.Timeout | undefined;
+  idleSince: number;
+}
+
+/** How long an idle subscription's window and average are remembered. */
+const REMEMBER_MS = 5_000;
+/** Weight of the newest request in the moving average. */
+const NEWEST_WEIGHT = 0.2;
+
+/** The queue's place for a delivery. Deliveries mostly come in order of age, so the search begins at the end. */
+export function placeOf({ waiters }: SubscriptionQueue, order: string): number {
+  let place = waiters.length;
+  while (place > 0 && waiters[place - 1]!.request.order > order) place -= 1;
+  return place;
+}
+
+/** Notes that a request of the queue is over. */
+export function complete(queue: SubscriptionQueue, request: { startedAt: number }, now: number): void {
+  queue.underWay.delete(request);
+  queue.window += 1;
+  queue.isStuck = false;
+  queue.averageMs += NEWEST_WEIGHT * (now - request.startedAt - queue.averageMs);
+}
+
+/** The queues of all subscriptions with requests, and for a while those of idle ones. */
+export class SubscriptionQueues {
+  readonly #initialWindow: number;
+  readonly #busy = new Map<string, SubscriptionQueue>();
+  /** Queues with nothing under way and no waiters, longest idle first. */
+  readonly #idle = new Map<string, SubscriptionQueue>();
+
+  constructor(initialWindow: number) {
+    this.#initialWindow = initialWindow;
+  }
+
+  /** The queues with requests under way or waiting. */
+  busy(): Iterable<SubscriptionQueue> {
+    return this.#busy.values();
+  }
+
+  /** The queue that a request belongs to. */
+  of(request: SlotRequest): SubscriptionQueue {
+    const key = request.isProbe ? `probe ${request.subscription}` : request.subscription;
+    let queue = this.#busy.get(key);
+    if (!queue) {
+      queue = this.#recall(key) ?? this.#create(key, request);
+      this.#busy.set(key, queue);
+    }
+    // The request carries the limits as they were just read: a change applies at once.
+    queue.maxInFlight = request.maxInFlight;
+    queue.rateLimit = request.rateLimit;
+    return queue;
+  }
+
+  setAsideIfIdle(queue: SubscriptionQueue): void {
+    if (queue.underWay.size > 0 || queue.waiters.length > 0 || queue.isAskingForTokens) return;
+    this.#busy.delete(queue.key);
+    const now = performance.now();
+    queue.idleSince = now;
+    this.#idle.set(queue.key, queue);
+    for (const [key, { idleSince }] of this.#idle) {
+      if (now - idleSince < REMEMBER_MS) return;
+      this.#idle.delete(key);
+    }
+  }
+
+  #recall(key: string): SubscriptionQueue | undefined {
+    const queue = this.#idle.get(key);
+    this.#idle.delete(key);
+    return queue && performance.now() - queue.idleSince < REMEMBER_MS ? queue : undefined;
+  }
+
+  #create(key: string, request: SlotRequest): SubscriptionQueue {
+    const { subscription, isProbe = false, tenant, maxInFlight, rateLimit } = request;
+    return {
+      key,
+      subscription,
+      isProbe,
+      tenant,
+      maxInFlight,
+      rateLimit,
+      underWay: new Set(),
+      waiters: [],
+      window: this.#initialWindow,
+      averageMs: 0,
+      isStuck: false,
+      tokensAt: 0,
+      isAskingForTokens: false,
+      timer: undefined,
+      idleSince: 0,
+    };
+  }
+}

@@ -1,0 +1,31 @@
+import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { releaseLongestHeldRows } from "@postrider/shared/store/sql/release-longest-held.ts";
+import type { Context } from "../context.ts";
+
+const MAX_BATCH = 100;
+
+/**
+ * Puts the deliveries of a subscription that have been held for longest back on the dispatch lane. A delivery that
+ * failed and came due while the breaker was open was held last, so those that the subscriber keeps refusing don't delay
+ * the others.
+ *
+ * @param maxInFlight bounds the size of a batch, because a batch goes to one worker
+ * @returns their ids
+ */
+export async function releaseLongestHeld(
+  { pool, enqueue }: Pick<Context, "pool" | "enqueue">,
+  subscriptionId: string,
+  count: number,
+  maxInFlight: number,
+): Promise<string[]> {
+  const batchSize = Math.min(maxInFlight, MAX_BATCH);
+  const rows = await releaseLongestHeldRows(pool, subscriptionId, { count, batchSize, batchStem: newId() });
+  const batches = [...Map.groupBy(rows, ({ batch }) => batch)].map(([id, members]) => ({
+    id,
+    size: members.length,
+    ...familyRange(members.map((member) => member.id)),
+  }));
+  await enqueue.dispatch(batches);
+  return rows.map(({ id }) => id);
+}

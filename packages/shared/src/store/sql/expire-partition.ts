@@ -1,0 +1,18 @@
+import type { Queryable } from "../pool.ts";
+import { moveTo } from "../transitions.ts";
+
+const text = (partition: string, limit: number): string => `
+  update "${partition}" set ${moveTo("dead", { dead_reason: "'expired'" })},
+    last_error = coalesce(last_error, 'past retention')
+  where id in (select id from "${partition}" where state in ('pending', 'retrying', 'held') limit ${limit})`;
+
+/**
+ * Moves unfinished deliveries of a partition to `dead` (`expired`), at most `limit`.
+ *
+ * @param partition name of a partition of `deliveries`, from the catalog
+ * @returns how many
+ */
+export async function expirePartitionRows(db: Queryable, partition: string, limit: number): Promise<number> {
+  const { rowCount } = await db.query(text(partition, limit));
+  return rowCount ?? 0;
+}

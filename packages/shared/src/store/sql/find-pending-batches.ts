@@ -1,0 +1,29 @@
+import type { Queryable } from "../pool.ts";
+
+/** What is pending of a batch: the number of deliveries, their lowest and their highest id. */
+export interface PendingBatch {
+  batch: string;
+  size: number;
+  from: string;
+  to: string;
+}
+
+const NIL = "00000000-0000-0000-0000-000000000000";
+
+const text = (limit: number): string => `
+  select batch_id as batch, count(*)::int as size, min(id::text) as "from", max(id::text) as "to"
+  from deliveries where state = 'pending' and batch_id > $1 group by batch_id order by batch_id limit ${limit}`;
+
+/**
+ * Finds batches with pending deliveries, in the order of their ids, at most `limit`.
+ *
+ * @param after the last batch of the page before; undefined begins with the first
+ */
+export async function findPendingBatches(
+  db: Queryable,
+  after: Pick<PendingBatch, "batch"> | undefined,
+  limit: number,
+): Promise<PendingBatch[]> {
+  const { rows } = await db.query<PendingBatch>(text(limit), [after?.batch ?? NIL]);
+  return rows;
+}

@@ -1,0 +1,30 @@
+import type { Queryable } from "../pool.ts";
+
+/** The next delivery to probe with is chosen among so many of the longest held. */
+const CANDIDATES = 100;
+
+// There is one probe per cooldown, so few deliveries are marked. The second select is for when all of them are.
+const TEXT = `
+  update deliveries d set probed_at = now()
+  where d.id = (
+    select coalesce(
+      (select id from (
+         select id, held_at, attempt_count from deliveries
+         where state = 'held' and subscription_id = $1 and probed_at is null order by held_at, id limit ${CANDIDATES}
+       ) longest order by attempt_count > 0, held_at, id limit 1),
+      (select id from deliveries where state = 'held' and subscription_id = $1 order by probed_at, id limit 1)
+    )
+  ) and d.held_reason is not null
+  returning d.id`;
+
+/**
+ * Chooses and marks the held delivery that was probed with longest ago. Among those never probed with it prefers one
+ * that was never attempted, because a delivery that failed may fail again for its own sake; then the one held for
+ * longest. The mark comes before the request, so that a delivery that kills its worker is not chosen again at once.
+ *
+ * @returns its id, or undefined where nothing is held
+ */
+export async function nextToProbeWith(db: Queryable, subscriptionId: string): Promise<string | undefined> {
+  const { rows } = await db.query<{ id: string }>({ name: "next-to-probe-with", text: TEXT, values: [subscriptionId] });
+  return rows[0]?.id;
+}
