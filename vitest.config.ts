@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 // Three projects by what a test needs: nothing (unit), Postgres and Redis (integration), or the real processes (e2e).
-// The servers are started once per run by tests/support/global-setup.ts, on ports and in a folder of their own.
-const servers = { globalSetup: ["tests/support/global-setup.ts"] };
+// The servers are started once per run by packages/testkit/src/vitest-global-setup.ts, on ports and in a folder of their own.
+const servers = { globalSetup: ["packages/testkit/src/vitest-global-setup.ts"] };
 
 export default defineConfig({
   test: {

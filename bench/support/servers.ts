@@ -44,7 +44,7 @@ const dir = join(DATA_DIR, "bench");
 export async function startServers(): Promise<Servers> {
   const postgres = await startDurablePostgres();
   try {
-    const redis = await startThrowawayRedis(dir, undefined, ["--appendonly", "yes", "--appendfsync", "everysec"]);
+    const redis = await startThrowawayRedis(dir, { args: ["--appendonly", "yes", "--appendfsync", "everysec"] });
     return {
       redisUrl: redis.url,
       postgresPid: postgres.pid,

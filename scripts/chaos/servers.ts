@@ -62,7 +62,7 @@ export interface RedisServer extends Server {
 
 /** A Redis of this run's own that writes its log once a second. */
 export async function startLoggingRedis(dir: string): Promise<RedisServer> {
-  const redis = await startThrowawayRedis(dir, undefined, ["--appendonly", "yes", "--appendfsync", "everysec"]);
+  const redis = await startThrowawayRedis(dir, { args: ["--appendonly", "yes", "--appendfsync", "everysec"] });
   const [, folder] = (await withRedis(redis.url, (client) => client.config("GET", "dir"))) as [string, string];
   return {
     url: redis.url,

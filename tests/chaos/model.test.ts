@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
+import { createTestDatabase } from "@postrider/testkit/vitest.ts";
 import { createPool, type Pool } from "../../packages/shared/src/db/pool.ts";
 import { createLogger } from "../../packages/shared/src/telemetry/logger.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { World } from "./model/world.ts";
 
 let database: TestDatabase;

@@ -1,9 +1,11 @@
 import examples from "@octokit/webhooks-examples/api.github.com/index.json" with { type: "json" };
 import { describe, expect, test } from "vitest";
-import { isSignedWith } from "../support/receiver.ts";
-import { newTenant, patient, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack({ env: patient });
+const e2e = useStack({ env: PATIENT });
 const isoUtc = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const typeId = (prefix: string) => new RegExp(`^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`);
 const strictlyTyped = (data: unknown) => JSON.stringify(data) ?? "";

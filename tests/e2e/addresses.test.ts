@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Problem } from "../support/client.ts";
-import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { newSubscriber, THRESHOLD } from "../support/subscriber.ts";
+import type { Problem } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 // The worker may reach less than ingest: so a subscription can be made whose address the worker then refuses, as it is
 // with a name that changes where it points.

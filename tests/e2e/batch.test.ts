@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
-import type { NewEvent, Problem } from "../support/client.ts";
-import { newTenant, patient, useStack } from "../support/stack.ts";
+import type { NewEvent, Problem } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack({ env: patient });
+const e2e = useStack({ env: PATIENT });
 
 const orders = (count: number, tenant: string): NewEvent[] =>
   Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));

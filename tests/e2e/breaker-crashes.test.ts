@@ -1,11 +1,12 @@
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { answer, gate } from "../support/receiver.ts";
-import { awayForLong, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { answer, gate, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
-const e2e = useStack({ workers: 2, env: patient });
+const e2e = useStack({ workers: 2, env: PATIENT });
 
 const onceADay = { retrySchedule: ["24h"] };
 
@@ -16,7 +17,7 @@ async function emptyRedis(): Promise<void> {
 }
 
 async function killAllWorkers(): Promise<void> {
-  const running = e2e.stack.workers.filter((worker) => worker.isRunning);
+  const running = e2e.stack.runningWorkers;
   await Promise.all(running.map((worker) => worker.kill("SIGKILL")));
 }
 
@@ -25,7 +26,7 @@ async function startTwoWorkers(): Promise<void> {
 }
 
 test("Redis emptied while the breaker is open: it starts closed, and the whole backlog is delivered", async () => {
-  const subscriber = await newSubscriber(e2e, awayForLong, onceADay);
+  const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
   await subscriber.trip();
   const backlog = await subscriber.backlog(300);
   subscriber.endpoint.behave(answer(200));
@@ -35,7 +36,7 @@ test("Redis emptied while the breaker is open: it starts closed, and the whole b
 });
 
 test("Redis emptied while the subscriber is still down: the breaker opens again, and nothing is lost", async () => {
-  const subscriber = await newSubscriber(e2e, awayForLong, { retrySchedule: Array<string>(9).fill("500ms") });
+  const subscriber = await newSubscriber(e2e, unavailableForLong, { retrySchedule: Array<string>(9).fill("500ms") });
   await subscriber.trip();
   const backlog = await subscriber.backlog(300);
   subscriber.endpoint.behave(answer(500));
@@ -89,7 +90,7 @@ test("all workers killed in the middle of a release: the rest is released by the
 });
 
 test("all workers killed while a subscription is paused and another is shut: both backlogs outlive them", async () => {
-  const [shut, paused] = [await newSubscriber(e2e, awayForLong, onceADay), await newSubscriber(e2e)];
+  const [shut, paused] = [await newSubscriber(e2e, unavailableForLong, onceADay), await newSubscriber(e2e)];
   await shut.trip();
   await e2e.api.pause(paused.id);
   const [ofShut, ofPaused] = [await shut.backlog(10), await paused.backlog(10)];

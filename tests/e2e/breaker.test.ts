@@ -1,17 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { answer, type Behaviour, failing, gate } from "../support/receiver.ts";
-import { awayForLong, eventOf, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { answer, failing, gate, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Behaviour, eventOf } from "@postrider/testkit/receiver/request.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
-const e2e = useStack({ workers: 2, env: patient });
+const e2e = useStack({ workers: 2, env: PATIENT });
 
 test("failures are counted over the fleet: three that one worker saw and two that another saw open it", async () => {
   const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: ["1h"] });
-  const [first] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  const [first] = e2e.stack.runningWorkers;
   await first?.kill("SIGTERM");
   await subscriber.sendInTurn(3, "retrying");
-  const [second] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  const [second] = e2e.stack.runningWorkers;
   await e2e.stack.startWorker();
   await second?.kill("SIGTERM");
   await subscriber.until("three failures are counted", ({ breaker }) => breaker.failures === 3);
@@ -36,7 +38,7 @@ test("while a probe hangs, on every worker the deliveries of others go out", asy
 
 describe.concurrent("the breaker opens", () => {
   test("after five failed attempts in a row and not after four, and from then on new events are held", async () => {
-    const subscriber = await newSubscriber(e2e, awayForLong, { retrySchedule: ["1h"] });
+    const subscriber = await newSubscriber(e2e, unavailableForLong, { retrySchedule: ["1h"] });
     await subscriber.sendInTurn(THRESHOLD - 1, "retrying");
     const before = await subscriber.until("four are counted", ({ breaker }) => breaker.failures === THRESHOLD - 1);
     expect(before.breaker).toEqual({ state: "closed", failures: THRESHOLD - 1, retryAt: null });
@@ -80,7 +82,7 @@ describe.concurrent("the breaker opens", () => {
   });
 
   test("for one subscription only, though another has the same URL", async () => {
-    const subscriber = await newSubscriber(e2e, awayForLong);
+    const subscriber = await newSubscriber(e2e, unavailableForLong);
     await subscriber.trip();
     const tenant = `${subscriber.tenant}-2`;
     const other = await e2e.api.subscribe({ tenant, url: subscriber.endpoint.url });

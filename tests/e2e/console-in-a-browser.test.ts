@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { launchBrowser } from "../support/browser.ts";
-import { answer } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { awayForLong, newSubscriber } from "../support/subscriber.ts";
-import { waitFor } from "../support/wait.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { launchBrowser } from "@postrider/testkit/processes/browser.ts";
+import { answer, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const password = "a password for the console";
 const e2e = useStack({ workers: 2, console: true, env: { CONSOLE_PASSWORD: password } });
@@ -84,7 +85,7 @@ test("a dead letter shows its reason and the tries before it; Retry sends it, an
 });
 
 test("the front page says who is in trouble and what to do, and the runbook is a click away", async () => {
-  const shut = await newSubscriber(e2e, awayForLong, { retrySchedule: ["24h"] });
+  const shut = await newSubscriber(e2e, unavailableForLong, { retrySchedule: ["24h"] });
   await shut.trip();
   await shut.backlog(3);
   await waitFor("it says so", async () => {

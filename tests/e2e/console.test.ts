@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const password = "a password for the console";
 const e2e = useStack({ console: true, env: { CONSOLE_PASSWORD: password } });

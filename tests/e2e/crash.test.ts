@@ -1,12 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import { type Delivery, everyPage } from "../support/client.ts";
-import { answer, type Endpoint, gate } from "../support/receiver.ts";
-import { newTenant, patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { everyPage } from "@postrider/testkit/client/client.ts";
+import type { Delivery } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, gate } from "@postrider/testkit/receiver/behaviours.ts";
+import type { Endpoint } from "@postrider/testkit/receiver/endpoint.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const slots = 32;
-const e2e = useStack({ workers: 2, env: { ...patient, MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ workers: 2, env: { ...PATIENT, MAX_IN_FLIGHT: String(slots) } });
 
 async function subscribed(endpoint: Endpoint): Promise<string> {
   const tenant = newTenant();
@@ -43,7 +47,7 @@ test("an event accepted with 202 is delivered though the worker dies between sen
   const tenant = await subscribed(endpoint);
   const { id } = await e2e.api.send({ type: "order.created", data: 1, tenant });
   await endpoint.untilRequests(1);
-  await Promise.all(e2e.stack.workers.filter((worker) => worker.isRunning).map((worker) => worker.kill("SIGKILL")));
+  await Promise.all(e2e.stack.runningWorkers.map((worker) => worker.kill("SIGKILL")));
   slow.open();
   await e2e.stack.startWorker();
   await e2e.stack.startWorker();
@@ -57,7 +61,7 @@ test("with a worker killed in the middle of 2,000 deliveries every event arrives
   const tenant = await subscribed(endpoint);
   const sent = await sendMany(2000, tenant);
   await endpoint.untilRequests(500, { within: 30_000 });
-  const [victim] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  const [victim] = e2e.stack.runningWorkers;
   await victim?.kill("SIGKILL");
   const before = endpoint.requests.length;
   expect(before).toBeLessThan(1_900);
@@ -78,7 +82,7 @@ test("a worker that is told to stop under load finishes what is on the wire, exi
   const tenant = await subscribed(endpoint);
   const sent = await sendMany(1000, tenant);
   await endpoint.untilRequests(200, { within: 30_000 });
-  const [leaver] = e2e.stack.workers.filter((worker) => worker.isRunning);
+  const [leaver] = e2e.stack.runningWorkers;
   expect(endpoint.requests.length).toBeLessThan(900);
   expect(await leaver?.kill("SIGTERM")).toEqual({ code: 0, signal: null });
   await e2e.stack.startWorker();

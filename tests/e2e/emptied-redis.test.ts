@@ -1,9 +1,11 @@
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { answer, failing, gate } from "../support/receiver.ts";
-import { newTenant, patient, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack({ workers: 0, env: patient });
+const e2e = useStack({ workers: 0, env: PATIENT });
 
 async function emptyRedis(): Promise<void> {
   const redis = new Redis(e2e.stack.redisUrl);

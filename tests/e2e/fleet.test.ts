@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { newTenant, patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const slots = 4;
 const copies = 4;
-const e2e = useStack({ env: { ...patient, MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ env: { ...PATIENT, MAX_IN_FLIGHT: String(slots) } });
 
 async function send(count: number, tenant: string): Promise<string[]> {
   const events = Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { awayForLong, eventOf, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
+import { answer, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { eventOf } from "@postrider/testkit/receiver/request.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const onceADay = { retrySchedule: ["24h"] };
 
 describe("DISABLE_AFTER", () => {
-  const e2e = useStack({ env: { ...patient, DISABLE_AFTER: "3s", BREAKER_COOLDOWN: "500ms" } });
+  const e2e = useStack({ env: { ...PATIENT, DISABLE_AFTER: "3s", BREAKER_COOLDOWN: "500ms" } });
 
   test.concurrent("a subscriber that fails for that long with no success is disabled, failing; its events are kept, and enable brings them", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), onceADay);
@@ -66,7 +68,7 @@ describe("DISABLE_AFTER", () => {
 
 describe("HOLD_LIMIT", () => {
   const e2e = useStack({
-    env: { ...patient, HOLD_LIMIT: "3s", BREAKER_COOLDOWN: "500ms", WATCHDOG_INTERVAL: "500ms" },
+    env: { ...PATIENT, HOLD_LIMIT: "3s", BREAKER_COOLDOWN: "500ms", WATCHDOG_INTERVAL: "500ms" },
   });
 
   test.concurrent("what a paused subscription holds for longer is dead, expired, with no request", async () => {
@@ -81,7 +83,7 @@ describe("HOLD_LIMIT", () => {
   });
 
   test.concurrent("what an open breaker holds for longer is dead, expired, and can be retried when the subscriber is back", async () => {
-    const subscriber = await newSubscriber(e2e, awayForLong, onceADay);
+    const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     await subscriber.trip();
     const backlog = await subscriber.backlog(5);
     const dead = await subscriber.untilEvery(backlog, "dead");

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { freePort, newTenant, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const e2e = useStack();
 const withoutKey = { key: null };

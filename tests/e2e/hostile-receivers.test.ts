@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { NewSubscription } from "../support/client.ts";
-import { answer, type Behaviour, drip, endlessBody, gzipBomb, silence } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import type { NewSubscription } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, drip, endlessBody, gzipBomb, silence } from "@postrider/testkit/receiver/behaviours.ts";
+import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const e2e = useStack();
 const kept = 16 * 1024;

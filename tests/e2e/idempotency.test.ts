@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { Accepted } from "../support/client.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import type { Accepted } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const e2e = useStack();
 

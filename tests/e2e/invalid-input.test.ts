@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Answer, CallOptions, Problem } from "../support/client.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import type { Answer, CallOptions } from "@postrider/testkit/client/client.ts";
+import type { Problem } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const e2e = useStack({ workers: 0 });
 const absent = "00000000000000000000000000";

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { answer, silence } from "../support/receiver.ts";
-import { newSubscriber } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
+import { answer, silence } from "@postrider/testkit/receiver/behaviours.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const slots = 64;
-const e2e = useStack({ env: { ...patient, MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ env: { ...PATIENT, MAX_IN_FLIGHT: String(slots) } });
 
 const orders = (count: number, tenant: string) =>
   Array.from({ length: count }, (_, order) => ({ type: "order.created", data: order, tenant }));

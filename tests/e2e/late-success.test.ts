@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { answer, type Behaviour, failing, gate } from "../support/receiver.ts";
-import { awayForLong, eventOf, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
+import { answer, failing, gate, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Behaviour, eventOf } from "@postrider/testkit/receiver/request.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 /** While these tests last nothing is probed. */
-const e2e = useStack({ env: { ...patient, BREAKER_COOLDOWN: "10m" } });
+const e2e = useStack({ env: { ...PATIENT, BREAKER_COOLDOWN: "10m" } });
 
 /** Refuses as many as open the breaker, and takes what was sent with them only after that. */
 async function refuseFirst(refusal: Behaviour) {
@@ -28,7 +30,7 @@ describe.concurrent("a success that was sent after the failures that opened a br
   });
 
   test("does not close it where the subscriber asked to be left alone for longer than the cooldown", async () => {
-    const { subscriber, others, onTheWire } = await refuseFirst(awayForLong);
+    const { subscriber, others, onTheWire } = await refuseFirst(unavailableForLong);
     await subscriber.untilEvery(onTheWire, "delivered");
     const sent = new Set(subscriber.endpoint.requests.map(eventOf));
     await subscriber.untilEvery(

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { everyPage } from "../support/client.ts";
-import { answer } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { everyPage } from "@postrider/testkit/client/client.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const e2e = useStack();
 const tenant = newTenant();

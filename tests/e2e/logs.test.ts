@@ -2,9 +2,11 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { type AppProcess, newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import type { AppProcess } from "@postrider/testkit/stack/app-process.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const e2e = useStack({ console: true, env: { LOG_LEVEL: "trace" } });
 

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { answer, type Behaviour, failing, gate } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
+import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const e2e = useStack();
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const e2e = useStack();
 

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const docs = readFileSync(resolve(import.meta.dirname, "../../docs/metrics.md"), "utf8");
 const e2e = useStack({ console: true });

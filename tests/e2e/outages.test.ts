@@ -1,32 +1,38 @@
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import type { AppProcess } from "@postrider/testkit/stack/app-process.ts";
+import { localSettings, SHORT_TIMES } from "@postrider/testkit/stack/settings.ts";
+import { Stack } from "@postrider/testkit/stack/stack.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
 import { migrate } from "../../packages/shared/src/db/migrate.ts";
 import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../scripts/services/index.ts";
-import { answer, failing, gate, startReceiver, type Receiver } from "../support/receiver.ts";
-import { type AppProcess, newTenant, startStack, type Stack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
 
-// Servers of its own: here they go away.
+// This file stops its servers, so it has servers of its own.
 let postgres: Throwaway;
 let redis: Throwaway;
 let stack: Stack;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  const dir = join(tmpdir(), "postrider-tests");
-  [postgres, redis] = await Promise.all([startThrowawayPostgres(dir), startThrowawayRedis(dir)]);
+  [postgres, redis] = await Promise.all([startThrowawayPostgres(SERVERS_DIR), startThrowawayRedis(SERVERS_DIR)]);
   await migrate(postgres.url);
   receiver = await startReceiver();
-  stack = await startStack({
-    workers: 2,
-    env: { DATABASE_URL: postgres.url, REDIS_URL: redis.url, RETRY_SCHEDULE: "1s,1s,1s,1s,1s,1s,1s,1s" },
+  stack = await Stack.prepare({
+    env: {
+      ...localSettings(postgres.url, redis.url),
+      ...SHORT_TIMES,
+      RETRY_SCHEDULE: "1s,1s,1s,1s,1s,1s,1s,1s",
+    },
   });
+  await Promise.all([stack.startIngest(), stack.startWorkers(2)]);
 });
 afterAll(async () => {
-  await stack?.stop();
+  expect(await stack?.stop()).toEqual([]);
   await receiver?.close();
   await Promise.all([postgres?.stop(), redis?.stop()]);
 });

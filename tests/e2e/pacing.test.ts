@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { newSubscriber, type Subscriber } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber, type Subscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const workers = 2;
-const e2e = useStack({ workers, env: patient });
+const e2e = useStack({ workers, env: PATIENT });
 
 /** In many small batches, so that every worker has some. */
 async function sendInBatches(subscriber: Subscriber, count: number): Promise<string[]> {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { awayForLong, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { answer, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
-const e2e = useStack({ workers: 2, env: patient });
+const e2e = useStack({ workers: 2, env: PATIENT });
 
 describe.concurrent("a paused subscription", () => {
   test("has on resume all that was held, each once and with one attempt, and what comes meanwhile too", async () => {
@@ -90,7 +91,7 @@ describe.concurrent("a paused subscription", () => {
 
 describe.concurrent("a subscription that answered 410", () => {
   test("is disabled; what comes and what is due is held, until enable brings it", async () => {
-    const subscriber = await newSubscriber(e2e, awayForLong, { retrySchedule: ["24h"] });
+    const subscriber = await newSubscriber(e2e, unavailableForLong, { retrySchedule: ["24h"] });
     await subscriber.trip();
     const heldBefore = await subscriber.backlog(5);
     subscriber.endpoint.behave(answer(410));

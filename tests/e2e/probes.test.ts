@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { answer } from "../support/receiver.ts";
-import { eventOf, gapsBetween, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { eventOf, gapsBetween } from "@postrider/testkit/receiver/request.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const cooldownMs = 500;
-const e2e = useStack({ workers: 2, env: { ...patient, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
+const e2e = useStack({ workers: 2, env: { ...PATIENT, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
 
 const onceADay = { retrySchedule: ["24h"] };
 

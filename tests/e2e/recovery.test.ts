@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { answer, type Behaviour } from "../support/receiver.ts";
-import { awayForLong, eventOf, newSubscriber, THRESHOLD } from "../support/subscriber.ts";
-import { patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { answer, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Behaviour, eventOf } from "@postrider/testkit/receiver/request.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
-const e2e = useStack({ workers: 2, env: patient });
+const e2e = useStack({ workers: 2, env: PATIENT });
 
 const onceADay = { retrySchedule: ["24h"] };
 
@@ -91,7 +93,7 @@ describe("a subscriber that is back", () => {
 
 describe.concurrent("a breaker that is open for long", () => {
   async function shut(backlogOf: number) {
-    const subscriber = await newSubscriber(e2e, awayForLong, onceADay);
+    const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     await subscriber.trip();
     const backlog = await subscriber.backlog(backlogOf);
     return { subscriber, backlog, endpoint: subscriber.endpoint };

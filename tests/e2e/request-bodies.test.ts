@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
 const e2e = useStack({ workers: 0 });
 

@@ -1,10 +1,13 @@
 import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
+import { answer, failing, garbage, hangUp, reset } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Behaviour, gapsBetween } from "@postrider/testkit/receiver/request.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { fromPublicId } from "../../packages/shared/src/ids.ts";
 import { createQueues, retryJobId } from "../../packages/shared/src/queue/queues.ts";
-import { answer, type Behaviour, failing, garbage, hangUp, type Received, reset } from "../support/receiver.ts";
-import { freePort, newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
 
 const e2e = useStack();
 
@@ -15,9 +18,6 @@ async function sendTo(behaviour: Behaviour, policy: { retrySchedule?: string[] |
   const event = await e2e.api.send({ type: "order.created", data: { order: 7 }, tenant });
   return { tenant, endpoint, subscription, event };
 }
-
-const gapsBetween = (requests: Received[]) =>
-  requests.slice(1).map((one, index) => one.at - (requests[index]?.at ?? 0));
 
 describe("what fails is tried again", () => {
   test("a subscriber that fails twice has the event on the third attempt, the same id and bytes each time", async () => {

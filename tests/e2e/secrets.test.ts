@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { isSignedWith } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const e2e = useStack();
 const newSecret = (bytes = 32) => `whsec_${randomBytes(bytes).toString("base64")}`;

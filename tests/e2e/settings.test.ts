@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { AppProcess, baseSettings, freePort } from "../support/stack.ts";
-import { withDeadline } from "../support/wait.ts";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
+import { AppProcess } from "@postrider/testkit/stack/app-process.ts";
+import { localSettings } from "@postrider/testkit/stack/settings.ts";
+import { withDeadline } from "@postrider/testkit/wait.ts";
 
 // None of these come far enough to need their servers.
 const nowhere = "127.0.0.1:9";
@@ -12,13 +14,12 @@ afterEach(async () => {
 
 async function startWith(app: "ingest" | "worker", env: Record<string, string>) {
   const settings: Record<string, string> = {
-    ...baseSettings(`postgres://postgres:hunter2@${nowhere}/none`, `redis://:hunter2@${nowhere}`),
+    ...localSettings(`postgres://postgres:hunter2@${nowhere}/none`, `redis://:hunter2@${nowhere}`),
     PORT: String(await freePort()),
-    ADMIN_PORT: String(await freePort()),
     ...env,
   };
-  started = new AppProcess(app, app, settings);
-  const exit = await withDeadline(`${app} refuses to start`, 10_000, started.exit);
+  started = await AppProcess.start(app, settings);
+  const exit = await withDeadline(`${app} refuses to start`, 60_000, started.exit);
   return { exit, output: started.output(), settings };
 }
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { answer, gate, isSignedWith } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, gate } from "@postrider/testkit/receiver/behaviours.ts";
+import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const e2e = useStack();
 const isoUtc = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;

@@ -3,9 +3,10 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { newTenant, useStack } from "../support/stack.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
 
-const folder = join(import.meta.dirname, "../support/tls");
+const folder = join(import.meta.dirname, "../../packages/testkit/src/receiver/tls");
 const e2e = useStack({ env: { NODE_EXTRA_CA_CERTS: join(folder, "trusted.cert.pem"), RETRY_SCHEDULE: "100ms" } });
 
 const servers: Server[] = [];

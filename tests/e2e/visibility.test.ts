@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Subscription } from "../support/client.ts";
-import { total, scrape } from "../support/metrics.ts";
-import { answer, gate } from "../support/receiver.ts";
-import { awayForLong, newSubscriber, type Subscriber, THRESHOLD } from "../support/subscriber.ts";
-import { freePort, patient, useStack } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
+import type { Subscription } from "@postrider/testkit/client/types.ts";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
+import { answer, gate, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
+import { scrape, total } from "@postrider/testkit/stack/metrics.ts";
+import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber, type Subscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const cooldownMs = 1_000;
 const onceADay = { retrySchedule: ["24h"] };
@@ -27,7 +29,7 @@ const healthy = {
 };
 
 describe("a subscription shows", () => {
-  const e2e = useStack({ env: { ...patient, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
+  const e2e = useStack({ env: { ...PATIENT, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
 
   async function inList(subscriber: Subscriber): Promise<Subscription | undefined> {
     return (await e2e.api.subscriptions({ tenant: subscriber.tenant })).data[0];
@@ -53,7 +55,7 @@ describe("a subscription shows", () => {
   });
 
   test.concurrent("an open breaker, when it is tried again, what it holds and since when", async () => {
-    const subscriber = await newSubscriber(e2e, awayForLong, onceADay);
+    const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     const tripped = Date.now();
     await subscriber.trip();
     const since = Date.now();
@@ -116,7 +118,7 @@ describe("a subscription shows", () => {
   });
 
   test.concurrent("every reason of what it holds, and they add up", async () => {
-    const subscriber = await newSubscriber(e2e, awayForLong, onceADay);
+    const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     await subscriber.trip();
     await subscriber.backlog(2);
     await e2e.api.pause(subscriber.id);
@@ -129,7 +131,7 @@ describe("a subscription shows", () => {
 });
 
 describe("a worker's metrics", () => {
-  const e2e = useStack({ env: { ...patient, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
+  const e2e = useStack({ env: { ...PATIENT, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
 
   const until = (what: string, name: string, labels: Record<string, string>, predicate: (value: number) => boolean) =>
     waitFor(`${what}: ${name} ${JSON.stringify(labels)}`, async () => {
@@ -139,7 +141,7 @@ describe("a worker's metrics", () => {
     });
 
   test("say how many breakers are open, what is held and why, and what was probed and released", async () => {
-    const shut = await newSubscriber(e2e, awayForLong, onceADay);
+    const shut = await newSubscriber(e2e, unavailableForLong, onceADay);
     const probed = await newSubscriber(e2e, answer(500), { ...onceADay, timeoutMs: 30_000 });
     const paused = await newSubscriber(e2e);
     await e2e.api.pause(paused.id);

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { prometheusTool } from "@postrider/testkit/processes/prometheus.ts";
 import { anchorOf } from "../../apps/console/src/docs-routes.ts";
-import { prometheusTool } from "../support/prometheus.ts";
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
 import {
   CLOSED_BREAKER,
@@ -8,7 +10,6 @@ import {
   type Breaker,
   type BreakerEvent,
 } from "../../packages/shared/src/core/breaker.ts";
-import { claimTestRedis, type TestRedis } from "../support/redis.ts";
 
 let claimed: TestRedis;
 let redis: Redis;

@@ -2,6 +2,15 @@ import { createServer, type Server } from "node:http";
 import { UnrecoverableError, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { launchBrowser } from "@postrider/testkit/processes/browser.ts";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
+import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
+import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
+import { AppProcess } from "@postrider/testkit/stack/app-process.ts";
+import { localSettings } from "@postrider/testkit/stack/settings.ts";
+import { claimTestRedis, createTestDatabase } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { createApp } from "../../apps/console/src/app.ts";
 import { createContext, type Context } from "../../apps/console/src/context.ts";
 import { readSettings } from "../../packages/shared/src/config/settings.ts";
@@ -11,11 +20,6 @@ import { newId, toPublicId } from "../../packages/shared/src/ids.ts";
 import { QUEUE_PREFIX, retryJobId, retryJobOf } from "../../packages/shared/src/queue/queues.ts";
 import type { Logger } from "../../packages/shared/src/telemetry/logger.ts";
 import { startThrowawayRedis } from "../../scripts/services/index.ts";
-import { launchBrowser } from "../support/browser.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { claimTestRedis, type TestRedis } from "../support/redis.ts";
-import { AppProcess, baseSettings, freePort } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
 
 const NAME = "order.created → shop.example";
 
@@ -25,7 +29,7 @@ let env: Record<string, string>;
 
 beforeAll(async () => {
   [database, redis] = await Promise.all([createTestDatabase(), claimTestRedis()]);
-  env = { ...baseSettings(database.url, redis.url), LOG_LEVEL: "silent" };
+  env = { ...localSettings(database.url, redis.url), LOG_LEVEL: "silent" };
 });
 afterAll(async () => {
   await redis?.release();
@@ -292,7 +296,7 @@ describe("the console", () => {
 });
 
 test("the console starts and stays up while Redis is away, and shows the queues when it is back", async () => {
-  const server = await startThrowawayRedis("/tmp/postrider-tests");
+  const server = await startThrowawayRedis(SERVERS_DIR);
   await server.kill("SIGKILL");
   const app = await startConsole({ ...env, REDIS_URL: server.url });
   try {
@@ -314,9 +318,10 @@ test("the console starts and stays up while Redis is away, and shows the queues 
 
 test("the console's process starts without Redis and ends when told to", async () => {
   const port = await freePort();
-  const own = { CONSOLE_PORT: String(port), ADMIN_PORT: String(await freePort()), REDIS_URL: "redis://127.0.0.1:1" };
-  const app = new AppProcess("console", "console", { ...env, ...own });
-  await waitFor("it answers", async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
+  const own = { CONSOLE_PORT: String(port), REDIS_URL: "redis://127.0.0.1:1" };
+  const readyUrl = `http://127.0.0.1:${port}/healthz`;
+  const app = await AppProcess.start("console", { ...env, ...own }, { readyUrl });
+  await app.untilReady();
   expect((await fetch(`${app.adminUrl}/metrics`)).status).toBe(200);
   expect((await fetch(`${app.adminUrl}/readyz`)).status).toBe(503);
   expect(await app.kill("SIGTERM")).toEqual({ code: 0, signal: null });

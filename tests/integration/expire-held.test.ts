@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { expireHeld } from "../../apps/worker/src/expire-held.ts";
 import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
 import { retryJobId } from "../../packages/shared/src/queue/queues.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
+  world = await createTestWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
 });
 afterAll(() => world.close());
 

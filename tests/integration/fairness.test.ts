@@ -1,14 +1,15 @@
 import { Worker } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import type { Batch } from "../../apps/ingest/src/accept-event.ts";
 import { runOnce } from "../../apps/worker/src/watchdog.ts";
 import { priorityOfBatch } from "../../packages/shared/src/core/batch-number.ts";
 import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ WATCHDOG_INTERVAL: "100ms" });
+  world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
 beforeEach(async () => {
   await world.context.pool.query("truncate events, deliveries, subscriptions, subscription_patterns");

@@ -1,17 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { setApart } from "../../apps/worker/src/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
 import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
 import { dispatchJobOf } from "../../packages/shared/src/queue/queues.ts";
-import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
-import { waitFor } from "../support/wait.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 let receiver: Receiver;
 beforeAll(async () => {
-  world = await createWorld({ LOCK_DURATION: "1s", STALLED_INTERVAL: "200ms" });
+  world = await createTestWorld({ LOCK_DURATION: "1s", STALLED_INTERVAL: "200ms" });
   receiver = await startReceiver();
 });
 afterAll(async () => {

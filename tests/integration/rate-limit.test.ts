@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createRateLimit } from "../../apps/worker/src/rate-limit.ts";
-import { claimTestRedis, type TestRedis } from "../support/redis.ts";
 
 const SECOND = 1_000_000;
 const RATE = 50;

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { cancelUnfinished } from "../../apps/worker/src/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/expire-held.ts";
 import { loadOrHoldBack } from "../../apps/worker/src/hold-back.ts";
@@ -6,7 +8,6 @@ import { loadBatch, loadByIds } from "../../apps/worker/src/load-deliveries.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release-batch.ts";
 import { familyRange } from "../../packages/shared/src/core/id-range.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const BETWEEN = 3_000;
 /** A look-up reads an index entry or two per row and index; a walk over what is in between reads thousands. */
@@ -14,7 +15,7 @@ const FEW = 200;
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
+  world = await createTestWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
   // One connection, whose plans are all made now, while the tables are empty: that is what a worker does when it starts.
   await world.subscribe({ tenant: "busy" });
   await exercise();

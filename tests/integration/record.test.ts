@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import type { Delivery } from "../../apps/worker/src/load-deliveries.ts";
 import type { Move } from "../../apps/worker/src/record-attempts.ts";
 import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 let delivery: Delivery;
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createTestWorld();
 });
 afterAll(() => world.close());
 beforeEach(async () => {

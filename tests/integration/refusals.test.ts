@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { refuseWrongClock } from "../../packages/shared/src/db/clock.ts";
 import { refuseWrongKey } from "../../packages/shared/src/db/encryption-key.ts";
 import { createSecretBox } from "../../packages/shared/src/secret-box.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createTestWorld();
 });
 afterAll(() => world.close());
 

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { probe } from "../../apps/worker/src/probe.ts";
 import { releaseLongestHeld, whereAre } from "../../apps/worker/src/release-batch.ts";
-import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const lease = { signal: new AbortController().signal, held: () => true };
 
@@ -10,7 +12,7 @@ let world: World;
 let receiver: Receiver;
 beforeAll(async () => {
   receiver = await startReceiver();
-  world = await createWorld({ BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1", ALLOWED_NETWORKS: "127.0.0.0/8" });
+  world = await createTestWorld({ BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1", ALLOWED_NETWORKS: "127.0.0.0/8" });
 });
 beforeEach(() =>
   world.context.pool.query("truncate deliveries, events, attempts, subscriptions, subscription_patterns"),

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomUUID } from "node:crypto";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { dropOldPartitions } from "../../apps/worker/src/retention.ts";
 import { firstIdAt } from "../../packages/shared/src/core/id-range.ts";
 import { ensurePartitions, listPartitions } from "../../packages/shared/src/db/partitions.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const DAY_MS = 86_400_000;
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ RETENTION_DAYS: "30" });
+  world = await createTestWorld({ RETENTION_DAYS: "30" });
 });
 afterAll(() => world.close());
 

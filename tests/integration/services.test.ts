@@ -6,10 +6,10 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { ensureServices, startThrowawayPostgres, startThrowawayRedis } from "../../scripts/services/index.ts";
 import { needPostgres, needRedis } from "../../scripts/services/install.ts";
 import { isAlive } from "../../scripts/services/processes.ts";
-import { waitFor } from "../support/wait.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 let dir: string;

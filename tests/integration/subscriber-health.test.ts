@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { createSubscriberHealth, type SubscriberHealth } from "../../apps/worker/src/subscriber-health.ts";
 import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
 import { newId } from "../../packages/shared/src/ids.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const THRESHOLD = 3;
 
@@ -11,7 +12,7 @@ let world: World;
 let elsewhere: SubscriberHealth;
 let subscription: string;
 beforeAll(async () => {
-  world = await createWorld({ BREAKER_THRESHOLD: String(THRESHOLD), BREAKER_COOLDOWN: "1h" });
+  world = await createTestWorld({ BREAKER_THRESHOLD: String(THRESHOLD), BREAKER_COOLDOWN: "1h" });
   elsewhere = createSubscriberHealth(
     createBreakers(world.context.redis, { threshold: THRESHOLD, cooldownMs: 3_600_000 }),
     () => undefined,

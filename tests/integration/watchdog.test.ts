@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import pg from "pg";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { runOnce } from "../../apps/worker/src/watchdog.ts";
 import { dispatchJobOf, retryJobId } from "../../packages/shared/src/queue/queues.ts";
-import { waitFor } from "../support/wait.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
   // The grace for what was just committed is at most the interval.
-  world = await createWorld({ WATCHDOG_INTERVAL: "100ms" });
+  world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
 afterAll(() => world.close());
 beforeEach(async () => {

@@ -3,12 +3,13 @@ import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { type Prometheus, type Sample, startPrometheus } from "@postrider/testkit/processes/prometheus.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { DASHBOARDS } from "../../observability/dashboards.ts";
-import { type Prometheus, type Sample, startPrometheus } from "../support/prometheus.ts";
-import { answer } from "../support/receiver.ts";
-import { newTenant, useStack } from "../support/stack.ts";
-import { newSubscriber } from "../support/subscriber.ts";
-import { waitFor } from "../support/wait.ts";
 
 const rules = readFileSync(resolve(import.meta.dirname, "../../observability/prometheus/rules.yml"), "utf8");
 /** The same alerts, which need their reason for a second only. */

@@ -1,16 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { createAcceptor, type Batch } from "../../apps/ingest/src/accept-event.ts";
-import type { NewEvent } from "../../apps/ingest/src/insert-events.ts";
-import { createContext as createWorkerContext } from "../../apps/worker/src/context.ts";
-import { loadByIds, type Delivery } from "../../apps/worker/src/load-deliveries.ts";
-import type { Settings } from "../../packages/shared/src/config/settings.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
-import { createSecretBox } from "../../packages/shared/src/secret-box.ts";
-import { createTestDatabase } from "./database.ts";
-import { claimTestRedis } from "./redis.ts";
+import { createAcceptor, type Batch } from "../../../../apps/ingest/src/accept-event.ts";
+import type { NewEvent } from "../../../../apps/ingest/src/insert-events.ts";
+import { createContext as createWorkerContext } from "../../../../apps/worker/src/context.ts";
+import { loadByIds, type Delivery } from "../../../../apps/worker/src/load-deliveries.ts";
+import type { Settings } from "@postrider/shared/config/settings.ts";
+import { newId } from "@postrider/shared/ids.ts";
+import { createSecretBox } from "@postrider/shared/secret-box.ts";
+import { createDatabase } from "../servers/database.ts";
+import { claimRedis } from "../servers/redis.ts";
+import type { TestServers } from "../servers/test-servers.ts";
 import { testSettings } from "./settings.ts";
 
-/** The row of a delivery, as a test looks at it. */
+/** A row of `deliveries`. */
 export interface DeliveryRow {
   id: string;
   state: string;
@@ -26,9 +27,11 @@ export interface DeliveryRow {
 }
 
 /** A worker's context and an acceptor on a database and a Redis of their own, in this process, with no lane running. */
-export async function createWorld(over: Record<string, string> = {}) {
-  const database = await createTestDatabase();
-  const redis = await claimTestRedis();
+export async function createWorld(
+  { postgresUrl, redisUrl }: Pick<TestServers, "postgresUrl" | "redisUrl">,
+  over: Record<string, string> = {},
+) {
+  const [database, redis] = await Promise.all([createDatabase(postgresUrl), claimRedis(redisUrl)]);
   const settings: Settings = testSettings(database.url, redis.url, over);
   const context = await createWorkerContext(settings);
   const batches: Batch[] = [];
@@ -38,7 +41,7 @@ export async function createWorld(over: Record<string, string> = {}) {
     settings,
     context,
     acceptor,
-    /** What was committed and would be dispatched: a test decides whether it is. */
+    /** The batches that were committed and not dispatched: a test decides whether they are. */
     batches,
     accept: (...events: (Partial<Omit<NewEvent, "data">> & { data?: string })[]) =>
       acceptor.accept(

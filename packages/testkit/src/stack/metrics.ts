@@ -6,9 +6,9 @@ export interface Sample {
   value: number;
 }
 
-/** What a process shows on its admin port, in Prometheus's text format. */
+/** The samples that a process exports on its admin port. */
 export async function scrape(adminUrl: string): Promise<Sample[]> {
-  const response = await fetch(`${adminUrl}/metrics`, { signal: AbortSignal.timeout(5_000) });
+  const response = await fetch(`${adminUrl}/metrics`, { signal: AbortSignal.timeout(30_000) });
   return (await response.text())
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))
@@ -19,7 +19,7 @@ export async function scrape(adminUrl: string): Promise<Sample[]> {
     });
 }
 
-/** The sum of the samples with this name and these labels; a series that is not there counts 0. */
+/** The sum of the samples with this name and these labels; a missing series counts as 0. */
 export function total(samples: readonly Sample[], name: string, labels: Labels = {}): number {
   return samples
     .filter((one) => one.name === name && Object.entries(labels).every(([key, value]) => one.labels[key] === value))

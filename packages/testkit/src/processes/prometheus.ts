@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { freePort } from "./stack.ts";
-import { waitFor } from "./wait.ts";
+import { freePort } from "./ports.ts";
+import { waitFor } from "../wait.ts";
 
 const APT = "/usr/bin/apt-get";
 const DPKG = "/usr/bin/dpkg-deb";
@@ -116,7 +116,7 @@ export async function startPrometheus(targets: Record<string, readonly string[]>
   };
   try {
     await waitFor("Prometheus answers", async () => (await ask<unknown>("status/buildinfo")) !== undefined, {
-      within: 30_000,
+      within: 60_000,
     });
   } catch (error) {
     await stop();

@@ -1,110 +1,18 @@
-import { waitFor, type WaitOptions } from "./wait.ts";
+import { patience } from "../wait.ts";
+import type {
+  Accepted,
+  Delivery,
+  DeliveryWithAttempts,
+  Event,
+  NewEvent,
+  NewSubscription,
+  Page,
+  Subscription,
+} from "./types.ts";
 
-export interface Accepted {
-  id: string;
-  type: string;
-  tenant: string;
-  createdAt: string;
-  deliveries: number;
-  duplicate: boolean;
-}
+const ANSWER_WITHIN_MS = 60_000;
 
-export interface Event {
-  id: string;
-  type: string;
-  tenant: string;
-  createdAt: string;
-  data: unknown;
-}
-
-export interface NewEvent {
-  type: string;
-  data: unknown;
-  tenant?: string;
-  idempotencyKey?: string;
-}
-
-export interface Subscription {
-  id: string;
-  tenant: string;
-  url: string;
-  eventTypes: string[];
-  description: string | null;
-  headers: Record<string, string>;
-  rateLimit: number | null;
-  maxInFlight: number;
-  timeoutMs: number;
-  retrySchedule: string[] | string;
-  metadata: Record<string, unknown>;
-  status: "active" | "paused" | "disabled";
-  disabledReason: string | null;
-  breaker: { state: "closed" | "open" | "half_open"; failures: number; retryAt: string | null };
-  held: number;
-  /** How many are held for each reason, and since when: there while something is held. */
-  heldReasons?: Record<string, number>;
-  oldestHeldAt?: string;
-  createdAt: string;
-  updatedAt: string;
-}
-
-export interface NewSubscription {
-  url: string;
-  eventTypes?: string[];
-  tenant?: string;
-  description?: string;
-  secret?: string;
-  headers?: Record<string, string>;
-  rateLimit?: number;
-  maxInFlight?: number;
-  timeoutMs?: number;
-  retrySchedule?: string[] | string;
-  metadata?: Record<string, unknown>;
-}
-
-export type DeliveryStatus = "pending" | "retrying" | "held" | "delivered" | "dead" | "cancelled";
-
-export interface Delivery {
-  id: string;
-  event: string;
-  subscription: string;
-  tenant: string;
-  eventType: string;
-  status: DeliveryStatus;
-  heldReason: string | null;
-  deadReason: string | null;
-  attemptCount: number;
-  nextAttemptAt: string | null;
-  lastError: string | null;
-  createdAt: string;
-  settledAt: string | null;
-}
-
-interface Attempt {
-  id: string;
-  number: number;
-  trigger: "auto" | "manual" | "probe";
-  startedAt: string;
-  durationMs: number;
-  responseStatus: number | null;
-  responseBody: string | null;
-  error: string | null;
-}
-
-export interface DeliveryWithAttempts extends Delivery {
-  attempts: Attempt[];
-}
-
-export interface Page<T> {
-  data: T[];
-  nextCursor: string | null;
-}
-
-export interface Problem {
-  code: string;
-  status: number;
-  title: string;
-  errors?: { field: string; message: string }[];
-}
+export type Query = Record<string, string | number>;
 
 export interface Answer<T> {
   status: number;
@@ -115,14 +23,14 @@ export interface Answer<T> {
 export interface CallOptions {
   /** Sent as JSON. */
   body?: unknown;
-  /** Sent as it is, in place of `body`. */
+  /** Sent as it is, instead of `body`. */
   raw?: string;
   headers?: Record<string, string>;
-  /** Another key than the client's; `null` sends none. */
+  /** Instead of the client's own key; `null` sends none. */
   key?: string | null;
 }
 
-/** The REST API as a caller sees it. `call` answers whatever came; the other methods throw on any but the good status. */
+/** A typed client of the REST API. `call` returns any response; the other methods throw unless the call succeeds. */
 export class Client {
   readonly baseUrl: string;
   readonly key: string;
@@ -143,7 +51,7 @@ export class Client {
         ...options.headers,
       },
       ...(text === undefined ? {} : { body: text }),
-      signal: AbortSignal.timeout(15_000),
+      signal: AbortSignal.timeout(patience(ANSWER_WITHIN_MS)),
     });
     const received = await response.text();
     const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
@@ -245,34 +153,10 @@ export class Client {
   retry(id: string): Promise<unknown> {
     return this.post(202, `/v1/deliveries/${id}/retry`);
   }
-
-  /** The one delivery of an event that one subscription wants. */
-  async deliveryOf(eventId: string): Promise<DeliveryWithAttempts> {
-    const { data } = await this.eventDeliveries(eventId);
-    const [only] = data;
-    if (only === undefined || data.length > 1) throw new Error(`${eventId} has ${data.length} deliveries`);
-    return this.delivery(only.id);
-  }
-
-  /** Waits until the event's one delivery is in this state. */
-  async untilDelivery(eventId: string, status: DeliveryStatus, options?: WaitOptions): Promise<DeliveryWithAttempts> {
-    let latest: DeliveryWithAttempts | undefined;
-    try {
-      return await waitFor(
-        `the delivery of ${eventId} is ${status}`,
-        async () => {
-          latest = await this.deliveryOf(eventId);
-          return latest.status === status && latest;
-        },
-        options,
-      );
-    } catch (error) {
-      throw new Error(`${(error as Error).message}; delivery: ${JSON.stringify(latest)}`, { cause: error });
-    }
-  }
 }
 
-type Query = Record<string, string | number>;
+/** More than any list has here. */
+const MAX_PAGES = 10_000;
 
 /** Walks a list from its first page to its last. */
 export async function everyPage<T>(list: (query: Query) => Promise<Page<T>>, query: Query = {}): Promise<T[][]> {
@@ -282,7 +166,7 @@ export async function everyPage<T>(list: (query: Query) => Promise<Page<T>>, que
     const page: Page<T> = await list({ ...query, ...(cursor === null ? {} : { cursor }) });
     pages.push(page.data);
     cursor = page.nextCursor;
-    if (pages.length > 1000) throw new Error("the list has no end");
+    if (pages.length > MAX_PAGES) throw new Error("the list has no end");
   } while (cursor !== null);
   return pages;
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { readSettings, type Settings } from "../../packages/shared/src/config/settings.ts";
+import { readSettings, type Settings } from "@postrider/shared/config/settings.ts";
 
 const encryptionKey = randomBytes(32).toString("base64");
 
-/** Settings of a process under test, on servers of its own and with loopback allowed; `over` is in the environment's names. */
+/** Settings of a process under test, on servers of its own and with loopback allowed; `over` has the environment's names. */
 export function testSettings(databaseUrl: string, redisUrl: string, over: Record<string, string> = {}): Settings {
   return readSettings({
     DATABASE_URL: databaseUrl,
