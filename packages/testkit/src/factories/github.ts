@@ -11,7 +11,7 @@ interface Webhook {
   examples: { action?: unknown }[];
 }
 
-const webhooks: readonly Webhook[] = webhooksJson;
+const webhooks = webhooksJson as readonly unknown[] as readonly Webhook[];
 
 /** Several hundred payloads that GitHub really sent, 10 kB on average and 27 kB at most, grouped by kind. */
 export const githubEvents: readonly ExampleEvent[] = webhooks.flatMap((webhook) =>

@@ -4,8 +4,8 @@
 /** The `task` of the ProcessSpec. */
 export const readTask = (): unknown => JSON.parse(process.argv[2]!);
 
-/** @param message with its `kind`, for which ManagedProcess.next() waits */
-export function report(message: { kind: string }): void {
+/** @param message an inbox.ts Message: with its `kind`, for which ManagedProcess.next() waits */
+export function report(message: object): void {
   process.send!(message);
 }
 

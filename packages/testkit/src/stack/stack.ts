@@ -69,13 +69,17 @@ export class Stack {
     return this.startIngest(env);
   }
 
-  /** @param script another entry point than the worker's own */
   async startWorker(env: Env = {}, script?: string | URL): Promise<AppProcess> {
+    return (await this.spawnWorker(env, script)).untilReady();
+  }
+
+  /** Does not wait until the worker is ready. @param script another entry point than the worker's own */
+  async spawnWorker(env: Env = {}, script?: string | URL): Promise<AppProcess> {
     this.#workersNamed += 1;
     const options = script === undefined ? {} : { script };
     const worker = await this.#spawn("worker", `worker-${this.#workersNamed}`, env, options);
     this.workers.push(worker);
-    return worker.untilReady();
+    return worker;
   }
 
   startWorkers(count: number, env: Env = {}, script?: string | URL): Promise<AppProcess[]> {

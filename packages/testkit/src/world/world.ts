@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
+import type { Settings } from "@postrider/shared/config/settings.ts";
+import { newId } from "@postrider/shared/ids.ts";
+import { createSecretBox } from "@postrider/shared/secret-box.ts";
 import { createAcceptor, type Batch } from "../../../../apps/ingest/src/accept-event.ts";
 import type { NewEvent } from "../../../../apps/ingest/src/insert-events.ts";
 import { createContext as createWorkerContext } from "../../../../apps/worker/src/context.ts";
 import { loadByIds, type Delivery } from "../../../../apps/worker/src/load-deliveries.ts";
-import type { Settings } from "@postrider/shared/config/settings.ts";
-import { newId } from "@postrider/shared/ids.ts";
-import { createSecretBox } from "@postrider/shared/secret-box.ts";
 import { createDatabase } from "../servers/database.ts";
 import { claimRedis } from "../servers/redis.ts";
 import type { TestServers } from "../servers/test-servers.ts";
