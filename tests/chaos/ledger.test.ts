@@ -12,7 +12,7 @@ function chaos(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [join(root, "scripts/chaos.ts"), ...args],
+      [join(root, "chaos/main.ts"), ...args],
       { cwd: root, timeout: 170_000, maxBuffer: 2 ** 24 },
       (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr }),

@@ -82,8 +82,10 @@ export class Stack {
     return worker;
   }
 
-  startWorkers(count: number, env: Env = {}, script?: string | URL): Promise<AppProcess[]> {
-    return Promise.all(Array.from({ length: count }, () => this.startWorker(env, script)));
+  async startWorkers(count: number, env: Env = {}, script?: string | URL): Promise<AppProcess[]> {
+    const spawned: AppProcess[] = [];
+    for (let n = 0; n < count; n += 1) spawned.push(await this.spawnWorker(env, script));
+    return Promise.all(spawned.map((worker) => worker.untilReady()));
   }
 
   async startConsole(env: Env = {}): Promise<AppProcess> {

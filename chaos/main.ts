@@ -1,23 +1,23 @@
 import { parseArgs } from "node:util";
-import { FAULT_NAMES, FAULTS, makePlan, type FaultName } from "./chaos/plan.ts";
-import { describePlan, describeResult } from "./chaos/report.ts";
-import { runChaos } from "./chaos/run.ts";
-import { SUBSCRIBERS } from "./chaos/subscribers.ts";
+import { FAULT_NAMES, FAULTS, makePlan, type FaultName } from "./plan.ts";
+import { describePlan, describeResult } from "./report.ts";
+import { runChaos } from "./run.ts";
+import { SUBSCRIBERS } from "./subscribers.ts";
 
 const HELP = `Usage: npm run chaos [-- --seed N --events N --rate N --faults a,b,c --rounds N --workers N --keep]
 
-Runs ingest and workers on a PostgreSQL and a Redis of their own, posts events at a steady rate, and meanwhile does to them
-what a bad day does, one fault after another. At the end a ledger compares what was accepted with what the subscribers
-received. Exit code 1 when anything was lost, or more arrived twice than the faults explain.
+Runs ingest and workers on a PostgreSQL and a Redis of their own, posts events at a steady rate, and injects one fault
+after another. At the end a ledger compares the accepted events with the received deliveries. Exit code 1 if anything
+was lost, or if more deliveries arrived twice than the faults explain.
 
-  --seed N      the same seed makes the same plan (default: from the clock, and printed)
-  --events N    at least so many events (default 5000); load goes on until the last fault is over
+  --seed N      the same seed gives the same plan (default: from the clock, and printed)
+  --events N    minimum number of events (default 5000); the load continues until the last fault is over
   --rate N      events a second (default 100)
   --faults LIST of these, all by default:
 ${FAULT_NAMES.map((name) => `                  ${name.padEnd(17)} ${FAULTS[name].about}`).join("\n")}
-  --rounds N    every fault so many times (default 1)
+  --rounds N    how often each fault is injected (default 1)
   --workers N   (default 2)
-  --keep        keep the logs of a good run, too
+  --keep        keep the logs of a run that passed, too
   --help
 `;
 
@@ -64,22 +64,22 @@ try {
   console.log(describeResult(result));
   if (result.logFolder !== undefined) console.log(`logs and evidence: ${result.logFolder}`);
   console.log(`again: ${again}`);
-  process.exitCode = result.good && !stopping.signal.aborted ? 0 : 1;
+  process.exitCode = result.passed && !stopping.signal.aborted ? 0 : 1;
 } catch (error) {
   console.error(`the run itself failed: ${(error as Error).stack}\nagain: ${again}`);
   process.exitCode = 1;
 }
 
-/** On a terminal one line that changes; elsewhere a line for each thing that begins. */
+/** One line that is rewritten on a terminal; elsewhere a line for each fault, start and stop. */
 function progress(line: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r\u001B[K${line}`);
   else if (/^(fault|starting|stopping)/.test(line)) console.log(line);
 }
 
-function number(name: "seed" | "events" | "rate" | "rounds" | "workers", least: number, most: number): number {
+function number(name: "seed" | "events" | "rate" | "rounds" | "workers", min: number, max: number): number {
   const value = Number(values[name]);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  console.error(`--${name} must be a whole number from ${least} to ${most} (got "${values[name]}")`);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  console.error(`--${name} must be a whole number from ${min} to ${max} (got "${values[name]}")`);
   return process.exit(2);
 }
 

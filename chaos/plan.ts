@@ -1,10 +1,10 @@
 import { Random } from "./random.ts";
 import { LOCK_MS } from "./settings.ts";
 
-/** What a fault is, and how many workers lose what they have in flight by it: that many times MAX_IN_FLIGHT may arrive twice. */
 interface FaultKind {
-  /** For how long, in milliseconds: from, to. */
+  /** Shortest and longest duration, milliseconds. */
   lasts: readonly [number, number];
+  /** Workers that lose their requests in flight: up to MAX_IN_FLIGHT deliveries of each may arrive twice. */
   workersHit: "none" | "one" | "all";
   about: string;
 }
@@ -12,7 +12,7 @@ interface FaultKind {
 export const FAULTS = {
   "worker-kill": { lasts: [0, 0], workersHit: "one", about: "kill -9 a worker" },
   "worker-freeze": {
-    // The lock runs out, and the second stalled check after that gives the work to others; then the zombie wakes up.
+    // The lock expires, the second stalled check after that gives the jobs to other workers, and then the zombie wakes up.
     lasts: [2.25 * LOCK_MS, 3.5 * LOCK_MS],
     workersHit: "one",
     about: "SIGSTOP a worker for longer than the lock, then SIGCONT",
@@ -41,13 +41,13 @@ export interface PlannedFault {
   /** Quiet load before it. */
   afterMs: number;
   lastsMs: number;
-  /** Which worker, where one is hit. */
+  /** The index of the worker that is hit. */
   worker: number;
-  /** Which subscribers, where receivers are hit: those for whom this says true, by their number. */
+  /** For each subscriber, whether a fault of receivers hits it. */
   hits: readonly boolean[];
 }
 
-/** The whole script, a function of its arguments: `rounds` times every fault, in an order of each round's own. */
+/** A pure function of its arguments: every fault once per round, in a random order. */
 export function makePlan(
   seed: number,
   options: { faults: readonly FaultName[]; rounds: number; workers: number; subscribers: number },
@@ -55,11 +55,11 @@ export function makePlan(
   const random = new Random(seed);
   const order = Array.from({ length: options.rounds }, () => random.shuffled(options.faults)).flat();
   return order.map((name) => {
-    const [least, most] = FAULTS[name].lasts;
+    const [min, max] = FAULTS[name].lasts;
     return {
       name,
       afterMs: random.integer(300, 1_200),
-      lastsMs: random.integer(least, most),
+      lastsMs: random.integer(min, max),
       worker: random.integer(0, options.workers - 1),
       hits: Array.from({ length: options.subscribers }, () => random.next() < 0.6),
     };

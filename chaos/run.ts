@@ -3,29 +3,31 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
-import { readDatabase } from "./evidence.ts";
+import { migrate } from "@postrider/shared/db/migrate.ts";
+import type { Client } from "@postrider/testkit/client/client.ts";
+import { startDurablePostgres, startDurableRedis } from "@postrider/testkit/servers/durable.ts";
+import { Stack } from "@postrider/testkit/stack/stack.ts";
+import { holdsWithin } from "@postrider/testkit/wait.ts";
+import type { Evidence, FaultWindow, Subscriber } from "./evidence.ts";
 import { inject, type Stage } from "./faults.ts";
-import { startFleet } from "./fleet.ts";
-import { isGood, reckon, type Evidence, type FaultWindow, type Reckoning, type Subscriber } from "./ledger.ts";
+import { audit, type Audit, hasPassed } from "./ledger.ts";
 import { Load } from "./load.ts";
-import { workersHit, type PlannedFault } from "./plan.ts";
-import { startReceivers, type RawReceipt } from "./receivers.ts";
+import { type PlannedFault, workersHit } from "./plan.ts";
+import { readDatabase } from "./read-database.ts";
+import { type RawReceipt, startReceivers } from "./receivers.ts";
 import { Watch } from "./recovery.ts";
-import { startDurablePostgres, startLoggingRedis } from "./servers.ts";
 import { CHAOS_SETTINGS, MAX_IN_FLIGHT, SHUTDOWN_DEADLINE_MS, WHOLE_SCHEDULE_MS } from "./settings.ts";
 import { SUBSCRIBERS } from "./subscribers.ts";
-import { until } from "./until.ts";
 
 export interface ChaosOptions {
   seed: number;
-  /** At least so many are posted; load goes on until the last fault is over. */
+  /** The minimum to post; the load continues until the last fault is over. */
   events: number;
   /** Events a second. */
   rate: number;
   workers: number;
   plan: readonly PlannedFault[];
-  /** Leaves logs and the evidence in their folder though all went well. */
+  /** Keeps the logs and the evidence of a run that passed, too. */
   keep: boolean;
   progress: (line: string) => void;
   signal: AbortSignal;
@@ -33,69 +35,66 @@ export interface ChaosOptions {
 
 interface FaultRecord extends FaultWindow {
   lastedMs: number;
-  /** From its end; undefined where the fleet did not recover before the deadline. */
+  /** From its end; undefined if the fleet did not recover before the deadline. */
   recoveryMs: number | undefined;
 }
 
 export interface ChaosResult {
-  reckoning: Reckoning;
+  audit: Audit;
   faults: FaultRecord[];
   posted: number;
   loadMs: number;
-  good: boolean;
-  /** Where the logs are, if they were kept. */
+  passed: boolean;
+  /** The folder of the logs, if they were kept. */
   logFolder: string | undefined;
 }
 
-/** Generous, for a busy machine: what matters is that it recovers by itself. */
+/** Generous, for a busy machine: the guarantee is that the fleet recovers by itself. */
 const RECOVERY_DEADLINE_MS = 30_000;
-/** After the last fault deliveries are finished without a longer pause than this, until all are. */
+/** If no delivery finishes for this long after the last fault, none will. */
 const STANDSTILL_MS = WHOLE_SCHEDULE_MS;
+/** As a supervisor does. */
+const RESTART_AFTER_MS = 500;
 const SETTLE_DEADLINE_MS = 15 * 60_000;
 
-/** Runs the plan under load on real processes and reckons up. Leaves nothing running, whatever happens. */
+/** Runs the plan under load on real processes and audits the result. Leaves no process running, whatever happens. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { progress, workers } = options;
   let { keep } = options;
   const cleanUp: (() => Promise<unknown>)[] = [];
   const logFolder = mkdtempSync(join(tmpdir(), "postrider-chaos-"));
-  // The servers' own account passes through to its folder.
+  // The account that runs the servers must be able to reach its folder.
   chmodSync(logFolder, 0o711);
   try {
     progress("starting PostgreSQL, Redis, receivers, ingest and workers");
-    const [postgres, redis] = await Promise.all([startDurablePostgres(logFolder), startLoggingRedis(logFolder)]);
+    const [postgres, redis] = await Promise.all([startDurablePostgres(logFolder), startDurableRedis(logFolder)]);
     cleanUp.push(() => Promise.all([postgres.stop(), redis.stop()]));
     await migrate(postgres.url);
-    const receivers = await startReceivers();
+    const names = SUBSCRIBERS.map((_, number) => `subscriber-${number + 1}`);
+    const receivers = await startReceivers(names);
     cleanUp.push(() => receivers.stop());
-    const apiKey = `chaos_${randomBytes(24).toString("hex")}`;
-    const fleet = await startFleet({
-      workers,
-      logFolder,
+    const stack = await Stack.prepare({
       env: {
         ...CHAOS_SETTINGS,
         DATABASE_URL: postgres.url,
         REDIS_URL: redis.url,
-        API_KEYS: apiKey,
+        API_KEYS: `chaos_${randomBytes(24).toString("hex")}`,
         ENCRYPTION_KEY: randomBytes(32).toString("base64"),
       },
+      processes: { logFolder, restartAfterMs: RESTART_AFTER_MS },
     });
-    cleanUp.push(() => fleet.stop(2 * SHUTDOWN_DEADLINE_MS));
-    const names = SUBSCRIBERS.map((_, number) => `subscriber-${number + 1}`);
-    const subscribers = await subscribe(
-      fleet.apiUrl,
-      apiKey,
-      names.map((name) => receivers.urlOf(name)),
-    );
+    cleanUp.push(() => stack.stop(2 * SHUTDOWN_DEADLINE_MS));
+    await Promise.all([stack.startIngest(), stack.startWorkers(workers)]);
+    const subscribers = await subscribe(stack.api, receivers.urls);
     const watch = new Watch(postgres.url);
     cleanUp.push(() => watch.stop());
-    const load = new Load(fleet.apiUrl, apiKey, options.seed);
+    const load = new Load(stack.api.baseUrl, stack.api.key, options.seed);
     cleanUp.push(() => load.stop());
 
-    const stage: Stage = { fleet, postgres, redis, receivers, subscribers: names };
+    const stage: Stage = { stack, postgres, redis, receivers, subscribers: names };
     const startedAt = Date.now();
     const loading = load.run(options.rate);
-    const { faults, wrongs } = await play(options, stage, watch, load);
+    const { faults, violations } = await play(options, stage, watch, load);
     while (load.posted < options.events && !options.signal.aborted) {
       progress(`all faults are over; posted ${load.posted}/${options.events}`);
       await pause(200);
@@ -104,7 +103,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await loading;
     const loadMs = Date.now() - startedAt;
     await settle(options, watch);
-    const { receipts, refusals } = await receivers.tell();
+    const { receipts, refusals } = await receivers.collect();
     const toReceipts = (raw: RawReceipt[]) =>
       raw.map(([name, event, at]) => ({ event, at, subscription: subscribers[names.indexOf(name)]!.id }));
     const evidence: Evidence = {
@@ -116,18 +115,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       refusals: toReceipts(refusals),
       faults,
     };
-    const reckoning = reckon(evidence);
-    reckoning.wrongs.push(...wrongs, ...load.refused.map((answer) => `a sound request was refused: ${answer}`));
-    const good = isGood(reckoning);
-    // Whoever looks into a red run wants all of it.
-    keep ||= !good;
+    const audited = audit(evidence);
+    audited.violations.push(...violations, ...load.refused.map((answer) => `a valid request was refused: ${answer}`));
+    const passed = hasPassed(audited);
+    keep ||= !passed;
     if (keep) writeEvidence(logFolder, evidence);
     return {
-      reckoning,
+      audit: audited,
       faults,
       posted: load.posted,
       loadMs,
-      good,
+      passed,
       logFolder: keep ? logFolder : undefined,
     };
   } catch (error) {
@@ -147,12 +145,12 @@ async function play(
   stage: Stage,
   watch: Watch,
   load: Load,
-): Promise<{ faults: FaultRecord[]; wrongs: string[] }> {
+): Promise<{ faults: FaultRecord[]; violations: string[] }> {
   const faults: FaultRecord[] = [];
-  const wrongs: string[] = [];
+  const violations: string[] = [];
   progress("load has begun; waiting for a steady state");
   if ((await watch.untilRecovered(Date.now(), RECOVERY_DEADLINE_MS)) === undefined)
-    wrongs.push("under load and without any fault, what is due stays older than a second");
+    violations.push("under load and without a fault, due deliveries stay older than a second");
   for (const [index, planned] of plan.entries()) {
     if (signal.aborted) break;
     await pause(planned.afterMs);
@@ -163,50 +161,40 @@ async function play(
     const recoveryMs = await watch.untilRecovered(endedAt, RECOVERY_DEADLINE_MS);
     const duplicateBound = MAX_IN_FLIGHT * workersHit(planned.name, workers);
     faults.push({ name: planned.name, startedAt, duplicateBound, lastedMs: endedAt - startedAt, recoveryMs });
-    if (broken !== undefined) wrongs.push(`${planned.name}: ${broken}`);
+    if (broken !== undefined) violations.push(`${planned.name}: ${broken}`);
     if (recoveryMs === undefined)
-      wrongs.push(`${planned.name}: not recovered after ${RECOVERY_DEADLINE_MS / 1000} s, the oldest due is ${Math.round((watch.oldestDueMs ?? Number.NaN) / 1000)} s old`); // prettier-ignore
-    // The next fault finds the whole fleet again.
-    await Promise.all([stage.fleet.ingest, ...stage.fleet.workers].map((one) => one.untilHealthy()));
+      violations.push(`${planned.name}: not recovered after ${RECOVERY_DEADLINE_MS / 1000} s, the oldest due is ${Math.round((watch.oldestDueMs ?? Number.NaN) / 1000)} s old`); // prettier-ignore
+    // The next fault hits a complete fleet.
+    await Promise.all([stage.stack.ingest, ...stage.stack.workers].map((one) => one.untilReady()));
   }
-  return { faults, wrongs };
+  return { faults, violations };
 }
 
 /**
- * Waits until no delivery is unfinished, or none has been finished for long; what is then is counted as lost by the ledger. A
- * backlog of thousands may take its time: subscribers that refuse so much open their breakers again and again.
+ * Waits until no delivery is unfinished, or none has finished for long; the ledger counts the rest as lost. A backlog of
+ * thousands takes its time, because subscribers that refuse so much open their breakers again and again.
  */
 async function settle({ progress, signal }: ChaosOptions, watch: Watch): Promise<void> {
-  let least = Number.POSITIVE_INFINITY;
+  let min = Number.POSITIVE_INFINITY;
   let movedAt = Date.now();
-  await until(
-    "no delivery is unfinished",
-    SETTLE_DEADLINE_MS,
-    async () => {
-      const left = await watch.unfinished();
-      progress(`load has stopped; unfinished: ${JSON.stringify(left)}`);
-      if (signal.aborted) return true;
-      if (left === undefined) return false;
-      const sum = Object.values(left).reduce((all, count) => all + count, 0);
-      if (sum < least) movedAt = Date.now();
-      least = Math.min(least, sum);
-      return sum === 0 || Date.now() - movedAt > STANDSTILL_MS;
-    },
-    250,
-  ).catch(() => undefined);
+  await holdsWithin(SETTLE_DEADLINE_MS, 250, async () => {
+    const left = await watch.unfinished();
+    progress(`load has stopped; unfinished: ${JSON.stringify(left)}`);
+    if (signal.aborted) return true;
+    if (left === undefined) return false;
+    const sum = Object.values(left).reduce((all, count) => all + count, 0);
+    if (sum < min) movedAt = Date.now();
+    min = Math.min(min, sum);
+    return sum === 0 || Date.now() - movedAt > STANDSTILL_MS;
+  });
 }
 
-async function subscribe(apiUrl: string, apiKey: string, urls: readonly string[]): Promise<Subscriber[]> {
+async function subscribe(api: Client, urls: readonly string[]): Promise<Subscriber[]> {
   const subscribers: Subscriber[] = [];
   for (const [number, { tenant, eventTypes }] of SUBSCRIBERS.entries()) {
-    const response = await fetch(`${apiUrl}/v1/subscriptions`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
-      // Wide enough that its limit is not what is tried here.
-      body: JSON.stringify({ tenant, eventTypes, url: urls[number], maxInFlight: 1_000 }),
-    });
-    if (response.status !== 201) throw new Error(`POST /v1/subscriptions: ${response.status} ${await response.text()}`);
-    subscribers.push({ id: ((await response.json()) as { id: string }).id, tenant, eventTypes });
+    // A limit this high never takes effect.
+    const subscription = { tenant, eventTypes: [...eventTypes], url: urls[number]!, maxInFlight: 1_000 };
+    subscribers.push({ id: (await api.subscribe(subscription)).id, tenant, eventTypes });
   }
   return subscribers;
 }

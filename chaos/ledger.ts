@@ -1,76 +1,7 @@
+import type { DeliveryRow, Evidence, FaultWindow, Receipt } from "./evidence.ts";
 import type { FaultName } from "./plan.ts";
 
-/** An event as the load posted it. `ref` is in its data and nobody else's, so that it is found again without its id. */
-export interface PostedEvent {
-  ref: string;
-  tenant: string;
-  type: string;
-  keyed: boolean;
-}
-
-export interface Subscriber {
-  id: string;
-  tenant: string;
-  eventTypes: readonly string[];
-}
-
-export interface StoredEvent {
-  id: string;
-  ref: string;
-  tenant: string;
-  type: string;
-}
-
-/** A row of `deliveries` with what its attempts come to. */
-export interface DeliveryRow {
-  id: string;
-  event: string;
-  subscription: string;
-  state: string;
-  deadReason: string | null;
-  heldReason: string | null;
-  cycle: number;
-  attemptCount: number;
-  lastError: string | null;
-  /** Attempts recorded with a 2xx, of those that decided something. */
-  decidingSuccesses: number;
-  /** Attempts recorded as failed, of those that decided something. */
-  failures: number;
-  superseded: number;
-}
-
-interface Receipt {
-  event: string;
-  subscription: string;
-  /** Unix milliseconds. */
-  at: number;
-}
-
-/** A fault as it happened. */
-export interface FaultWindow {
-  name: FaultName;
-  startedAt: number;
-  /** How many deliveries may arrive twice because of it. */
-  duplicateBound: number;
-}
-
-export interface Evidence {
-  /** Event id → what was answered with 202 under it. */
-  accepted: ReadonlyMap<string, PostedEvent>;
-  /** Posted, and no answer that says whether they are stored. */
-  unknown: readonly PostedEvent[];
-  subscribers: readonly Subscriber[];
-  stored: readonly StoredEvent[];
-  rows: readonly DeliveryRow[];
-  /** Requests that a receiver took and answered with success, or would have. */
-  receipts: readonly Receipt[];
-  /** Requests that a receiver let fail on purpose. */
-  refusals: readonly Receipt[];
-  /** In the order of their start. */
-  faults: readonly FaultWindow[];
-}
-
-/** An expected delivery that did not come; its row tells where it was last seen. */
+/** An expected delivery that was never received, with its last recorded state. */
 interface Lost {
   event: string;
   subscription: string;
@@ -81,30 +12,30 @@ interface Lost {
 export interface DuplicateCount {
   fault: FaultName | "before any fault";
   count: number;
-  /** Of these, those whose sender recorded a failure: the answer came too late for it, so that it had to send again. */
+  /** Of these, the ones whose sender recorded a failure because the answer came after its deadline. */
   lateAnswers: number;
   bound: number;
 }
 
-export interface Reckoning {
+export interface Audit {
   accepted: number;
   unknown: number;
-  /** Of the unknown ones. */
+  /** Of the unknown events. */
   unknownStored: number;
   expected: number;
   delivered: number;
   lost: Lost[];
   dead: Map<string, number>;
-  /** Received in full, and the row says that it is not over. */
+  /** Received, but not recorded as finished. */
   unfinished: DeliveryRow[];
   duplicates: DuplicateCount[];
   superseded: number;
-  /** What must never be, each in a sentence. */
-  wrongs: string[];
+  /** Broken invariants, one sentence each. */
+  violations: string[];
 }
 
-/** The ledger's own reading of a pattern, which shares nothing with the code under test. */
-export function wants(eventTypes: readonly string[], type: string): boolean {
+/** Event type matching, implemented again so that it shares no code with the system under test. */
+export function matches(eventTypes: readonly string[], type: string): boolean {
   return eventTypes.some(
     (pattern) =>
       pattern === "*" || pattern === type || (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1))),
@@ -113,15 +44,15 @@ export function wants(eventTypes: readonly string[], type: string): boolean {
 
 const pairOf = (event: string, subscription: string): string => `${event} ${subscription}`;
 
-/** Compares what was accepted with what was received. */
-export function reckon(evidence: Evidence): Reckoning {
+/** Compares the accepted events with the received deliveries. */
+export function audit(evidence: Evidence): Audit {
   const { accepted, unknown, rows, faults } = evidence;
   const rowOf = new Map(rows.map((row) => [pairOf(row.event, row.subscription), row]));
   const receivedAt = groupReceipts(evidence.receipts);
-  const { due, unknownStored, wrongs } = eventsDue(evidence);
-  wrongs.push(...doubleRows(rows, rowOf), ...overwritten(rows), ...deadWithoutCause(rows));
+  const { due, unknownStored, violations } = eventsDue(evidence);
+  violations.push(...doubleRows(rows, rowOf), ...overwritten(rows), ...deadWithoutCause(rows));
 
-  const result: Reckoning = {
+  const result: Audit = {
     accepted: accepted.size,
     unknown: unknown.length,
     unknownStored,
@@ -132,35 +63,35 @@ export function reckon(evidence: Evidence): Reckoning {
     unfinished: [],
     duplicates: [],
     superseded: rows.reduce((sum, row) => sum + row.superseded, 0),
-    wrongs,
+    violations,
   };
   const expected = new Set<string>();
   for (const { id: event, tenant, type } of due) {
     for (const subscriber of evidence.subscribers) {
-      if (subscriber.tenant !== tenant || !wants(subscriber.eventTypes, type)) continue;
+      if (subscriber.tenant !== tenant || !matches(subscriber.eventTypes, type)) continue;
       const pair = pairOf(event, subscriber.id);
       expected.add(pair);
       settle(result, { event, subscription: subscriber.id }, rowOf.get(pair), receivedAt.has(pair));
     }
   }
   result.expected = expected.size;
-  for (const pair of receivedAt.keys()) if (!expected.has(pair)) wrongs.push(`received and not expected: ${pair}`);
+  for (const pair of receivedAt.keys()) if (!expected.has(pair)) violations.push(`received and not expected: ${pair}`);
   result.duplicates = countDuplicates(receivedAt, groupReceipts(evidence.refusals), rowOf, faults);
   return result;
 }
 
-/** Whether the promises held. A machine that stalls may shift a duplicate into the next window, so the bounds count together. */
-export function isGood({ lost, unfinished, wrongs, duplicates }: Reckoning): boolean {
-  return lost.length + unfinished.length + wrongs.length === 0 && isBounded(...duplicates);
+/** Whether the guarantees held. A stalled machine may shift a duplicate into the next window, so only the sum of the bounds counts. */
+export function hasPassed({ lost, unfinished, violations, duplicates }: Audit): boolean {
+  return lost.length + unfinished.length + violations.length === 0 && isBounded(...duplicates);
 }
 
-/** Whether the faults explain the duplicates, late answers aside. */
+/** Whether the faults explain the duplicates, except for late answers. */
 export function isBounded(...counts: readonly DuplicateCount[]): boolean {
   return counts.reduce((left, { count, lateAnswers, bound }) => left + bound - (count - lateAnswers), 0) >= 0;
 }
 
 function settle(
-  result: Reckoning,
+  result: Audit,
   pair: { event: string; subscription: string },
   row: DeliveryRow | undefined,
   received: boolean,
@@ -179,28 +110,28 @@ function settle(
   }
 }
 
-/** Every event that counts: those accepted, and of the unknown ones those that are stored. */
+/** Every event that has to be delivered: the accepted ones, and the unknown ones that are stored. */
 function eventsDue({ accepted, unknown, stored }: Evidence) {
-  const wrongs: string[] = [];
+  const violations: string[] = [];
   const posted = new Map(unknown.map((event) => [event.ref, event]));
   const due = [...accepted].map(([id, { tenant, type }]) => ({ id, tenant, type }));
   const idOfRef = new Map([...accepted].map(([id, { ref }]) => [ref, id]));
   const known = new Set(stored.map(({ id }) => id));
-  for (const id of accepted.keys()) if (!known.has(id)) wrongs.push(`answered with 202 and not stored: ${id}`);
+  for (const id of accepted.keys()) if (!known.has(id)) violations.push(`answered with 202 and not stored: ${id}`);
   let unknownStored = 0;
   for (const { id, ref, tenant, type } of stored) {
     if (idOfRef.get(ref) === id) continue;
     if (idOfRef.has(ref)) {
-      wrongs.push(`stored twice: ${ref} as ${idOfRef.get(ref)} and ${id}`);
+      violations.push(`stored twice: ${ref} as ${idOfRef.get(ref)} and ${id}`);
     } else if (!posted.has(ref)) {
-      wrongs.push(`stored and never posted: ${id}`);
+      violations.push(`stored and never posted: ${id}`);
     } else {
       idOfRef.set(ref, id);
       unknownStored += 1;
       due.push({ id, tenant, type });
     }
   }
-  return { due, unknownStored, wrongs };
+  return { due, unknownStored, violations };
 }
 
 function doubleRows(rows: readonly DeliveryRow[], rowOf: ReadonlyMap<string, DeliveryRow>): string[] {
@@ -209,7 +140,10 @@ function doubleRows(rows: readonly DeliveryRow[], rowOf: ReadonlyMap<string, Del
     .map(({ id }) => `a second delivery of one event for one subscription: ${id}`);
 }
 
-/** A recorded success is the end (nobody retries by hand here): what follows it, or another one, means that a loser of the compare-and-set has overwritten. */
+/**
+ * A recorded success is final, because no run retries by hand. A later state or a second success means that the loser of
+ * a compare-and-set has overwritten the winner.
+ */
 function overwritten(rows: readonly DeliveryRow[]): string[] {
   return rows
     .filter(
@@ -218,7 +152,7 @@ function overwritten(rows: readonly DeliveryRow[]): string[] {
     .map(({ id, state, decidingSuccesses }) => `overwritten: ${id} is ${state} with ${decidingSuccesses} successes`);
 }
 
-/** Nothing is wrong with what is posted here, and no receiver says 410: a dead letter can only be an exhausted schedule. */
+/** All events are valid and no receiver answers 410, so the only cause of a dead letter is an exhausted schedule. */
 function deadWithoutCause(rows: readonly DeliveryRow[]): string[] {
   return rows
     .filter(({ deadReason }) => deadReason !== null && deadReason !== "exhausted")
@@ -236,7 +170,7 @@ function groupReceipts(receipts: readonly Receipt[]): Map<string, number[]> {
   return times;
 }
 
-/** Each receipt after a pair's first is a duplicate, and is put down to the fault that began last before it. */
+/** Each receipt after a pair's first is a duplicate, attributed to the last fault that began before it. */
 function countDuplicates(
   receivedAt: ReadonlyMap<string, number[]>,
   refusedAt: ReadonlyMap<string, number[]>,
@@ -248,7 +182,7 @@ function countDuplicates(
     ...faults.map(({ name, duplicateBound }) => ({ fault: name, count: 0, lateAnswers: 0, bound: duplicateBound })),
   ];
   for (const [pair, times] of receivedAt) {
-    // Failures that the receiver knows nothing of: it took the event, and the sender did not hear of it in time.
+    // Failures unknown to the receiver: it accepted the event, and its answer came after the deadline.
     let late = (rowOf.get(pair)?.failures ?? 0) - (refusedAt.get(pair)?.length ?? 0);
     for (const at of times.toSorted((a, b) => a - b).slice(1)) {
       const counted = counts[faults.findLastIndex(({ startedAt }) => startedAt <= at) + 1]!;

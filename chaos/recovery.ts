@@ -1,21 +1,21 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { timeOfId } from "../../packages/shared/src/core/id-range.ts";
+import { timeOfId } from "@postrider/shared/core/id-range.ts";
 
 const LOOK_EVERY_MS = 200;
 /** The oldest delivery that is due must be younger than this. */
 const HEALTHY_MS = 1_000;
-/** What a fault stranded has become older than HEALTHY_MS by then, so that a fleet that looks healthy is. */
-const WATCH_AT_LEAST_MS = 2_000;
+/** Stranded deliveries become older than HEALTHY_MS in this time; a fleet that looks healthy earlier may not be. */
+const MIN_WATCH_MS = 2_000;
 const HEALTHY_FOR_MS = 1_000;
 
 interface Look {
   at: number;
-  /** Milliseconds; undefined where Postgres did not answer. */
+  /** Milliseconds; undefined if Postgres did not answer. */
   oldestDueMs: number | undefined;
 }
 
-/** Looks at the oldest delivery that is due, all the time, with a connection of its own. */
+/** Polls for the oldest delivery that is due, with a connection of its own. */
 export class Watch {
   readonly #pool: pg.Pool;
   #lastUnhealthyAt = 0;
@@ -43,14 +43,14 @@ export class Watch {
   async untilRecovered(since: number, withinMs: number): Promise<number | undefined> {
     while (Date.now() - since < withinMs) {
       const { at } = this.#last;
-      if (at - since >= WATCH_AT_LEAST_MS && at - this.#lastUnhealthyAt >= HEALTHY_FOR_MS)
+      if (at - since >= MIN_WATCH_MS && at - this.#lastUnhealthyAt >= HEALTHY_FOR_MS)
         return Math.max(0, this.#lastUnhealthyAt - since);
       await pause(LOOK_EVERY_MS);
     }
     return undefined;
   }
 
-  /** How many deliveries are not over, by state; undefined where Postgres does not answer. */
+  /** The number of unfinished deliveries by state; undefined if Postgres does not answer. */
   async unfinished(): Promise<Record<string, number> | undefined> {
     try {
       const { rows } = await this.#pool.query<{ state: string; count: number }>(
@@ -78,7 +78,7 @@ export class Watch {
     }
   }
 
-  /** A pending delivery is due since its batch was made; a held one waits for its subscriber and is not due. */
+  /** A pending delivery is due since its batch was created; a held one waits for its subscriber and is not due. */
   async #look(): Promise<number> {
     const { rows } = await this.#pool.query<{ batch: string | null; overdueMs: number | null; now: number }>(
       `select (select batch_id from deliveries where state = 'pending' order by batch_id limit 1) as batch,

@@ -1,16 +1,16 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Pool } from "undici";
-import type { PostedEvent } from "./ledger.ts";
+import type { PostedEvent } from "./evidence.ts";
 import { Random } from "./random.ts";
 import { EVENT_TYPES, TENANTS } from "./subscribers.ts";
 
 const TICK_MS = 25;
 const ANSWER_DEADLINE_MS = 5_000;
 const AGAIN_AFTER_MS = 250;
-/** Longer than any outage of the plan: then a keyed event, too, is given up as unknown. */
+/** Longer than any outage of the plan; after it even a keyed event counts as unknown. */
 const GIVE_UP_AFTER_MS = 60_000;
-/** While ingest is away this many requests wait and repeat; more would only be a second fault. */
-const MOST_UNDER_WAY = 300;
+/** While ingest is down this many requests wait and repeat; more would only add a second fault. */
+const MAX_IN_FLIGHT = 300;
 
 interface Request {
   events: PostedEvent[];
@@ -23,13 +23,13 @@ interface Request {
 export class Load {
   readonly accepted = new Map<string, PostedEvent>();
   readonly unknown: PostedEvent[] = [];
-  /** Answers that no sound request should get. */
+  /** Answers that no valid request should get. */
   readonly refused: string[] = [];
   posted = 0;
   readonly #pool: Pool;
   readonly #apiKey: string;
   readonly #random: Random;
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #inFlight = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(apiUrl: string, apiKey: string, seed: number) {
@@ -48,24 +48,24 @@ export class Load {
     let last = Date.now();
     while (!this.#stopped) {
       const now = Date.now();
-      // What could not be posted during an outage is not made up for in one burst.
+      // Events that were due during an outage are not posted in one burst after it.
       owed = Math.min(owed + ((now - last) / 1000) * rate, rate);
       last = now;
-      while (owed >= 1 && this.#underWay.size < MOST_UNDER_WAY) {
+      while (owed >= 1 && this.#inFlight.size < MAX_IN_FLIGHT) {
         const request = this.#next();
         owed -= request.events.length;
         const posting = this.#post(request);
-        this.#underWay.add(posting);
-        void posting.finally(() => this.#underWay.delete(posting));
+        this.#inFlight.add(posting);
+        void posting.finally(() => this.#inFlight.delete(posting));
       }
       await pause(TICK_MS);
     }
   }
 
-  /** Stops posting and waits for the answers that are still to come. */
+  /** Stops posting and waits for outstanding answers. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.#underWay);
+    await Promise.all(this.#inFlight);
     await this.#pool.destroy();
   }
 
@@ -91,7 +91,7 @@ export class Load {
     return { events, path: "/v1/events", headers: { ...headers, ...key }, body: JSON.stringify(bodies[0]) };
   }
 
-  /** With a key it is asked until there is an answer; without one a missing answer leaves it unknown. */
+  /** With a key a request is repeated until it is answered; without one a missing answer leaves the events unknown. */
   async #post(request: Request): Promise<void> {
     const { events } = request;
     const deadline = Date.now() + GIVE_UP_AFTER_MS;
@@ -107,7 +107,7 @@ export class Load {
     this.unknown.push(...events);
   }
 
-  /** @returns the ids, in order; undefined where it may be stored or not (a 503 during a commit that broke says neither) */
+  /** @returns the ids, in order; undefined if the events may or may not be stored, as after a 503 during a commit */
   async #ask({ path, headers, body }: Request): Promise<string[] | undefined> {
     const answer = await this.#pool.request({ method: "POST", path, headers, body });
     const text = await answer.body.text();

@@ -1,8 +1,8 @@
-import { toPublicId } from "../../packages/shared/src/ids.ts";
-import { withClient } from "../services/postgres-server.ts";
-import type { DeliveryRow, StoredEvent } from "./ledger.ts";
+import { toPublicId } from "@postrider/shared/ids.ts";
+import { withClient } from "../scripts/services/index.ts";
+import type { DeliveryRow, StoredEvent } from "./evidence.ts";
 
-/** What Postgres says at the end, with the ids that callers and receivers know. */
+/** The final rows, with the public ids that callers and receivers see. */
 export async function readDatabase(databaseUrl: string): Promise<{ stored: StoredEvent[]; rows: DeliveryRow[] }> {
   return withClient(databaseUrl, async (client) => {
     const events = await client.query<StoredEvent>(

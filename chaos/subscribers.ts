@@ -1,4 +1,4 @@
-/** Who subscribes to what in every run. Tenants share event types, so that a mix-up between them would be seen. */
+/** The subscriptions of every run. Tenants share event types, so that a mix-up between tenants shows. */
 export const SUBSCRIBERS: readonly { tenant: string; eventTypes: readonly string[] }[] = [
   { tenant: "acme", eventTypes: ["*"] },
   { tenant: "acme", eventTypes: ["order.*"] },

@@ -1,5 +1,5 @@
 /**
- * Numbers that look random and are a function of the seed, so that a run can be made again.
+ * Pseudo-random numbers that depend only on the seed, so that a run can be repeated.
  * Mulberry32: 32 bits of state, enough for choosing faults (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c).
  */
 export class Random {
@@ -9,7 +9,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 (included) to 1 (not included). */
+  /** From 0 (inclusive) to 1 (exclusive). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -18,9 +18,9 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number, both ends included. */
-  integer(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1));
+  /** A whole number, both ends inclusive. */
+  integer(min: number, max: number): number {
+    return min + Math.floor(this.next() * (max - min + 1));
   }
 
   pick<T>(from: readonly T[]): T {

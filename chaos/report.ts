@@ -2,8 +2,8 @@ import { isBounded } from "./ledger.ts";
 import type { PlannedFault } from "./plan.ts";
 import type { ChaosResult } from "./run.ts";
 
-/** Of a long list only so many are printed; all of it is in evidence.json. */
-const MOST_LINES = 20;
+/** Longer lists are cut; evidence.json has all of them. */
+const MAX_LINES = 20;
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
@@ -19,11 +19,11 @@ export function describePlan(seed: number, plan: readonly PlannedFault[]): strin
   return `plan of seed ${seed}:\n${lines.join("\n")}\n`;
 }
 
-export function describeResult({ reckoning, faults, posted, loadMs, good }: ChaosResult): string {
-  const { duplicates, lost, wrongs, unfinished } = reckoning;
+export function describeResult({ audit, faults, posted, loadMs, passed }: ChaosResult): string {
+  const { duplicates, lost, violations, unfinished } = audit;
   const total = duplicates.reduce((sum, { count }) => sum + count, 0);
   const late = duplicates.reduce((sum, { lateAnswers }) => sum + lateAnswers, 0);
-  const dead = [...reckoning.dead].map(([reason, count]) => `${reason} ${count}`).join(", ");
+  const dead = [...audit.dead].map(([reason, count]) => `${reason} ${count}`).join(", ");
   const rows = faults.map((fault, index) => {
     const { count, lateAnswers, bound } = duplicates[index + 1]!;
     return [
@@ -40,28 +40,28 @@ export function describeResult({ reckoning, faults, posted, loadMs, good }: Chao
   return [
     "",
     `posted       ${posted} events in ${seconds(loadMs)}`,
-    `accepted     ${reckoning.accepted}`,
-    `unknown      ${reckoning.unknown} (the answer never came; ${reckoning.unknownStored} of them are stored and counted below)`,
-    `expected     ${reckoning.expected} deliveries`,
-    `delivered    ${reckoning.delivered}`,
+    `accepted     ${audit.accepted}`,
+    `unknown      ${audit.unknown} (the answer never arrived; ${audit.unknownStored} of them are stored and counted below)`,
+    `expected     ${audit.expected} deliveries`,
+    `delivered    ${audit.delivered}`,
     `LOST         ${lost.length}`,
-    `dead         ${[...reckoning.dead.values()].reduce((sum, count) => sum + count, 0)}${dead ? ` (${dead})` : ""}`,
-    `duplicates   ${total} (${((100 * total) / Math.max(1, reckoning.expected)).toFixed(2)} %), ${late} of them because an answer came after its deadline`,
-    `superseded   ${reckoning.superseded} attempts`,
+    `dead         ${[...audit.dead.values()].reduce((sum, count) => sum + count, 0)}${dead ? ` (${dead})` : ""}`,
+    `duplicates   ${total} (${((100 * total) / Math.max(1, audit.expected)).toFixed(2)} %), ${late} of them because an answer came after its deadline`,
+    `superseded   ${audit.superseded} attempts`,
     "",
     table([["fault", "lasted", "recovery", "duplicates", "late", "bound"], ...rows]),
     ...list("lost", lost),
-    ...list("received, but not recorded as over", unfinished),
-    ...list("wrong", wrongs),
+    ...list("received, but not recorded as finished", unfinished),
+    ...list("violated", violations),
     "",
-    good ? "GREEN: nothing was lost" : "RED",
+    passed ? "GREEN: nothing was lost" : "RED",
   ].join("\n");
 }
 
 function list(title: string, items: readonly unknown[]): string[] {
   if (items.length === 0) return [];
-  const lines = items.slice(0, MOST_LINES).map((item) => `  ${typeof item === "string" ? item : JSON.stringify(item)}`);
-  const more = items.length > MOST_LINES ? [`  … and ${items.length - MOST_LINES} more`] : [];
+  const lines = items.slice(0, MAX_LINES).map((item) => `  ${typeof item === "string" ? item : JSON.stringify(item)}`);
+  const more = items.length > MAX_LINES ? [`  … and ${items.length - MAX_LINES} more`] : [];
   return ["", `${title} (${items.length}):`, ...lines, ...more];
 }
 

@@ -1,34 +1,35 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Fleet } from "./fleet.ts";
+import type { DurableRedis } from "@postrider/testkit/servers/durable.ts";
+import type { Stack } from "@postrider/testkit/stack/stack.ts";
+import type { Throwaway } from "../scripts/services/index.ts";
 import type { PlannedFault } from "./plan.ts";
-import type { Behaviour, Receivers } from "./receivers.ts";
-import type { RedisServer, Server } from "./servers.ts";
+import type { Receivers, SubscriberMode } from "./receivers.ts";
 import { SHUTDOWN_DEADLINE_MS } from "./settings.ts";
 
-/** What faults are done to. */
+/** The targets of faults. */
 export interface Stage {
-  fleet: Fleet;
-  postgres: Server;
-  redis: RedisServer;
+  stack: Stack;
+  postgres: Throwaway;
+  redis: DurableRedis;
   receivers: Receivers;
   /** The receivers' names of the subscribers, by their number in the plan. */
   subscribers: readonly string[];
 }
 
-/** A process that was told to stop may take this much longer than its own deadline on a busy machine. */
+/** On a busy machine a process may exit this long after its own shutdown deadline. */
 const STOP_GRACE_MS = 1_000;
 
 /**
- * Does a fault and undoes it; a killed process is started again by its supervisor.
+ * Injects a fault and ends it; a killed process restarts by itself.
  *
- * @returns what went against a promise while it lasted, else undefined
+ * @returns the guarantee that was broken meanwhile, if any
  */
 export async function inject(stage: Stage, { name, lastsMs, worker, hits }: PlannedFault): Promise<string | undefined> {
-  const { fleet, postgres, redis } = stage;
-  const victim = fleet.workers[worker]!;
+  const { stack, postgres, redis } = stage;
+  const victim = stack.workers[worker]!;
   switch (name) {
     case "worker-kill":
-      await victim.end("SIGKILL");
+      await victim.kill("SIGKILL");
       return undefined;
     case "worker-freeze":
       victim.signal("SIGSTOP");
@@ -36,18 +37,20 @@ export async function inject(stage: Stage, { name, lastsMs, worker, hits }: Plan
       victim.signal("SIGCONT");
       return undefined;
     case "worker-term": {
-      const { code, signal, tookMs } = await victim.end("SIGTERM");
+      const startedAt = performance.now();
+      const { code, signal } = await victim.kill("SIGTERM");
+      const tookMs = Math.round(performance.now() - startedAt);
       if (code === 0 && tookMs <= SHUTDOWN_DEADLINE_MS + STOP_GRACE_MS) return undefined;
       return `${victim.name} ended with ${signal ?? `code ${code}`} ${tookMs} ms after SIGTERM`;
     }
     case "ingest-kill":
-      await fleet.ingest.end("SIGKILL");
-      await fleet.ingest.untilHealthy();
+      await stack.ingest.kill("SIGKILL");
+      await stack.ingest.untilReady();
       return undefined;
     case "ingest-freeze":
-      fleet.ingest.signal("SIGSTOP");
+      stack.ingest.signal("SIGSTOP");
       await pause(lastsMs);
-      fleet.ingest.signal("SIGCONT");
+      stack.ingest.signal("SIGCONT");
       return undefined;
     case "redis-flush":
       await redis.flush();
@@ -81,7 +84,7 @@ export async function inject(stage: Stage, { name, lastsMs, worker, hits }: Plan
     case "receivers-drip":
     case "receivers-reset": {
       const hit = stage.subscribers.filter((_, number) => hits[number]);
-      await stage.receivers.behave(hit, name.slice("receivers-".length) as Behaviour);
+      await stage.receivers.behave(hit, name.slice("receivers-".length) as SubscriberMode);
       await pause(lastsMs);
       await stage.receivers.behave(hit, "work");
       return undefined;
