@@ -147,7 +147,8 @@ async function queueThroughApi(api: Client, deliveries: number): Promise<void> {
         ...eventAt(from + index),
         tenant: `tenant-${(from + index) % TENANTS}`,
       }));
-      made += (await api.sendBatch(events)).reduce((sum, accepted) => sum + accepted.deliveries, 0);
+      const all = await api.sendBatch(events);
+      made += all.reduce((sum, accepted) => sum + accepted.deliveries, 0);
     }
   };
   await Promise.all(Array.from({ length: QUEUEING_CONNECTIONS }, queue));
