@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import { family } from "../../packages/shared/src/core/id-range.ts";
+import { family } from "@postrider/shared/core/id-range.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -2,6 +2,12 @@ import { createServer, type Server } from "node:http";
 import { UnrecoverableError, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { readSettings } from "@postrider/shared/config/settings.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/db/partitions.ts";
+import { closeServer, listen } from "@postrider/shared/http/listen.ts";
+import { newId, toPublicId } from "@postrider/shared/ids.ts";
+import { QUEUE_PREFIX, retryJobId, retryJobOf } from "@postrider/shared/queue/queues.ts";
+import type { Logger } from "@postrider/shared/telemetry/logger.ts";
 import { launchBrowser } from "@postrider/testkit/processes/browser.ts";
 import { freePort } from "@postrider/testkit/processes/ports.ts";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
@@ -13,12 +19,6 @@ import { claimTestRedis, createTestDatabase } from "@postrider/testkit/vitest.ts
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { createApp } from "../../apps/console/src/app.ts";
 import { createContext, type Context } from "../../apps/console/src/context.ts";
-import { readSettings } from "../../packages/shared/src/config/settings.ts";
-import { ensureCurrentPartitions } from "../../packages/shared/src/db/partitions.ts";
-import { closeServer, listen } from "../../packages/shared/src/http/listen.ts";
-import { newId, toPublicId } from "../../packages/shared/src/ids.ts";
-import { QUEUE_PREFIX, retryJobId, retryJobOf } from "../../packages/shared/src/queue/queues.ts";
-import type { Logger } from "../../packages/shared/src/telemetry/logger.ts";
 import { startThrowawayRedis } from "../../scripts/services/index.ts";
 
 const NAME = "order.created → shop.example";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { retryDelivery } from "@postrider/shared/deliveries/retry-delivery.ts";
+import { retryJobId } from "@postrider/shared/queue/queues.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { expireHeld } from "../../apps/worker/src/expire-held.ts";
-import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
-import { retryJobId } from "../../packages/shared/src/queue/queues.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { Worker } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { priorityOfBatch } from "@postrider/shared/core/batch-number.ts";
+import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "@postrider/shared/queue/queues.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import type { Batch } from "../../apps/ingest/src/accept-event.ts";
 import { runOnce } from "../../apps/worker/src/watchdog.ts";
-import { priorityOfBatch } from "../../packages/shared/src/core/batch-number.ts";
-import { dispatchJobOf, QUEUE_NAMES, QUEUE_PREFIX } from "../../packages/shared/src/queue/queues.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { retryDelivery } from "@postrider/shared/deliveries/retry-delivery.ts";
+import { dispatchJobOf } from "@postrider/shared/queue/queues.ts";
 import { answer } from "@postrider/testkit/receiver/behaviours.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
@@ -7,8 +9,6 @@ import type { World } from "@postrider/testkit/world/world.ts";
 import { setApart } from "../../apps/worker/src/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
-import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
-import { dispatchJobOf } from "../../packages/shared/src/queue/queues.ts";
 
 let world: World;
 let receiver: Receiver;

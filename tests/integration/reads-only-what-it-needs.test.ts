@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { familyRange } from "@postrider/shared/core/id-range.ts";
+import { newId } from "@postrider/shared/ids.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { cancelUnfinished } from "../../apps/worker/src/cancel-unfinished.ts";
@@ -6,8 +8,6 @@ import { expireHeld } from "../../apps/worker/src/expire-held.ts";
 import { loadOrHoldBack } from "../../apps/worker/src/hold-back.ts";
 import { loadBatch, loadByIds } from "../../apps/worker/src/load-deliveries.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release-batch.ts";
-import { familyRange } from "../../packages/shared/src/core/id-range.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
 
 const BETWEEN = 3_000;
 /** A look-up reads an index entry or two per row and index; a walk over what is in between reads thousands. */

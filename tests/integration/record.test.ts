@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { retryDelivery } from "@postrider/shared/deliveries/retry-delivery.ts";
+import { newId } from "@postrider/shared/ids.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import type { Delivery } from "../../apps/worker/src/load-deliveries.ts";
 import type { Move } from "../../apps/worker/src/record-attempts.ts";
-import { retryDelivery } from "../../packages/shared/src/deliveries/retry-delivery.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
 
 let world: World;
 let delivery: Delivery;

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import { refuseWrongClock } from "../../packages/shared/src/db/clock.ts";
-import { refuseWrongKey } from "../../packages/shared/src/db/encryption-key.ts";
-import { createSecretBox } from "../../packages/shared/src/secret-box.ts";
+import { refuseWrongClock } from "@postrider/shared/db/clock.ts";
+import { refuseWrongKey } from "@postrider/shared/db/encryption-key.ts";
+import { createSecretBox } from "@postrider/shared/secret-box.ts";
 
 let world: World;
 beforeAll(async () => {

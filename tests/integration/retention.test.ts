@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomUUID } from "node:crypto";
+import { firstIdAt } from "@postrider/shared/core/id-range.ts";
+import { ensurePartitions, listPartitions } from "@postrider/shared/db/partitions.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { dropOldPartitions } from "../../apps/worker/src/retention.ts";
-import { firstIdAt } from "../../packages/shared/src/core/id-range.ts";
-import { ensurePartitions, listPartitions } from "../../packages/shared/src/db/partitions.ts";
 
 const DAY_MS = 86_400_000;
 let world: World;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { newId } from "@postrider/shared/ids.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { createSubscriberHealth, type SubscriberHealth } from "../../apps/worker/src/subscriber-health.ts";
-import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
-import { newId } from "../../packages/shared/src/ids.ts";
 
 const THRESHOLD = 3;
 

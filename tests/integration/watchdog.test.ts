@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import pg from "pg";
+import { dispatchJobOf, retryJobId } from "@postrider/shared/queue/queues.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { runOnce } from "../../apps/worker/src/watchdog.ts";
-import { dispatchJobOf, retryJobId } from "../../packages/shared/src/queue/queues.ts";
 
 let world: World;
 beforeAll(async () => {

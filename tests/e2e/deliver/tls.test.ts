@@ -6,7 +6,7 @@ import { afterAll, expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 
-const folder = join(import.meta.dirname, "../../packages/testkit/src/receiver/tls");
+const folder = join(import.meta.dirname, "../../../packages/testkit/src/receiver/tls");
 const e2e = useStack({ env: { NODE_EXTRA_CA_CERTS: join(folder, "trusted.cert.pem"), RETRY_SCHEDULE: "100ms" } });
 
 const servers: Server[] = [];

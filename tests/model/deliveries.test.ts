@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
 import { createTestDatabase } from "@postrider/testkit/vitest.ts";
-import { createPool, type Pool } from "../../packages/shared/src/db/pool.ts";
-import { createLogger } from "../../packages/shared/src/telemetry/logger.ts";
-import { World } from "./model/world.ts";
+import { createPool, type Pool } from "@postrider/shared/db/pool.ts";
+import { createLogger } from "@postrider/shared/telemetry/logger.ts";
+import { World } from "./world.ts";
 
 let database: TestDatabase;
 let pool: Pool;

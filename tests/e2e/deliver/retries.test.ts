@@ -6,8 +6,8 @@ import { answer, failing, garbage, hangUp, reset } from "@postrider/testkit/rece
 import { type Behaviour, gapsBetween } from "@postrider/testkit/receiver/request.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
-import { fromPublicId } from "../../packages/shared/src/ids.ts";
-import { createQueues, retryJobId } from "../../packages/shared/src/queue/queues.ts";
+import { fromPublicId } from "@postrider/shared/ids.ts";
+import { createQueues, retryJobId } from "@postrider/shared/queue/queues.ts";
 
 const e2e = useStack();
 

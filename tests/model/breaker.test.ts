@@ -3,13 +3,8 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
-import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
-import {
-  CLOSED_BREAKER,
-  reduceBreaker,
-  type Breaker,
-  type BreakerEvent,
-} from "../../packages/shared/src/core/breaker.ts";
+import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "@postrider/shared/core/breaker.ts";
 
 let claimed: TestRedis;
 let redis: Redis;

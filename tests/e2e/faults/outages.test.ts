@@ -9,8 +9,8 @@ import { localSettings, SHORT_TIMES } from "@postrider/testkit/stack/settings.ts
 import { Stack } from "@postrider/testkit/stack/stack.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
-import { migrate } from "../../packages/shared/src/db/migrate.ts";
-import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../scripts/services/index.ts";
+import { migrate } from "@postrider/shared/db/migrate.ts";
+import { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "../../../scripts/services/index.ts";
 
 // This file stops its servers, so it has servers of its own.
 let postgres: Throwaway;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { DeliveryRow, Evidence } from "../../chaos/evidence.ts";
-import { audit, hasPassed, matches } from "../../chaos/ledger.ts";
-import { FAULT_NAMES, makePlan } from "../../chaos/plan.ts";
+import type { DeliveryRow, Evidence } from "./evidence.ts";
+import { audit, hasPassed, matches } from "./ledger.ts";
+import { FAULT_NAMES, makePlan } from "./plan.ts";
 
 const row = (change: Partial<DeliveryRow> = {}): DeliveryRow => ({
   id: "dlv_1",

@@ -1,16 +1,16 @@
 import { expect } from "vitest";
-import { createAcceptor } from "../../../apps/ingest/src/accept-event.ts";
-import type { Context } from "../../../apps/worker/src/context.ts";
-import { loadBatch, loadByIds, type Delivery } from "../../../apps/worker/src/load-deliveries.ts";
-import { setApart } from "../../../apps/worker/src/poison.ts";
-import { createRecorder, type Move } from "../../../apps/worker/src/record-attempts.ts";
-import { releaseLongestHeld } from "../../../apps/worker/src/release-batch.ts";
-import { runOnce } from "../../../apps/worker/src/watchdog.ts";
-import type { Pool } from "../../../packages/shared/src/db/pool.ts";
-import { retryDelivery } from "../../../packages/shared/src/deliveries/retry-delivery.ts";
-import { newId } from "../../../packages/shared/src/ids.ts";
-import { dispatchJobOf, retryJobOf, type Queues } from "../../../packages/shared/src/queue/queues.ts";
-import { createLogger } from "../../../packages/shared/src/telemetry/logger.ts";
+import type { Pool } from "@postrider/shared/db/pool.ts";
+import { retryDelivery } from "@postrider/shared/deliveries/retry-delivery.ts";
+import { newId } from "@postrider/shared/ids.ts";
+import { dispatchJobOf, retryJobOf, type Queues } from "@postrider/shared/queue/queues.ts";
+import { createLogger } from "@postrider/shared/telemetry/logger.ts";
+import { createAcceptor } from "../../apps/ingest/src/accept-event.ts";
+import type { Context } from "../../apps/worker/src/context.ts";
+import { loadBatch, loadByIds, type Delivery } from "../../apps/worker/src/load-deliveries.ts";
+import { setApart } from "../../apps/worker/src/poison.ts";
+import { createRecorder, type Move } from "../../apps/worker/src/record-attempts.ts";
+import { releaseLongestHeld } from "../../apps/worker/src/release-batch.ts";
+import { runOnce } from "../../apps/worker/src/watchdog.ts";
 import { FakeQueue, type FakeJob } from "./fake-queues.ts";
 
 export type Lane = "dispatch" | "retry";
