@@ -7,6 +7,9 @@ const servers = { globalSetup: ["packages/testkit/src/vitest-global-setup.ts"] }
 /** Longer than several waits of the kit, so that a wait that fails names what it waited for. */
 const timeouts = { testTimeout: patience(180_000), hookTimeout: patience(240_000) };
 
+/** More than the processors of a small machine: these tests wait most of the time. */
+const maxWorkers = 3;
+
 export default defineConfig({
   test: {
     projects: [
@@ -21,7 +24,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["tests/{integration,docs}/**/*.test.ts"],
-          maxWorkers: 2,
+          maxWorkers,
           ...timeouts,
           ...servers,
         },
@@ -31,7 +34,7 @@ export default defineConfig({
           name: "model",
           include: ["tests/model/**/*.test.ts"],
           exclude: ["**/*.long.test.ts"],
-          maxWorkers: 2,
+          maxWorkers,
           ...timeouts,
           ...servers,
         },
@@ -41,8 +44,7 @@ export default defineConfig({
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
           exclude: ["**/*.long.test.ts"],
-          // More than processors: these tests wait most of the time.
-          maxWorkers: 3,
+          maxWorkers,
           ...timeouts,
           ...servers,
         },
@@ -58,6 +60,7 @@ export default defineConfig({
           hookTimeout: timeouts.hookTimeout,
           // Each of them loads the machine by itself.
           maxWorkers: 1,
+          sequence: { groupOrder: 1 },
           ...servers,
         },
       },

@@ -35,8 +35,8 @@ const THROWAWAY_SETTINGS = {
   fsync: "off",
   full_page_writes: "off",
   shared_buffers: "128MB",
-  // Two test files at a time, each with several processes and their pools.
-  max_connections: "300",
+  // Several test files at a time, each with several processes and their pools.
+  max_connections: "500",
 };
 
 /**
