@@ -5,7 +5,11 @@ import { patience } from "./packages/testkit/src/wait.ts";
 const servers = { globalSetup: ["packages/testkit/src/vitest-global-setup.ts"] };
 
 /** Longer than several waits of the kit, so that a wait that fails names what it waited for. */
-const timeouts = { testTimeout: patience(180_000), hookTimeout: patience(240_000) };
+const timeouts = {
+  testTimeout: patience(180_000),
+  hookTimeout: patience(240_000),
+  expect: { poll: { timeout: patience(45_000), interval: 25 } },
+};
 
 /** More than the processors of a small machine: these tests wait most of the time. */
 const maxWorkers = 3;

@@ -43,13 +43,13 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
   };
 }
 
-test("what was accepted and received is green", () => {
+test("an audit passes when every accepted event was received", () => {
   const result = audit(evidence());
   expect(result).toMatchObject({ accepted: 1, expected: 1, delivered: 1, lost: [], violations: [], unfinished: [] });
   expect(hasPassed(result)).toBe(true);
 });
 
-test("a missing delivery turns it red, whatever its row says", () => {
+test("an audit fails when a delivery was not received, whatever its row says", () => {
   const never = audit(evidence({ receipts: [] }));
   expect(never.lost).toMatchObject([
     { event: "evt_1", subscription: "sub_1", why: "delivered by its row, never received" },
@@ -62,7 +62,7 @@ test("a missing delivery turns it red, whatever its row says", () => {
   expect([waiting, rowless].some(hasPassed)).toBe(false);
 });
 
-test("a dead letter is not lost, and is counted by its reason", () => {
+test("an audit counts a dead letter by its reason and not as lost", () => {
   const dead = row({ state: "dead", deadReason: "exhausted", decidingSuccesses: 0 });
   const result = audit(evidence({ receipts: [], rows: [dead] }));
   expect(result.lost).toEqual([]);
@@ -70,18 +70,18 @@ test("a dead letter is not lost, and is counted by its reason", () => {
   expect(hasPassed(result)).toBe(true);
 });
 
-test("a dead letter that nothing in the load explains is wrong", () => {
+test("an audit fails for a dead letter that the load does not explain", () => {
   const dead = row({ state: "dead", deadReason: "internal", decidingSuccesses: 0 });
   expect(hasPassed(audit(evidence({ receipts: [], rows: [dead] })))).toBe(false);
 });
 
-test("what is received and still unfinished at the end is red", () => {
+test("an audit fails for a delivery that was received and is still unfinished", () => {
   const result = audit(evidence({ rows: [row({ state: "retrying", decidingSuccesses: 0 })] }));
   expect(result.unfinished).toHaveLength(1);
   expect(hasPassed(result)).toBe(false);
 });
 
-test("a duplicate is counted in the window of the fault before it, and one more than the faults explain is red", () => {
+test("an audit attributes a duplicate to the fault before it, and fails for more duplicates than the faults explain", () => {
   const within = audit(evidence({ receipts: [receipt(900), receipt(1_999)] }));
   expect(within.duplicates.map(({ fault, count }) => [fault, count])).toEqual([
     ["before any fault", 0],
@@ -95,7 +95,7 @@ test("a duplicate is counted in the window of the fault before it, and one more 
     expect(hasPassed(audit(evidence({ receipts: [receipt(1), receipt(at)], faults: unexplained })))).toBe(false);
 });
 
-test("a duplicate whose sender recorded a failure is put down to an answer that came too late; an answer that failed on purpose explains none", () => {
+test("an audit attributes a duplicate to a late answer if its sender recorded a failure, unless the receiver failed it on purpose", () => {
   const receipts = [receipt(2_100), receipt(2_200)];
   const faults = [{ name: "ingest-kill" as const, startedAt: 1_000, duplicateBound: 0 }];
   const late = audit(evidence({ receipts, faults, rows: [row({ failures: 1 })] }));
@@ -106,7 +106,7 @@ test("a duplicate whose sender recorded a failure is put down to an answer that 
   expect(hasPassed(refused)).toBe(false);
 });
 
-test("an event whose answer never came may be stored or not; if it is, all of its deliveries count", () => {
+test("an audit counts the deliveries of an unanswered event only if the event is stored", () => {
   const unknown = [order];
   const absent = audit(evidence({ accepted: new Map(), unknown, stored: [], rows: [], receipts: [] }));
   expect(absent).toMatchObject({ unknown: 1, unknownStored: 0, expected: 0 });
@@ -116,7 +116,7 @@ test("an event whose answer never came may be stored or not; if it is, all of it
   expect(half.lost).toHaveLength(1);
 });
 
-test("an event that was answered with 202 and is not stored, stored twice under one key, or never posted is wrong", () => {
+test("an audit fails for an event that was answered 202 and not stored, stored twice, or never posted", () => {
   const stored = evidence().stored[0]!;
   expect(audit(evidence({ stored: [] })).violations).toEqual(["answered with 202 and not stored: evt_1"]);
   expect(audit(evidence({ stored: [stored, { ...stored, id: "evt_2" }] })).violations).toEqual([
@@ -127,17 +127,17 @@ test("an event that was answered with 202 and is not stored, stored twice under 
   ]);
 });
 
-test("a delivery to somebody who did not ask for it is wrong", () => {
+test("an audit fails for a delivery to a subscriber that does not match the event", () => {
   const result = audit(evidence({ receipts: [receipt(1_500), receipt(1_500, "evt_1", "sub_2")] }));
   expect(result.violations).toEqual(["received and not expected: evt_1 sub_2"]);
 });
 
-test("a recorded success that was overwritten is wrong", () => {
+test("an audit fails for a recorded success that was overwritten", () => {
   expect(audit(evidence({ rows: [row({ decidingSuccesses: 2 })] })).violations).toHaveLength(1);
   expect(audit(evidence({ rows: [row({ state: "dead", deadReason: "exhausted" })] })).violations).toHaveLength(1);
 });
 
-test("the ledger reads patterns as the design says", () => {
+test("the ledger matches event types as documented", () => {
   expect(matches(["*"], "order")).toBe(true);
   expect(matches(["order.*"], "order")).toBe(false);
   expect(matches(["order.*"], "order.item.added")).toBe(true);
@@ -145,7 +145,7 @@ test("the ledger reads patterns as the design says", () => {
   expect(matches(["order.created"], "order.created.twice")).toBe(false);
 });
 
-test("the plan is a function of the seed and has every fault", () => {
+test("a plan depends only on its seed and contains every fault", () => {
   const options = { faults: FAULT_NAMES, rounds: 1, workers: 2, subscribers: 7 };
   expect(makePlan(7, options)).toEqual(makePlan(7, options));
   expect(makePlan(7, options)).not.toEqual(makePlan(8, options));

@@ -24,7 +24,7 @@ async function exported(adminUrl: string): Promise<Map<string, string>> {
   return new Map([...text.matchAll(/^# TYPE (postrider_\w+) (\w+)$/gm)].map(([, name, type]) => [name!, type!]));
 }
 
-test("the docs list every metric with its type and where it is, and no other", async () => {
+test("the docs list exactly the exported metrics, with type and process", async () => {
   const tenant = newTenant();
   const endpoint = e2e.receiver.endpoint();
   await e2e.api.subscribe({ tenant, url: endpoint.url });

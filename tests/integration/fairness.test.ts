@@ -48,7 +48,7 @@ async function takenFirst(count: number): Promise<string[]> {
   }
 }
 
-test("what a tenant makes beyond its share is in batches of its own, behind; all of it is in exactly one batch", async () => {
+test("deliveries beyond a tenant's share go to deprioritized batches of their own, each delivery in exactly one", async () => {
   await flood();
   await world.subscribe({ tenant: "quiet" });
   const before = world.batches.length;
@@ -74,7 +74,7 @@ test("a thousand quiet tenants share full batches", async () => {
   expect(world.batches.map((batch) => [batch.size, isInFront(batch)])).toEqual(Array.from({ length: 10 }, () => [100, true])); // prettier-ignore
 });
 
-test("a worker takes a quiet tenant's batch before a flood's earlier ones, and the flood's in their order", async () => {
+test("a worker takes a quiet tenant's batch before the earlier excess of a flood, and the flood's batches in order", async () => {
   await flood();
   await add(world.batches);
   const behind = world.batches.filter(isBehind);
@@ -89,19 +89,16 @@ test("a worker takes a quiet tenant's batch before a flood's earlier ones, and t
   expect(taken.at(-1)).toBe(behind[0]!.id);
 });
 
-test("after Redis was emptied the watchdog puts a flood's backlog behind the others' again", async () => {
+test("after Redis was emptied the watchdog deprioritizes the excess of a flood again", async () => {
   await flood();
   await world.subscribe({ tenant: "quiet" });
   await world.accept({ tenant: "quiet" });
   // Nothing of it ever reached Redis, and the watchdog's grace is over.
   await expect
-    .poll(
-      async () => {
-        await runOnce(world.context);
-        return world.context.queues.dispatch.count();
-      },
-      { timeout: 10_000 },
-    )
+    .poll(async () => {
+      await runOnce(world.context);
+      return world.context.queues.dispatch.count();
+    })
     .toBe(world.batches.length);
   const jobs = await world.context.queues.dispatch.getJobs(["waiting", "prioritized"]);
   const priorityOf = new Map(jobs.map((job) => [job.id!, job.opts.priority ?? 0]));

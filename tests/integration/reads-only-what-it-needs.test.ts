@@ -91,7 +91,7 @@ async function readBy(work: () => Promise<unknown>): Promise<number> {
   return (await entriesRead()) - before;
 }
 
-test("recording what lies far apart reads what is recorded", async () => {
+test("recording deliveries that lie far apart reads only their index entries", async () => {
   const rows = await spread();
   const outcome = { move: { state: "delivered" }, attempt: undefined, scheduleStep: 1, lastError: null } as const;
   const entries = await readBy(() =>
@@ -100,7 +100,7 @@ test("recording what lies far apart reads what is recorded", async () => {
   expect(entries).toBeLessThan(FEW);
 });
 
-test("so does loading it, as a batch or by its ids", async () => {
+test("loading deliveries that lie far apart, as a batch or by id, reads only their index entries", async () => {
   const rows = await spread();
   const ids = rows.map(({ id }) => id);
   const batch = newId();
@@ -109,7 +109,7 @@ test("so does loading it, as a batch or by its ids", async () => {
   expect(await readBy(() => loadByIds(world.context.pool, ids))).toBeLessThan(FEW);
 });
 
-test("so does holding, releasing and cancelling it, with thousands of others held", async () => {
+test("holding, releasing and cancelling a few of thousands of held deliveries reads only their index entries", async () => {
   await spread();
   await held("state = 'pending'");
   const { context } = world;

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-test("of 100 days, those past the retention are dropped, and what was unfinished there is expired and counted", async () => {
+test("partitions past the retention are dropped, and unfinished deliveries in them are expired and counted", async () => {
   const { pool } = world.context;
   const now = Date.now();
   const before = (await listPartitions(pool)).length;
@@ -39,7 +39,7 @@ test("of 100 days, those past the retention are dropped, and what was unfinished
   expect(await dropOldPartitions(world.context, now)).toEqual({ dropped: [], expired: 0 });
 });
 
-test("making partitions is harmless twice and at the same time", async () => {
+test("creating partitions twice and concurrently creates each once", async () => {
   const { pool } = world.context;
   const from = Date.now() + 20 * DAY_MS;
   const made = await Promise.all([1, 2, 3].map(() => ensurePartitions(pool, from, from + DAY_MS)));

@@ -39,7 +39,7 @@ const open = async (health: SubscriberHealth, generation: number) => {
 };
 const look = async (health: SubscriberHealth) => (await health.read([subscription])).get(subscription)!;
 
-test("what was read before the breaker opened and closed again is sent in the generation in which its answer counts", async () => {
+test("a delivery read before the breaker opened and closed again is sent in the current generation", async () => {
   const { health } = world.context;
   const { generation } = await look(health);
   await open(elsewhere, generation);
@@ -55,7 +55,7 @@ test("what was read before the breaker opened and closed again is sent in the ge
   expect((await look(health)).state).toBe("open");
 });
 
-test("a breaker that Redis has lost begins anew", async () => {
+test("a breaker that Redis has lost starts closed", async () => {
   const { health, redis } = world.context;
   await open(health, 0);
   await succeed(health, 0);
@@ -65,7 +65,7 @@ test("a breaker that Redis has lost begins anew", async () => {
   expect(health.generationNow(subscription, 0)).toBe(0);
 });
 
-test("a success of before the breaker opened takes nothing from one that counts", async () => {
+test("a stale success does not replace a current one", async () => {
   const { health } = world.context;
   await open(elsewhere, 0);
   await succeed(elsewhere, 0);
@@ -76,7 +76,7 @@ test("a success of before the breaker opened takes nothing from one that counts"
   await expect.poll(async () => (await look(elsewhere)).failures).toBe(0);
 });
 
-test("a subscriber whose late success closed the breaker is not said to be failing since", async () => {
+test("a late success that closes the breaker ends the outage of its subscription", async () => {
   subscription = await world.subscribe();
   const { health, pool } = world.context;
   const failingSince = async () => {

@@ -46,7 +46,7 @@ const plain = ({ state, failures, generation, until, failedAt }: Breaker): Break
   failedAt,
 });
 
-test("the script does to shared breakers what the reducer does to one's own, whatever happens in whatever order", async () => {
+test("the Lua script agrees with the reducer for any sequence of events", async () => {
   const reached = new Set<string>();
   await fc.assert(
     fc.asyncProperty(steps, fc.boolean(), async (sequence, asBurst) => {
@@ -105,7 +105,7 @@ test("the script does to shared breakers what the reducer does to one's own, wha
   }
 });
 
-test("of many workers that ask for the probe at once exactly one is granted it", async () => {
+test("of many workers that request a probe at once exactly one is granted it", async () => {
   let now = 1_700_000_000_000;
   const fleet = await Promise.all(
     Array.from({ length: 8 }, async () => {

@@ -81,7 +81,7 @@ async function play(world: World, sequence: readonly Happening[]): Promise<void>
 const sequences = fc.array(happening, { minLength: 1, maxLength: 25 });
 const runs = { numRuns: 60, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false };
 
-test("no sequence of events loses a delivery: one watchdog run later each unfinished one is on its lane, and all arrive", async () => {
+test("no sequence of faults loses a delivery: after one watchdog run every unfinished one has a job, and all arrive", async () => {
   await fc.assert(
     fc.asyncProperty(sequences, async (sequence) => {
       const world = await World.create(pool);

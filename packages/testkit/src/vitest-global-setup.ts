@@ -1,11 +1,13 @@
 import type { TestProject } from "vitest/node";
 import { startTestServers, type TestServers } from "./servers/test-servers.ts";
+import { type SharedStack, startSharedStack } from "./stack/shared-stack.ts";
 
 declare module "vitest" {
   // oxlint-disable-next-line typescript/consistent-type-definitions -- only an interface can be extended
   export interface ProvidedContext {
     postgresUrl: string;
     redisUrl: string;
+    sharedStack: SharedStack;
   }
 }
 
@@ -17,19 +19,33 @@ interface Shared {
 const KEY = Symbol.for("postrider.test-servers");
 const holder = globalThis as unknown as Record<symbol, Shared | undefined>;
 
+/** The project whose tests share one stack. */
+const STACK_PROJECT = "e2e";
+let stopStack: (() => Promise<void>) | undefined;
+
 export async function setup(project: TestProject): Promise<void> {
   const shared = (holder[KEY] ??= { projects: 0, servers: startTestServers() });
   shared.projects += 1;
-  const { postgresUrl, redisUrl } = await shared.servers;
-  project.provide("postgresUrl", postgresUrl);
-  project.provide("redisUrl", redisUrl);
+  const servers = await shared.servers;
+  project.provide("postgresUrl", servers.postgresUrl);
+  project.provide("redisUrl", servers.redisUrl);
+  if (project.name !== STACK_PROJECT) return;
+  const { stop, ...stack } = await startSharedStack(servers);
+  stopStack = stop;
+  project.provide("sharedStack", stack);
 }
 
 export async function teardown(): Promise<void> {
-  const shared = holder[KEY];
-  if (!shared) return;
-  shared.projects -= 1;
-  if (shared.projects > 0) return;
-  holder[KEY] = undefined;
-  await (await shared.servers).stop();
+  try {
+    await stopStack?.();
+  } finally {
+    const shared = holder[KEY];
+    if (shared) {
+      shared.projects -= 1;
+      if (shared.projects === 0) {
+        holder[KEY] = undefined;
+        await (await shared.servers).stop();
+      }
+    }
+  }
 }

@@ -1,17 +1,16 @@
 import { expect, test } from "vitest";
 import type { NewEvent, Problem } from "@postrider/testkit/client/types.ts";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
-import { PATIENT } from "@postrider/testkit/stack/settings.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { useSharedStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack({ env: PATIENT });
+const e2e = useSharedStack();
 
 const orders = (count: number, tenant: string): NewEvent[] =>
   Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));
 
 const post = (body: unknown) => e2e.api.call<Problem>("POST", "/v1/events/batch", { body });
 
-test("a batch is answered in order, each event as if it had come alone, and all is delivered", async () => {
+test.concurrent("a batch is answered in order, each event as if it was sent alone, and every event is delivered", async () => {
   const tenant = newTenant();
   const endpoint = e2e.receiver.endpoint();
   await e2e.api.subscribe({ tenant, url: endpoint.url });
@@ -31,23 +30,20 @@ test("a batch is answered in order, each event as if it had come alone, and all 
   await endpoint.untilEvents((answer.body.data as { id: string }[]).map((event) => event.id));
 });
 
-test("a batch of a thousand events is delivered, each once", async () => {
+test.concurrent("each event of a batch of a thousand is delivered once", async () => {
   const tenant = newTenant();
   const endpoint = e2e.receiver.endpoint();
   await e2e.api.subscribe({ tenant, url: endpoint.url });
   const accepted = await e2e.api.sendBatch(orders(1000, tenant));
   expect(new Set(accepted.map((event) => event.id)).size).toBe(1000);
-  await endpoint.untilEvents(
-    accepted.map((event) => event.id),
-    { within: 30_000 },
-  );
+  await endpoint.untilEvents(accepted.map((event) => event.id));
   const sent = endpoint.requests.map(
     (one) => (JSON.parse(one.body.toString()) as { data: { order: number } }).data.order,
   );
   expect(sent.sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, order) => order));
 });
 
-test("events of several tenants in one batch go to their own subscribers only", async () => {
+test.concurrent("the events of several tenants in one batch reach only the subscribers of their own tenant", async () => {
   const [one, two] = [newTenant(), newTenant()];
   const [first, second] = [e2e.receiver.endpoint(), e2e.receiver.endpoint()];
   await e2e.api.subscribe({ tenant: one, url: first.url });
@@ -68,8 +64,8 @@ const faults: [string, Record<string, unknown>, string][] = [
   ["a bad tenant", { type: "order.created", data: 1, tenant: "no spaces" }, "tenant"],
   ["a bad key", { type: "order.created", data: 1, idempotencyKey: "" }, "idempotencyKey"],
 ];
-test.each(faults)(
-  "one event with %s fails the whole batch, and the answer says which and what",
+test.concurrent.each(faults)(
+  "one event with %s fails the whole batch, and the answer names the event and the field",
   async (_name, bad, field) => {
     const tenant = newTenant();
     const answer = await post({ events: [...orders(1, tenant), { tenant, ...bad }, ...orders(1, tenant)] });
@@ -82,17 +78,17 @@ test.each(faults)(
   },
 );
 
-test("a batch without events is refused", async () => {
+test.concurrent("a batch without events is refused", async () => {
   expect((await post({ events: [] })).status).toBe(400);
 });
 
-test("a batch of more than a thousand events is refused, and nothing is stored", async () => {
+test.concurrent("a batch of more than a thousand events is refused, and nothing is stored", async () => {
   const tenant = newTenant();
   expect((await post({ events: orders(1001, tenant) })).status).toBeOneOf([400, 413]);
   expect((await e2e.api.events({ tenant })).data).toEqual([]);
 });
 
-test("a batch of more than 10 MiB is 413, and nothing is stored", async () => {
+test.concurrent("a batch of more than 10 MiB is answered 413, and nothing is stored", async () => {
   const tenant = newTenant();
   const events = orders(55, tenant).map((event) => ({ ...event, data: "x".repeat(200 * 1024) }));
   const answer = await post({ events });
@@ -100,20 +96,17 @@ test("a batch of more than 10 MiB is 413, and nothing is stored", async () => {
   expect((await e2e.api.events({ tenant })).data).toEqual([]);
 });
 
-test("a batch of 9 MiB is accepted and delivered", async () => {
+test.concurrent("a batch of 9 MiB is accepted and delivered", async () => {
   const tenant = newTenant();
   const endpoint = e2e.receiver.endpoint();
   await e2e.api.subscribe({ tenant, url: endpoint.url });
   const accepted = await e2e.api.sendBatch(
     orders(45, tenant).map((event) => ({ ...event, data: "x".repeat(200 * 1024) })),
   );
-  await endpoint.untilEvents(
-    accepted.map((event) => event.id),
-    { within: 20_000 },
-  );
+  await endpoint.untilEvents(accepted.map((event) => event.id));
 });
 
-test("one event over 256 KiB makes the batch 413, and nothing is stored", async () => {
+test.concurrent("a batch with one event over 256 KiB is answered 413, and nothing is stored", async () => {
   const tenant = newTenant();
   const answer = await post({ events: [...orders(1, tenant), { type: "big", data: "x".repeat(257 * 1024), tenant }] });
   expect(answer.status).toBe(413);

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { useSharedStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack();
+const e2e = useSharedStack();
 
-test("an event goes once to every subscription of its tenant that wants its type, and to no other", async () => {
+test.concurrent("an event is delivered once to every matching subscription of its tenant, and to no other", async () => {
   const tenant = newTenant();
   const wanted: Record<string, string[]> = {
     everything: ["*"],
@@ -45,7 +45,7 @@ test("an event goes once to every subscription of its tenant that wants its type
   expect(elsewhere.requests).toHaveLength(0);
 });
 
-test("order.* wants everything below order at any depth, and not order itself", async () => {
+test.concurrent("the pattern order.* matches every type below order at any depth, and not order itself", async () => {
   const tenant = newTenant();
   const endpoint = e2e.receiver.endpoint();
   await e2e.api.subscribe({ tenant, url: endpoint.url, eventTypes: ["order.*"] });
@@ -58,14 +58,14 @@ test("order.* wants everything below order at any depth, and not order itself", 
   await endpoint.untilRequests(2);
 });
 
-test("a subscription that names no types wants every type", async () => {
+test.concurrent("a subscription without event types matches every type", async () => {
   const tenant = newTenant();
   const { url } = e2e.receiver.endpoint();
   expect((await e2e.api.subscribe({ tenant, url })).eventTypes).toEqual(["*"]);
   expect((await e2e.api.send({ type: "anything.at_all-1", data: 1, tenant })).deliveries).toBe(1);
 });
 
-test("an event that nothing matches is kept, with no deliveries", async () => {
+test.concurrent("an event without a matching subscription is stored without deliveries", async () => {
   const tenant = newTenant();
   const { id, deliveries } = await e2e.api.send({ type: "order.created", data: { kept: true }, tenant });
   expect(deliveries).toBe(0);
@@ -73,7 +73,7 @@ test("an event that nothing matches is kept, with no deliveries", async () => {
   expect(await e2e.api.eventDeliveries(id)).toEqual({ data: [], nextCursor: null });
 });
 
-test("changed event types hold from the next event on", async () => {
+test.concurrent("changed event types apply from the next event on", async () => {
   const tenant = newTenant();
   const { url } = e2e.receiver.endpoint();
   const { id } = await e2e.api.subscribe({ tenant, url, eventTypes: ["order.created"] });

@@ -33,7 +33,7 @@ async function stored(tenant: string): Promise<string[]> {
   return Promise.all(texts);
 }
 
-test("a body that comes in pieces, split in the middle of a character, is one body", async () => {
+test.concurrent("a body that arrives in pieces, split inside a character, is stored unchanged", async () => {
   const tenant = newTenant();
   const body = bodyFor(tenant);
   const sent = open({ "content-length": body.length });
@@ -49,7 +49,7 @@ test("a body that comes in pieces, split in the middle of a character, is one bo
   expect(await stored(tenant)).toEqual([`${DATA}}`]);
 });
 
-test("so is one whose length is not known beforehand, and one that is compressed", async () => {
+test.concurrent("a chunked body and a compressed body are stored unchanged", async () => {
   const tenant = newTenant();
   const chunked = open({ "transfer-encoding": "chunked" });
   chunked.write(bodyFor(tenant).subarray(0, 20));
@@ -62,30 +62,30 @@ test("so is one whose length is not known beforehand, and one that is compressed
   expect(await stored(tenant)).toEqual([`${DATA}}`, `${DATA}}`]);
 });
 
-test.each([
+test.concurrent.each([
   ["application/json", 202],
   ["Application/JSON ; charset=utf-8", 202],
   ["application/json-seq", 415],
   ["text/plain", 415],
   ["", 415],
-])("the media type %j is answered %i", async (type, status) => {
+])("a request with the media type %j is answered %i", async (type, status) => {
   const body = bodyFor(newTenant());
   const sent = open({ "content-type": type, "content-length": body.length });
   sent.end(body);
   expect(await statusOf(sent)).toBe(status);
 });
 
-test.each([
-  ["says so", "content-length"],
-  ["does not say so", "transfer-encoding"],
-])("a body that is too large is refused with 413, though its caller %s", async (_, header) => {
+test.concurrent.each([
+  ["announces its length", "content-length"],
+  ["does not announce its length", "transfer-encoding"],
+])("a body that is too large is answered 413, although its caller %s", async (_, header) => {
   const body = Buffer.from(`{"type":"a","data":"${"x".repeat(300 * 1024)}"}`);
   const sent = open({ [header]: header === "content-length" ? body.length : "chunked" });
   sent.end(body);
   expect(await statusOf(sent)).toBe(413);
 });
 
-test("of a caller who hangs up in the middle of the body nothing is stored, and others are served", async () => {
+test.concurrent("a caller that hangs up in the middle of the body stores nothing, and other callers are served", async () => {
   const tenant = newTenant();
   const body = bodyFor(tenant);
   const cut = open({ "content-length": body.length });

@@ -35,7 +35,7 @@ async function expectFieldNamed(method: string, path: string, body: unknown, fie
   expect(errors.map((error) => `${error.field} ${error.message}`).join("\n")).toContain(field);
 }
 
-test("data that is nested too deeply is refused by name", async () => {
+test.concurrent("an event whose data is nested too deeply is refused, with the field", async () => {
   const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
   const event = (data: string) => `{"type":"order.created","data":${data}}`;
   expect((await call("POST", "/v1/events", { raw: event(nested(1_000)) })).status).toBe(202);
@@ -71,29 +71,29 @@ describe("POST /v1/events", () => {
     ["a tenant of 65 characters", { ...good, tenant: "t".repeat(65) }, "tenant"],
     ["a tenant that is a number", { ...good, tenant: 5 }, "tenant"],
   ];
-  test.each(bad)("refuses %s and names the field", async (_name, body, field) => {
+  test.concurrent.each(bad)("POST /v1/events refuses %s and names the field", async (_name, body, field) => {
     await expectFieldNamed("POST", "/v1/events", body, field);
   });
 
-  test("takes a type of 128 characters and a tenant of 64", async () => {
+  test.concurrent("POST /v1/events accepts a type of 128 characters and a tenant of 64", async () => {
     await e2e.api.send({ type: "o".repeat(128), data: 1, tenant: "T".repeat(64) });
   });
 
-  test("names every field that is wrong, not only the first", async () => {
+  test.concurrent("POST /v1/events names every invalid field, not only the first", async () => {
     const answer = await call("POST", "/v1/events", { body: { type: 5, tenant: "a b", data: 1 } });
     expect(answer.body.errors?.map((error) => error.field).sort()).toEqual(["tenant", "type"]);
   });
 
-  test("answers 413 to a payload over 256 KiB, and takes one just under it", async () => {
+  test.concurrent("POST /v1/events answers 413 to a payload over 256 KiB, and accepts one just under it", async () => {
     expectProblem(await call("POST", "/v1/events", { body: { ...good, data: "x".repeat(257 * 1024) } }), 413);
     await e2e.api.send({ ...good, data: "x".repeat(255 * 1024), tenant: newTenant() });
   });
 
-  test("answers 413 to 20 MiB", async () => {
+  test.concurrent("POST /v1/events answers 413 to 20 MiB", async () => {
     expectProblem(await call("POST", "/v1/events", { body: { ...good, data: "x".repeat(20 * 1024 * 1024) } }), 413);
   });
 
-  test("refuses an empty Idempotency-Key", async () => {
+  test.concurrent("POST /v1/events refuses an empty Idempotency-Key", async () => {
     expectProblem(await call("POST", "/v1/events", { body: good, headers: { "idempotency-key": "" } }), 400);
   });
 });
@@ -135,35 +135,35 @@ describe("POST /v1/subscriptions", () => {
     ["metadata that is a list", { metadata: [1] }, "metadata"],
     ["a status", { status: "paused" }, "status"],
   ];
-  test.each(bad)("refuses %s and names the field", async (_name, body, field) => {
+  test.concurrent.each(bad)("POST /v1/subscriptions refuses %s and names the field", async (_name, body, field) => {
     await expectFieldNamed("POST", "/v1/subscriptions", { url, tenant: newTenant(), ...body }, field);
   });
 
   const changes = bad.filter(([name]) => !["no url", "a secret without its prefix"].includes(name));
-  test.each(changes)("PATCH refuses %s too", async (_name, body, field) => {
+  test.concurrent.each(changes)("PATCH /v1/subscriptions/{id} refuses %s", async (_name, body, field) => {
     const path = `/v1/subscriptions/${subscription}`;
     const before = await e2e.api.subscription(subscription);
     await expectFieldNamed("PATCH", path, body, field);
     expect(await e2e.api.subscription(subscription)).toEqual(before);
   });
 
-  test.each([
+  test.concurrent.each([
     ["id", "sub_x"],
     ["tenant", "another"],
     ["createdAt", "2020-01-01T00:00:00Z"],
     ["held", 0],
-  ])("PATCH cannot change %s", async (field, value) => {
+  ])("PATCH /v1/subscriptions/{id} cannot change %s", async (field, value) => {
     await expectFieldNamed("PATCH", `/v1/subscriptions/${subscription}`, { [field]: value }, field);
   });
 });
 
 describe("POST /v1/subscriptions/{id}/secret/rotate", () => {
-  test.each([
+  test.concurrent.each([
     ["an unknown field", { colour: "red" }, "colour"],
     ["a negative grace", { graceSeconds: -1 }, "graceSeconds"],
     ["a grace that is a string", { graceSeconds: "1d" }, "graceSeconds"],
     ["a bad secret", { secret: "whsec_short" }, "secret"],
-  ])("refuses %s and names the field", async (_name, body, field) => {
+  ])("POST …/secret/rotate refuses %s and names the field", async (_name, body, field) => {
     await expectFieldNamed("POST", `/v1/subscriptions/${subscription}/secret/rotate`, body, field);
   });
 });
@@ -171,13 +171,16 @@ describe("POST /v1/subscriptions/{id}/secret/rotate", () => {
 describe("lists", () => {
   const lists = ["/v1/events", "/v1/subscriptions", "/v1/deliveries"];
   const bad = ["limit=0", "limit=201", "limit=-1", "limit=1.5", "limit=many", "cursor=nonsense", "cursor=%00"];
-  test.each(lists.flatMap((path) => bad.map((query) => [path, query])))("%s refuses ?%s", async (path, query) => {
-    const answer = await call("GET", `${path}?${query}`);
-    expectProblem(answer, 400);
-    expect(JSON.stringify(answer.body.errors)).toContain(query?.split("=")[0]);
-  });
+  test.concurrent.each(lists.flatMap((path) => bad.map((query) => [path, query])))(
+    "%s refuses ?%s",
+    async (path, query) => {
+      const answer = await call("GET", `${path}?${query}`);
+      expectProblem(answer, 400);
+      expect(JSON.stringify(answer.body.errors)).toContain(query?.split("=")[0]);
+    },
+  );
 
-  test.each([
+  test.concurrent.each([
     ["/v1/events", "since=yesterday", "since"],
     ["/v1/events", "until=tomorrow", "until"],
     ["/v1/events", "type=order..created", "type"],
@@ -189,13 +192,13 @@ describe("lists", () => {
     ["/v1/deliveries", "event=sub_x", "event"],
     ["/v1/subscriptions", "status=lost", "status"],
     ["/v1/subscriptions", "tenant=a%20b", "tenant"],
-  ])("%s refuses ?%s", async (path, query, field) => {
+  ])("the list %s refuses ?%s", async (path, query, field) => {
     const answer = await call("GET", `${path}?${query}`);
     expectProblem(answer, 400);
     expect(JSON.stringify(answer.body.errors)).toContain(field);
   });
 
-  test("take the largest and the smallest limit", async () => {
+  test.concurrent("the lists accept the largest and the smallest limit", async () => {
     for (const path of lists)
       for (const limit of [1, 200]) expect((await call("GET", `${path}?limit=${limit}`)).status).toBe(200);
   });
@@ -224,7 +227,7 @@ const routes: [string, string][] = [
 ];
 
 describe("every route", () => {
-  test.each(routes)("%s %s wants a key that is known", async (method, path) => {
+  test.concurrent.each(routes)("%s %s requires a known key", async (method, path) => {
     const keys: CallOptions[] = [
       { key: null },
       { key: "wrong" },
@@ -242,30 +245,33 @@ describe("every route", () => {
   });
 
   const byId = routes.filter(([, path]) => path.includes(absent));
-  test.each(byId)("%s %s answers 404 to an id that is unknown", async (method, path) => {
+  test.concurrent.each(byId)("%s %s answers 404 to an unknown id", async (method, path) => {
     expectProblem(await call(method, path, method === "PATCH" ? { body: { description: "x" } } : {}), 404);
   });
 
-  test.each(byId)("%s %s answers 404 or 400 to an id that is malformed or of another kind", async (method, path) => {
-    for (const id of [
-      "nonsense",
-      "%00",
-      "evt_",
-      `att_${absent}`,
-      `evt_8${absent.slice(1)}`,
-      "1' OR '1'='1",
-      "%E0%A4%A",
-    ]) {
-      const bad = path.replace(/(evt|sub|dlv)_[0-9a-z]{26}/, id);
-      expectProblem(await call(method, bad, method === "PATCH" ? { body: { description: "x" } } : {}), 400, 404);
-    }
-  });
+  test.concurrent.each(byId)(
+    "%s %s answers 404 or 400 to a malformed id and to an id of another kind",
+    async (method, path) => {
+      for (const id of [
+        "nonsense",
+        "%00",
+        "evt_",
+        `att_${absent}`,
+        `evt_8${absent.slice(1)}`,
+        "1' OR '1'='1",
+        "%E0%A4%A",
+      ]) {
+        const bad = path.replace(/(evt|sub|dlv)_[0-9a-z]{26}/, id);
+        expectProblem(await call(method, bad, method === "PATCH" ? { body: { description: "x" } } : {}), 400, 404);
+      }
+    },
+  );
 
   const withBody = routes.filter(
     ([method, path]) => method === "PATCH" || /events(\/batch)?$|subscriptions$/.test(path),
   );
   const writing = withBody.filter(([method]) => method !== "GET");
-  test.each(writing)("%s %s refuses what is not a JSON object", async (method, routePath) => {
+  test.concurrent.each(writing)("%s %s refuses a body that is not a JSON object", async (method, routePath) => {
     const path = routePath.replace(`sub_${absent}`, subscription);
     // A change of nothing may be taken as one.
     const empty = method === "PATCH" ? [] : [""];
@@ -274,7 +280,7 @@ describe("every route", () => {
     }
   });
 
-  test.each(writing)("%s %s refuses another content type", async (method, routePath) => {
+  test.concurrent.each(writing)("%s %s refuses another content type", async (method, routePath) => {
     const path = routePath.replace(`sub_${absent}`, subscription);
     const raw = JSON.stringify({ type: "order.created", data: 1 });
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]) {
@@ -284,7 +290,7 @@ describe("every route", () => {
 });
 
 describe("a route that does not exist", () => {
-  test.each([
+  test.concurrent.each([
     "/",
     "/v1",
     "/v1/nothing",
@@ -292,11 +298,11 @@ describe("a route that does not exist", () => {
     "/v1/events/a/b/c",
     "/v1/subscriptions/x/explode",
     "/v1/%2e%2e/%2e%2e/etc",
-  ])("GET %s is a problem of status 404", async (path) => {
+  ])("GET %s, which is no route, is answered with a problem of status 404", async (path) => {
     expectProblem(await call("GET", path), 404, 400);
   });
 
-  test.each([
+  test.concurrent.each([
     ["PUT", "/v1/events"],
     ["DELETE", "/v1/events"],
     ["POST", `/v1/events/evt_${absent}`],
@@ -308,6 +314,6 @@ describe("a route that does not exist", () => {
   });
 });
 
-test("after all of this the API still works", async () => {
+test("the API still accepts events after all invalid requests", async () => {
   await e2e.api.send({ type: "order.created", data: 1, tenant: newTenant() });
 });

@@ -22,7 +22,7 @@ const linesOf = (process: AppProcess): Line[] =>
 const untilLine = (process: AppProcess, what: string, isIt: (line: Line) => boolean): Promise<Line> =>
   waitFor(`${process.name} logs ${what}`, async () => linesOf(process).find(isIt));
 
-test("a caller's request id leads to its events, and an event to its attempts, each in one wide line", async () => {
+test("the log links a request id to its events, and an event to its attempts, each in one wide line", async () => {
   const { ingest, workers } = e2e.stack;
   const tenant = newTenant();
   const endpoint = e2e.receiver.endpoint(answer(204));
@@ -61,7 +61,7 @@ test("a caller's request id leads to its events, and an event to its attempts, e
   });
 });
 
-test("whatever a request did, its lines carry its id, and a refusal its code", async () => {
+test("every log line of a request carries its id, and the line of a refusal its code", async () => {
   const { id } = await e2e.api.subscribe({ tenant: newTenant(), url: e2e.receiver.endpoint().url });
   for (const [path, what] of [
     [`/v1/subscriptions/${id}/pause`, "subscription status"],
@@ -83,7 +83,7 @@ test("whatever a request did, its lines carry its id, and a refusal its code", a
   });
 });
 
-test("a caller who hangs up while the event is stored leaves a line, and one with the event", async () => {
+test("a caller that hangs up while its event is being stored leaves one line for the request and one with the event", async () => {
   const requestId = `caller-${randomUUID()}`;
   const own = (line: Line) => line["requestId"] === requestId;
   const tenant = newTenant();
@@ -109,7 +109,7 @@ test("a caller who hangs up while the event is stored leaves a line, and one wit
   expect(events).toEqual(stored.data.map(({ id }) => id));
 });
 
-test("no secret, no payload and no response is in any line, even at the level trace", async () => {
+test("no log line contains a secret, a payload or a response, even at the level trace", async () => {
   const { ingest, workers, console, consoleUrl } = e2e.stack;
   const mark = () => `mark${randomBytes(12).toString("hex")}`;
   const hidden = {

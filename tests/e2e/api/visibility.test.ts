@@ -3,7 +3,7 @@ import type { Subscription } from "@postrider/testkit/client/types.ts";
 import { freePort } from "@postrider/testkit/processes/ports.ts";
 import { answer, gate, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
 import { scrape, total } from "@postrider/testkit/stack/metrics.ts";
-import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
 import { newSubscriber, type Subscriber } from "@postrider/testkit/stack/subscriber.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
@@ -28,21 +28,21 @@ const healthy = {
   oldestHeldAt: undefined,
 };
 
-describe("a subscription shows", () => {
-  const e2e = useStack({ env: { ...PATIENT, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
+describe("the health of a subscription", () => {
+  const e2e = useStack({ env: { BREAKER_COOLDOWN: `${cooldownMs}ms` } });
 
   async function inList(subscriber: Subscriber): Promise<Subscription | undefined> {
     return (await e2e.api.subscriptions({ tenant: subscriber.tenant })).data[0];
   }
 
-  test.concurrent("nothing while all is well", async () => {
+  test.concurrent("a healthy subscription shows a closed breaker and nothing held", async () => {
     const subscriber = await newSubscriber(e2e);
     await subscriber.sendInTurn(1, "delivered");
     expect(health(await subscriber.look())).toEqual(healthy);
     expect(health((await inList(subscriber))!)).toEqual(healthy);
   });
 
-  test.concurrent("failures in a row while the breaker is still closed, and none after a success", async () => {
+  test.concurrent("a subscription shows consecutive failures while its breaker is closed, and none after a success", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), onceADay);
     await subscriber.sendInTurn(2, "retrying");
     const failing = await subscriber.until("two are counted", ({ breaker }) => breaker.failures === 2);
@@ -54,7 +54,7 @@ describe("a subscription shows", () => {
     await subscriber.until("none is counted", ({ breaker }) => breaker.failures === 0);
   });
 
-  test.concurrent("an open breaker, when it is tried again, what it holds and since when", async () => {
+  test.concurrent("a subscription shows its open breaker, the time of the next probe, and what it holds since when", async () => {
     const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     const tripped = Date.now();
     await subscriber.trip();
@@ -79,7 +79,7 @@ describe("a subscription shows", () => {
     expect(health(changed)).toEqual(health(shown));
   });
 
-  test.concurrent("a half-open breaker while the probe is on the wire, and all well after it", async () => {
+  test.concurrent("a subscription shows a half-open breaker during a probe, and a closed one after its success", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), { ...onceADay, timeoutMs: 30_000 });
     await subscriber.trip();
     const probe = gate();
@@ -93,7 +93,7 @@ describe("a subscription shows", () => {
     expect(health(await subscriber.look())).toEqual(healthy);
   });
 
-  test.concurrent("what a pause holds, in the answer to the pause as well", async () => {
+  test.concurrent("a paused subscription shows what it holds, also in the response to the pause", async () => {
     const subscriber = await newSubscriber(e2e);
     await e2e.api.pause(subscriber.id);
     const since = Date.now();
@@ -107,7 +107,7 @@ describe("a subscription shows", () => {
     expect(health(await subscriber.look())).toEqual(healthy);
   });
 
-  test.concurrent("what is held while it is disabled, with the reason of that", async () => {
+  test.concurrent("a disabled subscription shows what it holds and why it is disabled", async () => {
     const subscriber = await newSubscriber(e2e, answer(410));
     await subscriber.sendInTurn(1, "dead");
     await subscriber.until("it is disabled", ({ status }) => status === "disabled");
@@ -117,7 +117,7 @@ describe("a subscription shows", () => {
     expect(health((await inList(subscriber))!)).toEqual(health(shown));
   });
 
-  test.concurrent("every reason of what it holds, and they add up", async () => {
+  test.concurrent("the counts per held reason of a subscription add up to its held deliveries", async () => {
     const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     await subscriber.trip();
     await subscriber.backlog(2);
@@ -131,7 +131,7 @@ describe("a subscription shows", () => {
 });
 
 describe("a worker's metrics", () => {
-  const e2e = useStack({ env: { ...PATIENT, BREAKER_COOLDOWN: `${cooldownMs}ms` } });
+  const e2e = useStack({ env: { BREAKER_COOLDOWN: `${cooldownMs}ms` } });
 
   const until = (what: string, name: string, labels: Record<string, string>, predicate: (value: number) => boolean) =>
     waitFor(`${what}: ${name} ${JSON.stringify(labels)}`, async () => {
@@ -140,7 +140,7 @@ describe("a worker's metrics", () => {
       return true;
     });
 
-  test("say how many breakers are open, what is held and why, and what was probed and released", async () => {
+  test("a worker exports open breakers, held deliveries by reason, probes and releases", async () => {
     const shut = await newSubscriber(e2e, unavailableForLong, onceADay);
     const probed = await newSubscriber(e2e, answer(500), { ...onceADay, timeoutMs: 30_000 });
     const paused = await newSubscriber(e2e);
@@ -182,17 +182,15 @@ describe("a worker's metrics", () => {
   });
 });
 
-describe("while Redis is away", () => {
+describe("while Redis is down", () => {
   const e2e = useStack();
 
-  test("a subscription is shown, with what it holds", async () => {
+  test("a subscription shows what it holds while Redis is down", async () => {
     const subscriber = await newSubscriber(e2e);
     await e2e.api.pause(subscriber.id);
     await subscriber.backlog(2);
     await e2e.stack.restartIngest("SIGTERM", { REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
-    const started = Date.now();
     expect(await subscriber.look()).toMatchObject({ status: "paused", held: 2, heldReasons: { paused: 2 } });
     expect((await e2e.api.subscriptions({ tenant: subscriber.tenant })).data).toHaveLength(1);
-    expect(Date.now() - started).toBeLessThan(4_000);
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Problem } from "@postrider/testkit/client/types.ts";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
@@ -45,26 +45,24 @@ const privateHosts = [
   "10.1",
 ];
 
-describe("an address outside the public internet", () => {
-  test.each(privateHosts)("%s is refused when a subscription is made", async (host) => {
-    const answer = await e2e.api.call<Problem>("POST", "/v1/subscriptions", {
-      body: { url: `http://${host}/hook`, tenant: newTenant() },
-    });
-    expect(answer).toMatchObject({ status: 422, body: { code: "address_not_allowed", status: 422 } });
-    expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+test.concurrent.each(privateHosts)("a subscription to the private address %s is refused", async (host) => {
+  const answer = await e2e.api.call<Problem>("POST", "/v1/subscriptions", {
+    body: { url: `http://${host}/hook`, tenant: newTenant() },
   });
+  expect(answer).toMatchObject({ status: 422, body: { code: "address_not_allowed", status: 422 } });
+  expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+});
 
-  test("is refused when a subscription is changed, which then stays as it was", async () => {
-    const { url } = e2e.receiver.endpoint();
-    const { id } = await e2e.api.subscribe({ tenant: newTenant(), url });
-    const answer = await e2e.api.call("PATCH", `/v1/subscriptions/${id}`, { body: { url: "http://10.0.0.1/" } });
-    expect(answer).toMatchObject({ status: 422, body: { code: "address_not_allowed" } });
-    expect((await e2e.api.subscription(id)).url).toBe(url);
-  });
+test.concurrent("changing a subscription to a private address is refused, and the subscription stays as it was", async () => {
+  const { url } = e2e.receiver.endpoint();
+  const { id } = await e2e.api.subscribe({ tenant: newTenant(), url });
+  const answer = await e2e.api.call("PATCH", `/v1/subscriptions/${id}`, { body: { url: "http://10.0.0.1/" } });
+  expect(answer).toMatchObject({ status: 422, body: { code: "address_not_allowed" } });
+  expect((await e2e.api.subscription(id)).url).toBe(url);
+});
 
-  test("is taken where the operator has allowed its network", async () => {
-    await e2e.api.subscribe({ tenant: newTenant(), url: "http://127.0.0.1:9/hook" });
-  });
+test.concurrent("a subscription to a private address is accepted if the operator allows its network", async () => {
+  await e2e.api.subscribe({ tenant: newTenant(), url: "http://127.0.0.1:9/hook" });
 });
 
 async function sendTo(url: string) {
@@ -73,38 +71,36 @@ async function sendTo(url: string) {
   return e2e.api.send({ type: "order.created", data: 1, tenant });
 }
 
-describe("a worker", () => {
-  test("delivers to an address that it is allowed to reach", async () => {
-    const endpoint = allowed.endpoint();
-    const event = await sendTo(endpoint.url);
-    await e2e.api.untilDelivery(event.id, "delivered");
-    expect(endpoint.requests).toHaveLength(1);
-  });
+test.concurrent("a worker delivers to an address in an allowed network", async () => {
+  const endpoint = allowed.endpoint();
+  const event = await sendTo(endpoint.url);
+  await e2e.api.untilDelivery(event.id, "delivered");
+  expect(endpoint.requests).toHaveLength(1);
+});
 
-  test.each([
-    ["a name that resolves to an address that is not allowed", "localhost"],
-    ["an address that is not allowed", "127.0.0.1"],
-  ])("sends nothing to %s: dead at once, blocked", async (_name, host) => {
-    const endpoint = e2e.receiver.endpoint();
-    const event = await sendTo(endpoint.url.replace("127.0.0.1", host));
-    const delivery = await e2e.api.untilDelivery(event.id, "dead");
-    expect(delivery).toMatchObject({ deadReason: "blocked", nextAttemptAt: null });
-    expect(delivery.lastError).toEqual(expect.stringMatching(/./));
-    expect(endpoint.requests).toHaveLength(0);
-  });
+test.concurrent.each([
+  ["a name that resolves to an address that is not allowed", "localhost"],
+  ["an address that is not allowed", "127.0.0.1"],
+])("a worker sends nothing to %s and dead-letters the delivery as blocked", async (_name, host) => {
+  const endpoint = e2e.receiver.endpoint();
+  const event = await sendTo(endpoint.url.replace("127.0.0.1", host));
+  const delivery = await e2e.api.untilDelivery(event.id, "dead");
+  expect(delivery).toMatchObject({ deadReason: "blocked", nextAttemptAt: null });
+  expect(delivery.lastError).toEqual(expect.stringMatching(/./));
+  expect(endpoint.requests).toHaveLength(0);
+});
 
-  test("that refuses an address says nothing about the subscriber: the breaker stays closed", async () => {
-    const subscriber = await newSubscriber(e2e);
-    const sent = await subscriber.send(2 * THRESHOLD);
-    for (const delivery of await subscriber.untilEvery(sent, "dead")) {
-      expect(delivery).toMatchObject({ deadReason: "blocked" });
-    }
-    const { status, breaker, held } = await subscriber.look();
-    expect({ status, breaker, held }).toEqual({
-      status: "active",
-      breaker: { state: "closed", failures: 0, retryAt: null },
-      held: 0,
-    });
-    expect(subscriber.endpoint.requests).toHaveLength(0);
+test.concurrent("a blocked address does not open the breaker of its subscription", async () => {
+  const subscriber = await newSubscriber(e2e);
+  const sent = await subscriber.send(2 * THRESHOLD);
+  for (const delivery of await subscriber.untilEvery(sent, "dead")) {
+    expect(delivery).toMatchObject({ deadReason: "blocked" });
+  }
+  const { status, breaker, held } = await subscriber.look();
+  expect({ status, breaker, held }).toEqual({
+    status: "active",
+    breaker: { state: "closed", failures: 0, retryAt: null },
+    held: 0,
   });
+  expect(subscriber.endpoint.requests).toHaveLength(0);
 });

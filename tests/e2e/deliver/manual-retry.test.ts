@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
 import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { useSharedStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack();
+const e2e = useSharedStack();
 
 async function sendTo(behaviour: Behaviour, retrySchedule = ["50ms"]) {
   const tenant = newTenant();
@@ -16,7 +16,7 @@ async function sendTo(behaviour: Behaviour, retrySchedule = ["50ms"]) {
 
 const retry = (delivery: string) => e2e.api.call("POST", `/v1/deliveries/${delivery}/retry`);
 
-test("a dead letter that is retried is delivered with the same id and bytes, and keeps its history", async () => {
+test.concurrent("a retried dead letter is delivered with the same id and bytes, and keeps its attempts", async () => {
   const { endpoint, event } = await sendTo(answer(500));
   const dead = await e2e.api.untilDelivery(event, "dead");
   endpoint.behave(answer(200));
@@ -33,7 +33,7 @@ test("a dead letter that is retried is delivered with the same id and bytes, and
   for (const request of endpoint.requests) expect(request.body).toEqual(endpoint.requests[0]?.body);
 });
 
-test("a retry that fails has the full schedule again", async () => {
+test.concurrent("a manual retry that fails starts the full schedule again", async () => {
   const { endpoint, event } = await sendTo(answer(500));
   const dead = await e2e.api.untilDelivery(event, "dead");
   await e2e.api.retry(dead.id);
@@ -44,7 +44,7 @@ test("a retry that fails has the full schedule again", async () => {
   expect(endpoint.requests).toHaveLength(4);
 });
 
-test("a delivered delivery can be sent again", async () => {
+test.concurrent("a delivered delivery can be retried", async () => {
   const { endpoint, event } = await sendTo(answer(200));
   const { id } = await e2e.api.untilDelivery(event, "delivered");
   await e2e.api.retry(id);
@@ -53,7 +53,7 @@ test("a delivered delivery can be sent again", async () => {
   expect(endpoint.eventIds()).toEqual(new Set([event]));
 });
 
-test("a delivery that waits for its retry is sent now", async () => {
+test.concurrent("a manual retry of a delivery that waits for its retry is sent at once", async () => {
   const { event, endpoint } = await sendTo(failing(1, answer(500)), ["1h"]);
   const { id } = await e2e.api.untilDelivery(event, "retrying");
   await e2e.api.retry(id);
@@ -61,7 +61,7 @@ test("a delivery that waits for its retry is sent now", async () => {
   expect(endpoint.requests).toHaveLength(2);
 });
 
-test("a delivery whose first request is on the wire is a conflict, delivery_pending", async () => {
+test.concurrent("a manual retry during the first request is a conflict, delivery_pending", async () => {
   const slow = gate();
   const { endpoint, event } = await sendTo(slow);
   await endpoint.untilRequests(1);
@@ -75,21 +75,21 @@ test("a delivery whose first request is on the wire is a conflict, delivery_pend
   expect(endpoint.requests).toHaveLength(1);
 });
 
-test("a delivery whose subscription is deleted is a conflict, subscription_deleted", async () => {
+test.concurrent("a manual retry after the subscription was deleted is a conflict, subscription_deleted", async () => {
   const { event, subscription } = await sendTo(answer(200));
   const { id } = await e2e.api.untilDelivery(event, "delivered");
   await e2e.api.deleteSubscription(subscription);
   expect(await retry(id)).toMatchObject({ status: 409, body: { code: "subscription_deleted" } });
 });
 
-test("an unknown delivery is a 404", async () => {
+test.concurrent("a manual retry of an unknown delivery is answered 404", async () => {
   const { event } = await sendTo(answer(200));
   const { id } = await e2e.api.untilDelivery(event, "delivered");
   const unknown = `${id.slice(0, -4)}${id.endsWith("0000") ? "1111" : "0000"}`;
   expect(await retry(unknown)).toMatchObject({ status: 404, body: { status: 404 } });
 });
 
-test("twenty retries of one dead letter at the same moment lose nothing and send at most twenty", async () => {
+test.concurrent("twenty manual retries of one dead letter at the same moment lose nothing and send at most twenty requests", async () => {
   const { endpoint, event } = await sendTo(answer(500));
   const dead = await e2e.api.untilDelivery(event, "dead");
   endpoint.behave(answer(200));

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { useSharedStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
-const e2e = useStack();
+const e2e = useSharedStack();
 const newSecret = (bytes = 32) => `whsec_${randomBytes(bytes).toString("base64")}`;
 
 async function subscribed() {
@@ -23,14 +23,14 @@ async function subscribed() {
   return { id, secret, sample };
 }
 
-test("the secret can be read, and only there and at creation", async () => {
+test.concurrent("a secret is returned at creation and by its own route only", async () => {
   const { id, secret } = await subscribed();
   expect((await e2e.api.secret(id)).secret).toBe(secret);
   expect(JSON.stringify(await e2e.api.subscription(id))).not.toContain("whsec_");
   expect(JSON.stringify(await e2e.api.subscriptions())).not.toContain("whsec_");
 });
 
-test("during the grace after a rotation both secrets sign, in one header", async () => {
+test.concurrent("both secrets sign during the grace period after a rotation", async () => {
   const { id, secret, sample } = await subscribed();
   expect((await sample()).signatures).toHaveLength(1);
   const next = newSecret();
@@ -43,7 +43,7 @@ test("during the grace after a rotation both secrets sign, in one header", async
   expect(isSignedWith(request, next)).toBe(true);
 });
 
-test("a rotation with no grace leaves only the new secret, from the next event on", async () => {
+test.concurrent("after a rotation without a grace period only the new secret signs", async () => {
   const { id, secret, sample } = await subscribed();
   await sample();
   await e2e.api.rotateSecret(id, { graceSeconds: 0 });
@@ -56,7 +56,7 @@ test("a rotation with no grace leaves only the new secret, from the next event o
   expect(isSignedWith(request, next)).toBe(true);
 });
 
-test("the old secret signs no more when its grace is over", async () => {
+test.concurrent("the old secret does not sign after its grace period", async () => {
   const { id, secret, sample } = await subscribed();
   await e2e.api.rotateSecret(id, { graceSeconds: 1 });
   const next = (await e2e.api.secret(id)).secret;
@@ -68,14 +68,14 @@ test("the old secret signs no more when its grace is over", async () => {
   expect(isSignedWith(last, next)).toBe(true);
 });
 
-test("a secret of 64 bytes is taken", async () => {
+test.concurrent("a secret of 64 bytes is accepted", async () => {
   const { id, sample } = await subscribed();
   const secret = newSecret(64);
   await e2e.api.rotateSecret(id, { secret, graceSeconds: 0 });
   expect(isSignedWith((await sample()).request, secret)).toBe(true);
 });
 
-test.each([
+test.concurrent.each([
   ["of 23 bytes", newSecret(23)],
   ["of 65 bytes", newSecret(65)],
   ["without its prefix", randomBytes(32).toString("base64")],

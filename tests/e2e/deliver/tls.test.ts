@@ -33,20 +33,20 @@ async function deliverTo(url: string, status: "delivered" | "dead") {
   return e2e.api.untilDelivery(id, status);
 }
 
-test("an event is delivered over TLS to a receiver whose certificate is trusted", async () => {
+test.concurrent("an event is delivered over TLS to a receiver whose certificate is trusted", async () => {
   const receiver = await receiverWith("trusted");
   await deliverTo(`https://localhost:${receiver.port}/hook`, "delivered");
   expect(receiver.requests).toBe(1);
 });
 
-test("nothing is sent to a receiver whose certificate is not trusted, and the dead letter says why", async () => {
+test.concurrent("nothing is sent to a receiver with an untrusted certificate, and the dead letter shows why", async () => {
   const receiver = await receiverWith("untrusted");
   const dead = await deliverTo(`https://localhost:${receiver.port}/hook`, "dead");
   expect(dead).toMatchObject({ deadReason: "exhausted", lastError: expect.stringContaining("SELF_SIGNED_CERT") });
   expect(receiver.requests).toBe(0);
 });
 
-test("nothing is sent where the certificate is for another name", async () => {
+test.concurrent("nothing is sent to a receiver whose certificate is for another name", async () => {
   const receiver = await receiverWith("trusted");
   const dead = await deliverTo(`https://127.0.0.1:${receiver.port}/hook`, "dead");
   expect(dead.lastError).toContain("ALTNAME_INVALID");

@@ -5,12 +5,12 @@ import type { Delivery } from "@postrider/testkit/client/types.ts";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { answer, gate } from "@postrider/testkit/receiver/behaviours.ts";
 import type { Endpoint } from "@postrider/testkit/receiver/endpoint.ts";
-import { PATIENT } from "@postrider/testkit/stack/settings.ts";
+import { QUICK_TAKEOVER } from "@postrider/testkit/stack/settings.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
 const slots = 32;
-const e2e = useStack({ workers: 2, env: { ...PATIENT, MAX_IN_FLIGHT: String(slots) } });
+const e2e = useStack({ workers: 2, env: { ...QUICK_TAKEOVER, MAX_IN_FLIGHT: String(slots) } });
 
 async function subscribed(endpoint: Endpoint): Promise<string> {
   const tenant = newTenant();
@@ -37,11 +37,11 @@ async function untilAllDelivered(count: number, tenant: string): Promise<Deliver
       if (open.length > 0) throw new Error(`${open.length} open, ${JSON.stringify(open[0])}`);
       return all.length === count && all;
     },
-    { within: 20_000, every: 250 },
+    { every: 250 },
   );
 }
 
-test("an event accepted with 202 is delivered though the worker dies between send and record", async () => {
+test("an event accepted with 202 is delivered although its worker dies between sending and recording", async () => {
   const slow = gate();
   const endpoint = e2e.receiver.endpoint(slow);
   const tenant = await subscribed(endpoint);
@@ -51,23 +51,23 @@ test("an event accepted with 202 is delivered though the worker dies between sen
   slow.open();
   await e2e.stack.startWorker();
   await e2e.stack.startWorker();
-  await e2e.api.untilDelivery(id, "delivered", { within: 15_000 });
+  await e2e.api.untilDelivery(id, "delivered");
   expect(endpoint.requests.length).toBeGreaterThanOrEqual(2);
   expect(endpoint.eventIds()).toEqual(new Set([id]));
 });
 
-test("with a worker killed in the middle of 2,000 deliveries every event arrives, and only what was in flight arrives twice", async () => {
+test("killing a worker during 1,000 deliveries loses none and repeats only the requests in flight", async () => {
   const endpoint = e2e.receiver.endpoint(answer(200, { afterMs: 20 }));
   const tenant = await subscribed(endpoint);
-  const sent = await sendMany(2000, tenant);
-  await endpoint.untilRequests(500, { within: 30_000 });
+  const sent = await sendMany(1000, tenant);
+  await endpoint.untilRequests(200);
   const [victim] = e2e.stack.runningWorkers;
   await victim?.kill("SIGKILL");
   const before = endpoint.requests.length;
-  expect(before).toBeLessThan(1_900);
+  expect(before).toBeLessThan(1_000);
   await e2e.stack.startWorker();
-  await endpoint.untilEvents(sent, { within: 30_000 });
-  const deliveries = await untilAllDelivered(2000, tenant);
+  await endpoint.untilEvents(sent);
+  const deliveries = await untilAllDelivered(1000, tenant);
   // What the dead worker had recorded is not sent again: each delivery has the one attempt that was recorded.
   const again = deliveries.filter((delivery) => delivery.attemptCount !== 1);
   const example = again[0] && (await e2e.api.delivery(again[0].id)).attempts;
@@ -77,22 +77,22 @@ test("with a worker killed in the middle of 2,000 deliveries every event arrives
   expect(duplicates).toBeLessThanOrEqual(2 * slots);
 });
 
-test("a worker that is told to stop under load finishes what is on the wire, exits 0 in its deadline, and nothing is lost or sent twice", async () => {
+test("a worker that gets SIGTERM under load finishes its requests and exits 0, and nothing is lost or sent twice", async () => {
   const endpoint = e2e.receiver.endpoint(answer(200, { afterMs: 20 }));
   const tenant = await subscribed(endpoint);
-  const sent = await sendMany(1000, tenant);
-  await endpoint.untilRequests(200, { within: 30_000 });
+  const sent = await sendMany(600, tenant);
+  await endpoint.untilRequests(100);
   const [leaver] = e2e.stack.runningWorkers;
-  expect(endpoint.requests.length).toBeLessThan(900);
+  expect(endpoint.requests.length).toBeLessThan(600);
   expect(await leaver?.kill("SIGTERM")).toEqual({ code: 0, signal: null });
   await e2e.stack.startWorker();
-  await endpoint.untilEvents(sent, { within: 30_000 });
-  await untilAllDelivered(1000, tenant);
-  expect(endpoint.requests).toHaveLength(1000);
+  await endpoint.untilEvents(sent);
+  await untilAllDelivered(600, tenant);
+  expect(endpoint.requests).toHaveLength(600);
 });
 
 test.each(["SIGTERM", "SIGKILL"] as const)(
-  "every event that ingest answered with 202 arrives though it is ended by %s in the middle",
+  "every event that ingest answered with 202 is delivered although ingest is ended by %s",
   async (signal) => {
     const endpoint = e2e.receiver.endpoint();
     const tenant = await subscribed(endpoint);
@@ -104,7 +104,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
       while (next < total) {
         const order = next++;
         const event = { type: "order.created", data: { order }, tenant, idempotencyKey: randomUUID() };
-        const { id } = await waitFor(`order ${order} is accepted`, () => e2e.api.send(event), { within: 20_000 });
+        const { id } = await waitFor(`order ${order} is accepted`, () => e2e.api.send(event));
         accepted.push(id);
       }
     }
@@ -113,7 +113,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     await e2e.stack.restartIngest(signal);
     await callers;
     expect(new Set(accepted).size).toBe(total);
-    await endpoint.untilEvents(accepted, { within: 20_000 });
+    await endpoint.untilEvents(accepted);
     expect(endpoint.eventIds()).toEqual(new Set(accepted));
   },
 );

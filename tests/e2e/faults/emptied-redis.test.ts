@@ -2,10 +2,9 @@ import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
-import { PATIENT } from "@postrider/testkit/stack/settings.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 
-const e2e = useStack({ workers: 0, env: PATIENT });
+const e2e = useStack({ workers: 0 });
 
 async function emptyRedis(): Promise<void> {
   const redis = new Redis(e2e.stack.redisUrl);
@@ -24,7 +23,7 @@ async function subscribed(behaviour = answer(200), retrySchedule = ["1s"]) {
   return { endpoint, id, send };
 }
 
-test("events accepted while no worker runs are delivered when one starts, though Redis was emptied meanwhile", async () => {
+test("events accepted while no worker runs are delivered when one starts, although Redis was emptied", async () => {
   const { endpoint, send } = await subscribed();
   const sent = await send(50);
   await emptyRedis();
@@ -34,7 +33,7 @@ test("events accepted while no worker runs are delivered when one starts, though
   expect(endpoint.requests).toHaveLength(50);
 });
 
-test("what waits for its retry is tried again though Redis was emptied", async () => {
+test("a delivery that waits for its retry is retried although Redis was emptied", async () => {
   const { endpoint, send } = await subscribed(failing(3, answer(500)));
   const sent = await send(3);
   for (const event of sent) await e2e.api.untilDelivery(event, "retrying");
@@ -45,7 +44,7 @@ test("what waits for its retry is tried again though Redis was emptied", async (
   expect(endpoint.requests).toHaveLength(6);
 });
 
-test("what is held stays held though Redis was emptied, and is delivered on resume", async () => {
+test("a held delivery stays held although Redis was emptied, and is delivered on resume", async () => {
   const { endpoint, id, send } = await subscribed();
   await e2e.api.pause(id);
   const before = await send(3);
@@ -58,7 +57,7 @@ test("what is held stays held though Redis was emptied, and is delivered on resu
   await endpoint.untilEvents([...before, ...after]);
 });
 
-test("what is on the wire when Redis is emptied is recorded", async () => {
+test("a request in flight when Redis is emptied is recorded", async () => {
   const slow = gate();
   const { endpoint, send } = await subscribed(slow);
   const sent = await send(5);

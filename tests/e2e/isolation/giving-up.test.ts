@@ -1,23 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { answer, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
 import { eventOf } from "@postrider/testkit/receiver/request.ts";
-import { PATIENT, THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
 import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 
 const onceADay = { retrySchedule: ["24h"] };
 
 describe("DISABLE_AFTER", () => {
-  const e2e = useStack({ env: { ...PATIENT, DISABLE_AFTER: "3s", BREAKER_COOLDOWN: "500ms" } });
+  const e2e = useStack({ env: { DISABLE_AFTER: "3s", BREAKER_COOLDOWN: "500ms" } });
 
-  test.concurrent("a subscriber that fails for that long with no success is disabled, failing; its events are kept, and enable brings them", async () => {
+  test.concurrent("a subscription that fails for DISABLE_AFTER is disabled and holds its deliveries until it is enabled", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), onceADay);
     await subscriber.trip();
     const began = subscriber.endpoint.requests[0]?.at ?? 0;
     const backlog = await subscriber.backlog(20);
-    const disabled = await subscriber.until("it is disabled", ({ status }) => status === "disabled", {
-      within: 20_000,
-    });
+    const disabled = await subscriber.until("it is disabled", ({ status }) => status === "disabled");
     expect(disabled.disabledReason).toBe("failing");
     expect(Date.now() - began).toBeGreaterThanOrEqual(3_000);
     const requests = subscriber.endpoint.requests.length;
@@ -38,20 +36,20 @@ describe("DISABLE_AFTER", () => {
     await subscriber.untilEvery([...backlog, event.id], "delivered");
   });
 
-  test.concurrent("a subscriber that is enabled and still fails has that long again", async () => {
+  test.concurrent("a subscription that is enabled and still fails is disabled after another DISABLE_AFTER", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), onceADay);
     await subscriber.trip();
     await subscriber.backlog(20);
-    await subscriber.until("it is disabled", ({ status }) => status === "disabled", { within: 20_000 });
+    await subscriber.until("it is disabled", ({ status }) => status === "disabled");
     const requests = subscriber.endpoint.requests.length;
     const enabled = Date.now();
     await e2e.api.enable(subscriber.id);
     await subscriber.endpoint.untilRequests(requests + 2);
-    await subscriber.until("it is disabled again", ({ status }) => status === "disabled", { within: 20_000 });
+    await subscriber.until("it is disabled again", ({ status }) => status === "disabled");
     expect(Date.now() - enabled).toBeGreaterThanOrEqual(3_000);
   });
 
-  test.concurrent("a subscriber that fails for longer on one event, and takes others, stays active", async () => {
+  test.concurrent("a subscription that fails on one event and accepts others stays active", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: Array<string>(8).fill("500ms") });
     const [poison] = await subscriber.send(1);
     subscriber.endpoint.behave((request, response) => {
@@ -68,10 +66,10 @@ describe("DISABLE_AFTER", () => {
 
 describe("HOLD_LIMIT", () => {
   const e2e = useStack({
-    env: { ...PATIENT, HOLD_LIMIT: "3s", BREAKER_COOLDOWN: "500ms", WATCHDOG_INTERVAL: "500ms" },
+    env: { HOLD_LIMIT: "3s", BREAKER_COOLDOWN: "500ms", WATCHDOG_INTERVAL: "500ms" },
   });
 
-  test.concurrent("what a paused subscription holds for longer is dead, expired, with no request", async () => {
+  test.concurrent("a delivery that a paused subscription holds for HOLD_LIMIT is dead-lettered as expired, without a request", async () => {
     const subscriber = await newSubscriber(e2e);
     await e2e.api.pause(subscriber.id);
     const backlog = await subscriber.backlog(5);
@@ -82,7 +80,7 @@ describe("HOLD_LIMIT", () => {
     expect(subscriber.endpoint.requests).toHaveLength(0);
   });
 
-  test.concurrent("what an open breaker holds for longer is dead, expired, and can be retried when the subscriber is back", async () => {
+  test.concurrent("a delivery that an open breaker holds for HOLD_LIMIT is dead-lettered as expired and can be retried", async () => {
     const subscriber = await newSubscriber(e2e, unavailableForLong, onceADay);
     await subscriber.trip();
     const backlog = await subscriber.backlog(5);
@@ -94,11 +92,11 @@ describe("HOLD_LIMIT", () => {
     await subscriber.untilEvery(backlog, "delivered");
   });
 
-  test.concurrent("a probe does not begin the time anew", async () => {
+  test.concurrent("a probe does not restart HOLD_LIMIT", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), onceADay);
     await subscriber.trip();
     const [event] = await subscriber.backlog(1);
-    const dead = await e2e.api.untilDelivery(event!, "dead", { within: 20_000 });
+    const dead = await e2e.api.untilDelivery(event!, "dead");
     expect(dead.deadReason).toBe("expired");
     expect(dead.attempts.length).toBeGreaterThanOrEqual(2);
     expect(new Set(dead.attempts.map((attempt) => attempt.trigger))).toEqual(new Set(["probe"]));
