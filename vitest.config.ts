@@ -1,20 +1,45 @@
 import { defineConfig } from "vitest/config";
+import { patience } from "./packages/testkit/src/wait.ts";
 
-// Three projects by what a test needs: nothing (unit), Postgres and Redis (integration), or the real processes (e2e).
-// The servers are started once per run by tests/support/global-setup.ts, on ports and in a folder of their own.
-const servers = { globalSetup: ["tests/support/global-setup.ts"] };
+// The servers of a run are started once, on ports and in folders of their own.
+const servers = { globalSetup: ["packages/testkit/src/vitest-global-setup.ts"] };
+
+/** Longer than several waits of the kit, so that a wait that fails names what it waited for. */
+const timeouts = {
+  testTimeout: patience(180_000),
+  hookTimeout: patience(240_000),
+  expect: { poll: { timeout: patience(45_000), interval: 25 } },
+};
+
+/** More than the processors of a small machine: these tests wait most of the time. */
+const maxWorkers = 3;
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["{apps,packages,bench}/**/*.test.ts"] } },
+      {
+        test: {
+          name: "unit",
+          include: ["{apps,packages,bench,chaos}/**/*.test.ts"],
+          testTimeout: patience(30_000),
+        },
+      },
       {
         test: {
           name: "integration",
-          include: ["tests/integration/**/*.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
-          maxWorkers: 2,
+          include: ["tests/{integration,docs}/**/*.test.ts"],
+          maxWorkers,
+          ...timeouts,
+          ...servers,
+        },
+      },
+      {
+        test: {
+          name: "model",
+          include: ["tests/model/**/*.test.ts"],
+          exclude: ["**/*.long.test.ts"],
+          maxWorkers,
+          ...timeouts,
           ...servers,
         },
       },
@@ -22,29 +47,23 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
-          testTimeout: 90_000,
-          hookTimeout: 120_000,
-          maxWorkers: 2,
+          exclude: ["**/*.long.test.ts"],
+          maxWorkers,
+          ...timeouts,
           ...servers,
         },
       },
       {
-        test: {
-          name: "observability",
-          include: ["tests/observability/**/*.test.ts"],
-          testTimeout: 90_000,
-          hookTimeout: 120_000,
-          ...servers,
-        },
+        test: { name: "observability", include: ["tests/observability/**/*.test.ts"], ...timeouts, ...servers },
       },
       {
         test: {
-          name: "chaos",
-          include: ["tests/chaos/**/*.test.ts"],
-          testTimeout: 180_000,
-          hookTimeout: 120_000,
+          name: "long",
+          include: ["tests/**/*.long.test.ts"],
+          testTimeout: 24 * 3_600_000,
+          hookTimeout: timeouts.hookTimeout,
+          // Each of them loads the machine by itself.
           maxWorkers: 1,
-          // After everything else: it fills the machine by itself.
           sequence: { groupOrder: 1 },
           ...servers,
         },

@@ -1,6 +1,6 @@
-// Listens and never accepts: when the kernel's short queue is full, it drops whoever connects, and they hear nothing.
-// Node accepts by itself, so this process does not come back to its event loop. It does without parent.ts for that
-// reason: a handler of SIGTERM would never run, and the signal would end nothing.
+// Listens and never accepts: when the kernel's short queue is full, further SYNs are dropped without a reply. Node
+// accepts by itself, so this process blocks its event loop. It does not use the kit's parent.ts, because a handler of
+// SIGTERM would never run, and the signal would not end the process.
 import { createServer, type AddressInfo } from "node:net";
 import type { SubscribersListening } from "./subscribers.ts";
 

@@ -1,11 +1,11 @@
-// Posts straight to subscribers at a steady rate: what a delivery takes when nobody is in between.
+// Posts directly to subscribers at a steady rate: the lower bound of what a delivery takes.
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent } from "undici";
+import { onOrders, readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { deliveredBody, eventAt } from "../support/payloads.ts";
 import { wallClock } from "../support/wall-clock.ts";
 import type { Offered, Ready } from "./event-source.ts";
-import { hear, readTask, tell } from "./parent.ts";
 
 export interface DirectTask {
   urls: readonly string[];
@@ -16,7 +16,7 @@ export interface DirectTask {
 const { urls, events, perSecond } = readTask() as DirectTask;
 const targets = urls.map((url) => new URL(url));
 const agent = new Agent({ pipelining: 1 });
-const report: Offered = {
+const offered: Offered = {
   kind: "offered",
   durationMs: 0,
   accepted: 0,
@@ -27,8 +27,8 @@ const report: Offered = {
   acceptedTimes: [],
 };
 
-const go = new Promise<void>((resolve) => hear(() => resolve()));
-tell({ kind: "ready" } satisfies Ready);
+const go = new Promise<void>((resolve) => onOrders(() => resolve()));
+report({ kind: "ready" } satisfies Ready);
 await go;
 
 const startedAt = wallClock();
@@ -47,11 +47,11 @@ for (let number = 0; number < events; number += 1) {
     body: deliveredBody(eventAt(number)),
   });
   await answer.body.dump();
-  report.accepted += 1;
-  report.ids.push(id);
-  report.targets.push(target);
-  report.sentTimes.push(sentAt);
-  report.acceptedTimes.push(wallClock());
+  offered.accepted += 1;
+  offered.ids.push(id);
+  offered.targets.push(target);
+  offered.sentTimes.push(sentAt);
+  offered.acceptedTimes.push(wallClock());
 }
-report.durationMs = wallClock() - startedAt;
-tell(report);
+offered.durationMs = wallClock() - startedAt;
+report(offered);

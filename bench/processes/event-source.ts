@@ -1,15 +1,15 @@
-// Posts events, in turn for each of its targets: at a given rate whatever the answers take, or as fast as they come.
+// Posts events, in turn for each of its targets: at a fixed rate, or each when the one before is answered.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
+import { onOrders, readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { payloadTexts } from "../support/payloads.ts";
 import { wallClock } from "../support/wall-clock.ts";
-import { hear, readTask, tell } from "./parent.ts";
 
-/** Who an event is for. */
+/** The tenant and type of an event, and so its subscriber. */
 export interface Target {
   tenant: string;
   type: string;
-  /** Which payloads it is given: the same number, the same ones, whoever else is a target. */
+  /** Chooses its payloads: the same number gets the same ones, whatever the other targets are. */
   number: number;
 }
 
@@ -17,7 +17,7 @@ export interface EventSourceTask {
   origin: string;
   apiKey: string;
   targets: readonly Target[];
-  /** How many in all; whole requests. */
+  /** In all; rounded up to whole requests. */
   events: number;
   /** 1 posts single events, more posts batches. */
   eventsPerRequest: number;
@@ -26,9 +26,9 @@ export interface EventSourceTask {
   connections: number;
   /** Events per second; undefined for as fast as they are answered. */
   perSecond?: number;
-  /** Ends then, though events be left. */
+  /** Stops then, even if events are left. */
   stopAfterMs?: number;
-  /** Whether each event's id and times are wanted, or only how many there were. */
+  /** Whether to report each event's id and times, or only their number. */
   isTraced: boolean;
 }
 
@@ -41,15 +41,15 @@ export interface Offered {
   durationMs: number;
   /** Events answered 202. */
   accepted: number;
-  /** Requests answered 503; they were repeated until they were taken. */
+  /** Requests answered 503; they were repeated until they were accepted. */
   refused: number;
   /** Of traced events, in the order of the answers. */
   ids: string[];
   /** The number of each one's target. */
   targets: number[];
-  /** When each was due to be posted: being late counts as waiting. Wall clock, milliseconds. */
+  /** When each was due to be posted, so that posting late counts as waiting. Wall clock, milliseconds. */
   sentTimes: number[];
-  /** When its 202 was there. */
+  /** When its 202 arrived. */
   acceptedTimes: number[];
 }
 
@@ -61,7 +61,7 @@ const pool = new Pool(task.origin, { connections: task.connections, pipelining: 
 const headers = { "content-type": "application/json", authorization: `Bearer ${task.apiKey}` };
 const path = eventsPerRequest === 1 ? "/v1/events" : "/v1/events/batch";
 const payloads = payloadTexts(task.payloadBytes);
-const report: Offered = {
+const offered: Offered = {
   kind: "offered",
   durationMs: 0,
   accepted: 0,
@@ -72,8 +72,8 @@ const report: Offered = {
   acceptedTimes: [],
 };
 
-const go = new Promise<void>((resolve) => hear(() => resolve()));
-tell({ kind: "ready" } satisfies Ready);
+const go = new Promise<void>((resolve) => onOrders(() => resolve()));
+report({ kind: "ready" } satisfies Ready);
 await go;
 
 const startedAt = wallClock();
@@ -81,8 +81,8 @@ const requestCount = Math.ceil(task.events / eventsPerRequest);
 const requestEveryMs = task.perSecond === undefined ? 0 : (eventsPerRequest / task.perSecond) * 1000;
 let next = 0;
 await Promise.all(Array.from({ length: task.connections }, offer));
-report.durationMs = wallClock() - startedAt;
-tell(report);
+offered.durationMs = wallClock() - startedAt;
+report(offered);
 
 async function offer(): Promise<void> {
   while (next < requestCount && !isOver()) {
@@ -105,21 +105,21 @@ async function postUntilTaken(from: number, dueAt: number): Promise<void> {
     const text = await answer.body.text();
     if (answer.statusCode === 202) return note(text, from, dueAt);
     if (answer.statusCode !== 503) throw new Error(`answered ${answer.statusCode}: ${text}`);
-    report.refused += 1;
+    offered.refused += 1;
     await sleep(REFUSED_PAUSE_MS);
   }
 }
 
 function note(text: string, from: number, dueAt: number): void {
-  report.accepted += eventsPerRequest;
+  offered.accepted += eventsPerRequest;
   if (!isTraced) return;
   const acceptedAt = wallClock();
   const answer = JSON.parse(text) as { id: string } | { data: { id: string }[] };
   for (const [index, { id }] of ("data" in answer ? answer.data : [answer]).entries()) {
-    report.ids.push(id);
-    report.targets.push(targetAt(from + index).number);
-    report.sentTimes.push(dueAt);
-    report.acceptedTimes.push(acceptedAt);
+    offered.ids.push(id);
+    offered.targets.push(targetAt(from + index).number);
+    offered.sentTimes.push(dueAt);
+    offered.acceptedTimes.push(acceptedAt);
   }
 }
 
@@ -127,7 +127,7 @@ function targetAt(index: number): Target {
   return targets[index % targets.length]!;
 }
 
-/** Put together as text: serialising ten kilobytes per event would make this process the slowest of all. */
+/** Concatenated text: serialising ten kilobytes per event would make this process the bottleneck. */
 function bodyOf(from: number): Buffer {
   const events = Array.from({ length: eventsPerRequest }, (_, index) => jsonOf(from + index));
   return Buffer.from(eventsPerRequest === 1 ? events[0]! : `{"events":[${events.join(",")}]}`);

@@ -1,8 +1,8 @@
-// The least that an Express service can do with an event: read the JSON, answer 202. Nothing is stored.
+// The minimal Express service for an event: parse the JSON, answer 202. Nothing is stored.
 import { createServer } from "node:http";
 import express from "express";
+import { report } from "@postrider/testkit/processes/parent.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
-import { tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 
 const app = express();
@@ -15,4 +15,4 @@ app.post("/v1/events/batch", (request, response) => {
   const batch = request.body as { events: { type: string }[] };
   response.status(202).json({ data: batch.events.map(({ type }) => ({ type })) });
 });
-tell({ kind: "listening", port: await listen(createServer(app), "127.0.0.1", [0]) } satisfies Listening);
+report({ kind: "listening", port: await listen(createServer(app), "127.0.0.1", [0]) } satisfies Listening);

@@ -1,8 +1,8 @@
 // Posts events over a fixed number of keep-alive connections, each sending its next request when the last is answered.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
+import { readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { eventAt, eventCount, payloadTexts } from "../support/payloads.ts";
-import { readTask, tell } from "./parent.ts";
 
 export interface LoadTask {
   origin: string;
@@ -44,21 +44,21 @@ const path = task.eventsPerRequest === 1 ? "/v1/events" : "/v1/events/batch";
 const payloads = payloadTexts(task.payloadBytes);
 const bodies = task.eventsPerRequest === 1 ? singleBodies() : batchBodies(task.eventsPerRequest);
 
-const report: LoadReport = { kind: "load", durationMs: 0, events: 0, refused: 0, eventsInAll: 0, latenciesMs: [] };
+const load: LoadReport = { kind: "load", durationMs: 0, events: 0, refused: 0, eventsInAll: 0, latenciesMs: [] };
 let phase: "warm-up" | "measuring" | "over" = "warm-up";
 let sent = 0;
 
 const posting = Promise.all(Array.from({ length: task.connections }, post));
 await sleep(task.warmUpMs);
-tell({ kind: "begin" } satisfies Turn);
+report({ kind: "begin" } satisfies Turn);
 const startedAt = performance.now();
 phase = "measuring";
 await sleep(task.measureMs);
-report.durationMs = performance.now() - startedAt;
+load.durationMs = performance.now() - startedAt;
 phase = "over";
-tell({ kind: "end" } satisfies Turn);
+report({ kind: "end" } satisfies Turn);
 await posting;
-tell(report);
+report(load);
 
 async function post(): Promise<void> {
   while (goesOn()) {
@@ -68,14 +68,14 @@ async function post(): Promise<void> {
     const { statusCode, body: answer } = await pool.request({ method: "POST", path, headers, body });
     await answer.dump();
     if (statusCode === 202) {
-      report.eventsInAll += task.eventsPerRequest;
+      load.eventsInAll += task.eventsPerRequest;
       if (phase === "measuring") {
-        report.events += task.eventsPerRequest;
-        report.latenciesMs.push(performance.now() - askedAt);
+        load.events += task.eventsPerRequest;
+        load.latenciesMs.push(performance.now() - askedAt);
       }
     } else {
       if (statusCode !== 503) throw new Error(`answered ${statusCode}`);
-      if (phase === "measuring") report.refused += task.eventsPerRequest;
+      if (phase === "measuring") load.refused += task.eventsPerRequest;
       await sleep(REFUSED_PAUSE_MS);
     }
   }

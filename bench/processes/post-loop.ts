@@ -1,7 +1,7 @@
-// The least that sending costs: the same bodies posted with undici, so many at a time, and nothing else.
+// The minimal cost of sending: the same bodies posted with undici, so many at a time, and nothing else.
 import { Pool } from "undici";
+import { onOrders, readTask } from "@postrider/testkit/processes/parent.ts";
 import { deliveredBody, eventAt, eventCount } from "../support/payloads.ts";
-import { hear, readTask } from "./parent.ts";
 
 export interface PostLoopTask {
   origin: string;
@@ -17,7 +17,7 @@ const bodies = Array.from({ length: eventCount }, (_, index) => deliveredBody(ev
 let sent = 0;
 
 // Its CPU time is read when the last loop is done: it stays until then.
-hear(() => undefined);
+onOrders(() => undefined);
 await Promise.all(Array.from({ length: concurrency }, post));
 
 async function post(): Promise<void> {

@@ -1,7 +1,7 @@
 // A subscriber: reads the body, answers 200, counts. Says when the first request came and when the last expected one did.
 import { createServer } from "node:http";
+import { readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
-import { readTask, tell } from "./parent.ts";
 
 export interface ReceiverTask {
   /** Distinct `webhook-id`s to wait for. */
@@ -41,10 +41,10 @@ function count(id: string): void {
   requests += 1;
   if (requests === 1) {
     firstAt = performance.now();
-    tell({ kind: "first" } satisfies FirstReceived);
+    report({ kind: "first" } satisfies FirstReceived);
   }
   const isComplete = seen.size < expected && seen.add(id).size === expected;
-  if (isComplete) tell({ kind: "all", durationMs: performance.now() - firstAt, requests } satisfies AllReceived);
+  if (isComplete) report({ kind: "all", durationMs: performance.now() - firstAt, requests } satisfies AllReceived);
 }
 
-tell({ kind: "listening", port: await listen(server, "127.0.0.1", [0]) } satisfies Listening);
+report({ kind: "listening", port: await listen(server, "127.0.0.1", [0]) } satisfies Listening);

@@ -1,11 +1,11 @@
-// The least that delivers at all: an Express handler that passes an event on to its subscriber and answers when that one
-// has. Nothing is stored, signed or tried again.
+// The minimal service that delivers: an Express handler that forwards an event to its subscriber and answers when the
+// subscriber has. Nothing is stored, signed or retried.
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import express from "express";
 import { Agent } from "undici";
+import { readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
-import { readTask, tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 
 export interface RelayTask {
@@ -31,4 +31,4 @@ app.post("/v1/events", async (request, response) => {
   await answer.body.dump();
   response.status(answer.statusCode === 200 ? 202 : 502).json({ id });
 });
-tell({ kind: "listening", port: await listen(createServer(app), "127.0.0.1", [0]) } satisfies Listening);
+report({ kind: "listening", port: await listen(createServer(app), "127.0.0.1", [0]) } satisfies Listening);

@@ -1,9 +1,9 @@
 // Many subscribers in one process, each on a port of its own. The times of what the healthy ones receive are kept here
 // and handed over once, because a message per request would cost as much as the request.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { onOrders, readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { wallClock } from "../support/wall-clock.ts";
-import { hear, readTask, tell } from "./parent.ts";
 
 /** `healthy` answers 200 after `healthyMs`, `slow` after `slowMs`; `failing` answers 500 at once, `silent` never answers. */
 export type Behaviour = "healthy" | "slow" | "failing" | "silent";
@@ -15,7 +15,7 @@ export interface SubscribersTask {
   slowMs: number;
 }
 
-/** Said once, with the ports in the order of the behaviours. */
+/** Reported once, with the ports in the order of the behaviours. */
 export interface SubscribersListening {
   kind: "listening";
   ports: number[];
@@ -24,7 +24,7 @@ export interface SubscribersListening {
 export type SubscribersOrder =
   | { kind: "count" }
   | { kind: "report" }
-  /** Whoever failed is healthy from now on. */
+  /** Makes the failing ones healthy. */
   | { kind: "mend" };
 
 /** Answer to `count`. */
@@ -52,13 +52,13 @@ const distinct = behaviours.map(() => new Set<string>());
 const ids: string[] = [];
 const times: number[] = [];
 
-hear((message) => {
+onOrders((message) => {
   const order = message as SubscribersOrder;
   switch (order.kind) {
     case "count":
-      return tell({ kind: "counted", received: distinct.map(({ size }) => size), requests } satisfies Counted);
+      return report({ kind: "counted", received: distinct.map(({ size }) => size), requests } satisfies Counted);
     case "report":
-      return tell({ kind: "received", ids, times } satisfies Received);
+      return report({ kind: "received", ids, times } satisfies Received);
     case "mend":
       for (const [index, behaviour] of current.entries()) if (behaviour === "failing") current[index] = "healthy";
   }
@@ -71,7 +71,7 @@ for (const index of behaviours.keys()) {
   });
   ports.push(await listen(server, "127.0.0.1", [0]));
 }
-tell({ kind: "listening", ports } satisfies SubscribersListening);
+report({ kind: "listening", ports } satisfies SubscribersListening);
 
 function answer(index: number, request: IncomingMessage, response: ServerResponse): void {
   requests[index]! += 1;

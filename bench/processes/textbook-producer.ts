@@ -1,9 +1,9 @@
 // Per event: INSERT the event, INSERT its delivery, add its job.
 import { Queue } from "bullmq";
 import pg from "pg";
+import { readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { deliveredBody, eventAt } from "../support/payloads.ts";
-import { readTask, tell } from "./parent.ts";
 import { TEXTBOOK_JOB, TEXTBOOK_QUEUE, type Queued, type TextbookJob, type TextbookTask } from "./textbook.ts";
 
 /** Requests under way at once in an imagined API in front of it. */
@@ -19,7 +19,7 @@ let made = 0;
 await Promise.all(Array.from({ length: CONCURRENCY }, produce));
 await queue.close();
 await pool.end();
-tell({ kind: "queued" } satisfies Queued);
+report({ kind: "queued" } satisfies Queued);
 
 async function produce(): Promise<void> {
   while (made < deliveries) {

@@ -3,8 +3,8 @@ import { createHmac } from "node:crypto";
 import { Worker, type Job } from "bullmq";
 import pg from "pg";
 import { request } from "undici";
+import { readTask } from "@postrider/testkit/processes/parent.ts";
 import { newId } from "../../packages/shared/src/runtime/new-id.ts";
-import { readTask } from "./parent.ts";
 import { TEXTBOOK_QUEUE, type TextbookJob, type TextbookTask } from "./textbook.ts";
 
 const CONCURRENCY = 100;

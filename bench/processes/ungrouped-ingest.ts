@@ -1,12 +1,12 @@
 // Ingest as it is, save one thing: every request runs the accept statement for itself, and nothing is committed together.
 import { createServer } from "node:http";
+import { report } from "@postrider/testkit/processes/parent.ts";
 import { createAcceptor, type Acceptor } from "../../apps/ingest/src/events/accept.ts";
 import { createApp } from "../../apps/ingest/src/http/app.ts";
 import { createContext } from "../../apps/ingest/src/context.ts";
 import { createDispatcher } from "../../apps/ingest/src/events/dispatch.ts";
 import { readIngestSettings } from "../../packages/shared/src/runtime/settings/ingest.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
-import { tell } from "./parent.ts";
 import type { Listening } from "./receiver.ts";
 
 const settings = readIngestSettings(process.env);
@@ -19,4 +19,4 @@ const acceptor: Acceptor = {
   idle: async () => undefined,
 };
 const server = createServer(createApp({ ...context, acceptor }));
-tell({ kind: "listening", port: await listen(server, "127.0.0.1", [0]) } satisfies Listening);
+report({ kind: "listening", port: await listen(server, "127.0.0.1", [0]) } satisfies Listening);

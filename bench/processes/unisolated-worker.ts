@@ -1,5 +1,5 @@
-// Postrider's worker with nothing that keeps subscribers apart: slots go to whoever came first, whatever its
-// subscription has already, and no breaker ever opens.
+// Postrider's worker without isolation: slots are granted first come, first served, however many a subscription holds,
+// and no breaker ever opens.
 import { setTimeout as sleep } from "node:timers/promises";
 import { readWorkerSettings } from "../../packages/shared/src/runtime/settings/worker.ts";
 import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";

@@ -1,7 +1,9 @@
-import { API_KEY, flushRedis, post, postriderEnv, reset, startIngest, type Env } from "../support/postrider.ts";
+import { type Env, type ManagedProcess, withProcesses } from "@postrider/testkit/processes/managed-process.ts";
+import { flushRedis } from "@postrider/testkit/servers/redis.ts";
+import { API_KEY, apiOf, postriderEnv, prepareStack, reset } from "../support/postrider.ts";
+import { type Adopt, startProcess } from "../support/processes.ts";
 import type { LoadReport, LoadTask, Turn } from "../processes/load-generator.ts";
 import type { Listening } from "../processes/receiver.ts";
-import { Child, withChildren } from "../support/child.ts";
 import { cpuPerEvent, readCpu } from "../support/cpu.ts";
 import type { Database } from "../support/database.ts";
 import { type Column, type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
@@ -50,7 +52,7 @@ async function compare(bench: Bench, database: Database, shape: Shape): Promise<
   const env = postriderEnv(database.url, servers.redisUrl);
   const against = (server: Contestant) => () => measure(bench, database, server, shape);
   const contenders = [
-    { name: OURS, measure: against((adopt) => startIngest(env, adopt, profileDir)) },
+    { name: OURS, measure: against((adopt) => startOurs(env, adopt, profileDir)) },
     { name: UNGROUPED, measure: against((adopt) => startUngrouped(env, adopt)) },
     { name: BARE, measure: () => measure(bench, undefined, startExpress, shape) },
   ];
@@ -86,18 +88,19 @@ const columns = ({ unit }: Database): Column[] => [
   { metric: "sql", label: `SQL ${unit}/event`, digits: 3 },
 ];
 
-type Contestant = (adopt: (child: Child) => Child) => Promise<{ child: Child; origin: string }>;
+type Contestant = (adopt: Adopt) => Promise<{ child: ManagedProcess; origin: string }>;
 
-async function startUngrouped(env: Env, adopt: (child: Child) => Child) {
-  const script = new URL("../processes/ungrouped-ingest.ts", import.meta.url);
-  return listening(adopt(new Child("ungrouped ingest", script, { env })));
+async function startOurs(env: Env, adopt: Adopt, profileDir: string | undefined) {
+  const stack = await prepareStack(env, profileDir);
+  return { child: adopt(await stack.startIngest()), origin: stack.api.baseUrl };
 }
 
-async function startExpress(adopt: (child: Child) => Child) {
-  return listening(adopt(new Child("express server", new URL("../processes/express-server.ts", import.meta.url))));
-}
+const startUngrouped = (env: Env, adopt: Adopt) =>
+  listening(adopt(startProcess("ungrouped ingest", "ungrouped-ingest.ts", { env: { ...env, ADMIN_PORT: "0" } })));
 
-async function listening(child: Child) {
+const startExpress = (adopt: Adopt) => listening(adopt(startProcess("express server", "express-server.ts")));
+
+async function listening(child: ManagedProcess) {
   const { port } = await child.next<Listening>("listening", START_DEADLINE_MS);
   return { child, origin: `http://127.0.0.1:${port}` };
 }
@@ -111,16 +114,15 @@ async function measure(
 ): Promise<Figures> {
   if (database) await reset(database, servers.redisUrl);
   else await flushRedis(servers.redisUrl);
-  return withChildren(async (adopt) => {
+  return withProcesses(async (adopt) => {
     const { child, origin } = await start(adopt);
-    // Nobody delivers in this suite, so it does not matter that nobody listens there.
-    if (database) await post(origin, "/v1/subscriptions", { url: "http://127.0.0.1:9/hook" });
+    // No worker runs in this suite, so no server has to listen there.
+    if (database) await apiOf(origin).subscribe({ url: "http://127.0.0.1:9/hook" });
     // Processes that have just started take five seconds to be as fast as they get.
     const times = isQuick ? { warmUpMs: 500, measureMs: 1_500 } : { warmUpMs: 7_000, measureMs: 5_000 };
     const sized = payloadBytes === undefined ? {} : { payloadBytes };
     const task: LoadTask = { origin, apiKey: API_KEY, connections, eventsPerRequest, ...sized, ...times };
-    const script = new URL("../processes/load-generator.ts", import.meta.url);
-    const load = adopt(new Child("load generator", script, { task }));
+    const load = adopt(startProcess("load generator", "load-generator.ts", { task }));
     const pids = { server: child.pid, load: load.pid, postgres: servers.postgresPid, redis: servers.redisPid };
 
     await load.next<Turn>("begin", START_DEADLINE_MS);

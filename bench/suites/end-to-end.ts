@@ -149,7 +149,7 @@ async function measureLoad(
   return { ...figures, ...Object.fromEntries(perEvent) };
 }
 
-/** A delivery that waits for nothing and nobody: how long it takes then. */
+/** How long a delivery takes at a load so low that it waits for no other. */
 async function compareLow(bench: Bench, database: Database): Promise<Comparison> {
   const times = LOW_TIMES[bench.isQuick ? "quick" : "full"];
   const load = {

@@ -1,10 +1,10 @@
+import { holdsWithin } from "@postrider/testkit/wait.ts";
 import type { Target } from "../processes/event-source.ts";
 import type { Behaviour } from "../processes/subscribers.ts";
 import type { Database } from "../support/database.ts";
 import { type Fleet, type FleetKind, withFleet } from "../support/fleet.ts";
 import { readRedisMemory } from "../support/redis-memory.ts";
 import { type Column, type Comparison, type Figures, measureInRounds } from "../support/rounds.ts";
-import { holdsWithin } from "../support/until.ts";
 import { scenario } from "./scenario.ts";
 import type { Bench } from "./suite.ts";
 
@@ -31,7 +31,7 @@ const PER_DELIVERY: readonly Column[] = [
 ];
 
 async function compareQueued(bench: Bench, database: Database): Promise<Comparison> {
-  const most = bench.isQuick ? 4_000 : 40_000;
+  const max = bench.isQuick ? 4_000 : 40_000;
   const shapes = [
     { name: `in batches of ${BATCH} (goal: at most 100)`, eventsPerRequest: BATCH, connections: 4 },
     { name: "single events, 64 connections", eventsPerRequest: 1, connections: 64 },
@@ -41,7 +41,7 @@ async function compareQueued(bench: Bench, database: Database): Promise<Comparis
     measure: () =>
       withFleet(bench, database, { env: {} }, ["healthy"], async (fleet) => {
         const targets = await subscribeAll(fleet);
-        return slope(bench, most, (events) => post(fleet, { ...shape, targets, events }));
+        return slope(bench, max, (events) => post(fleet, { ...shape, targets, events }));
       }),
   }));
   const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`memory, queued: ${line}`));
@@ -53,7 +53,7 @@ const FAILING = 16;
 
 /** Every delivery is tried once, fails, and waits for an hour. */
 async function measureRetries(bench: Bench, database: Database): Promise<Comparison> {
-  const most = bench.isQuick ? 1_000 : 10_000;
+  const max = bench.isQuick ? 1_000 : 10_000;
   const kind: FleetKind = { env: { RETRY_SCHEDULE: "1h", BREAKER_THRESHOLD: "1000" } };
   const behaviours = Array.from({ length: FAILING }, (): Behaviour => "failing");
   const measure = () =>
@@ -61,7 +61,7 @@ async function measureRetries(bench: Bench, database: Database): Promise<Compari
       const targets = await subscribeAll(fleet);
       await fleet.startWorkers(1);
       let waiting = 0;
-      return slope(bench, most, async (events) => {
+      return slope(bench, max, async (events) => {
         await post(fleet, { targets, events, eventsPerRequest: BATCH, connections: 4 });
         waiting += events;
         const count = "select count(*)::int as count from deliveries where state = 'retrying'";
@@ -75,18 +75,18 @@ async function measureRetries(bench: Bench, database: Database): Promise<Compari
   return { title: "memory, retries that are waiting", columns: PER_DELIVERY, measured, ratios: [] };
 }
 
-/** What a tenth of them take, Redis has anyway: the rest is what each one more takes. */
-async function slope({ servers }: Bench, most: number, add: (deliveries: number) => Promise<void>): Promise<Figures> {
-  const least = most / 10;
+/** Memory per delivery beyond the first tenth, whose share includes what Redis needs anyway. */
+async function slope({ servers }: Bench, max: number, add: (deliveries: number) => Promise<void>): Promise<Figures> {
+  const min = max / 10;
   const read = async () => {
     const { datasetBytes, eventStreamBytes } = await readRedisMemory(servers.redisUrl);
     return datasetBytes - eventStreamBytes;
   };
-  await add(least);
+  await add(min);
   const before = await read();
-  await add(most - least);
+  await add(max - min);
   const after = await read();
-  return { bytes: (after - before) / (most - least), dataset: after / 1000, deliveries: most };
+  return { bytes: (after - before) / (max - min), dataset: after / 1000, deliveries: max };
 }
 
 /** A subscription for each subscriber, with a type of its own. */

@@ -1,11 +1,11 @@
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { freePort } from "../../scripts/services/ports.ts";
-import { withChildren } from "../support/child.ts";
+import type { ServerResponse } from "node:http";
+import { withProcesses } from "@postrider/testkit/processes/managed-process.ts";
+import { startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { eventOf } from "@postrider/testkit/receiver/request.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import type { Database } from "../support/database.ts";
 import { eventAt } from "../support/payloads.ts";
-import { answers, post, postriderEnv, reset, startIngest, startWorker } from "../support/postrider.ts";
+import { postriderEnv, prepareStack, reset } from "../support/postrider.ts";
 import { type Comparison, type Figures, measureInRounds, withRatio } from "../support/rounds.ts";
 import { scenario } from "./scenario.ts";
 import type { Bench } from "./suite.ts";
@@ -15,7 +15,7 @@ const DEFAULTS = "BullMQ's default lock and check";
 const IN_FLIGHT = 500;
 /** Four deliveries for each: a subscriber that does not answer has few of a worker's slots. */
 const TENANTS = 125;
-const DEADLINE_MS = 120_000;
+const PATIENT = { within: 120_000, every: 20 };
 
 /** How long what a killed worker had in flight takes to be delivered by another. */
 export const recovery = scenario(
@@ -54,75 +54,59 @@ function recover(bench: Bench, database: Database, settings: Record<string, stri
     SHUTDOWN_DEADLINE: "70s",
     ...settings,
   };
-  return withChildren(async (adopt) => {
+  return withProcesses(async (adopt) => {
     await reset(database, bench.servers.redisUrl);
     const subscriber = await startSubscriber();
     try {
-      const { origin } = await startIngest(env, adopt, undefined);
+      const stack = await prepareStack(env);
+      adopt(await stack.startIngest());
       for (let tenant = 0; tenant < TENANTS; tenant += 1) {
-        await post(origin, "/v1/subscriptions", { url: subscriber.url, tenant: `tenant-${tenant}` });
+        await stack.api.subscribe({ url: subscriber.url, tenant: `tenant-${tenant}` });
       }
-      const doomed = adopt(startWorker(env, undefined));
+      const doomed = adopt(await stack.spawnWorker());
       const events = Array.from({ length: IN_FLIGHT }, (_, index) => ({
         ...eventAt(index),
         tenant: `tenant-${index % TENANTS}`,
       }));
-      await post(origin, "/v1/events/batch", { events });
-      await until("everything is in flight", () => subscriber.requests === IN_FLIGHT);
-      const adminPort = await freePort();
-      // A worker's admin port is the one after ADMIN_PORT.
-      adopt(startWorker({ ...env, ADMIN_PORT: String(adminPort - 1) }, undefined));
-      await until("the other worker is ready", () => answers(`http://127.0.0.1:${adminPort}/readyz`));
+      await stack.api.sendBatch(events);
+      await waitFor("everything is in flight", () => subscriber.requests === IN_FLIGHT, PATIENT);
+      adopt(await stack.startWorker());
 
-      process.kill(doomed.pid, "SIGKILL");
+      doomed.signal("SIGKILL");
       const killedAt = performance.now();
       subscriber.answer();
-      await until("the last is delivered", () => subscriber.answered.size === IN_FLIGHT);
+      await waitFor("the last is delivered", () => subscriber.answered.size === IN_FLIGHT, PATIENT);
       return {
         seconds: (performance.now() - killedAt) / 1000,
         "in flight": IN_FLIGHT,
         twice: subscriber.requests - IN_FLIGHT,
       };
     } finally {
-      subscriber.close();
+      await subscriber.close();
     }
   });
 }
 
-/** Keeps everybody waiting until it is told to answer; those who were waiting are gone by then. */
+/** Keeps requests waiting until `answer`, which drops those that wait: their worker is gone by then. */
 async function startSubscriber() {
   const waiting: ServerResponse[] = [];
+  let isAnswering = false;
+  const receiver = await startReceiver({ keepsRequests: false });
+  const { url } = receiver.endpoint((request, response) => {
+    subscriber.requests += 1;
+    if (!isAnswering) return void waiting.push(response);
+    subscriber.answered.add(eventOf(request));
+    response.end("ok");
+  });
   const subscriber = {
-    url: "",
+    url,
     requests: 0,
     answered: new Set<string>(),
-    answer: () => {
+    answer() {
       isAnswering = true;
       for (const response of waiting.splice(0)) response.destroy();
     },
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
+    close: () => receiver.close(),
   };
-  let isAnswering = false;
-  const server = createServer((incoming, response) => {
-    incoming.resume().once("end", () => {
-      subscriber.requests += 1;
-      if (!isAnswering) return void waiting.push(response);
-      subscriber.answered.add(String(incoming.headers["webhook-id"]));
-      response.end("ok");
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  subscriber.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   return subscriber;
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS / 1000} s: ${what}`);
-    await sleep(20);
-  }
 }

@@ -1,10 +1,10 @@
+import { holdsWithin } from "@postrider/testkit/wait.ts";
 import type { Target } from "../processes/event-source.ts";
 import { cpuPerEvent } from "./cpu.ts";
 import type { Database } from "./database.ts";
 import type { Fleet } from "./fleet.ts";
 import { firstReceipts, ratePerSecond } from "./receipts.ts";
 import type { Figures } from "./rounds.ts";
-import { holdsWithin } from "./until.ts";
 import { wallClock } from "./wall-clock.ts";
 
 /** More than can be delivered at once. */
@@ -30,7 +30,7 @@ export async function drainBacklog(fleet: Fleet, database: Database, backlog: Ba
   const events = targets.length * turns;
   const { accepted } = await fleet.queue({ targets, events, eventsPerRequest: targets.length }, QUEUE_DEADLINE_MS);
   if (accepted !== events) throw new Error(`${accepted} of ${events} events were accepted`);
-  // Neither a checkpoint nor autovacuum shall choose one of the contenders.
+  // Otherwise a checkpoint or autovacuum would slow down one of the contenders.
   await database.run("vacuum analyze events, deliveries");
   await database.run("checkpoint");
   await fleet.startWorkers();

@@ -1,13 +1,16 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "@postrider/testkit/client/client.ts";
+import { type ManagedProcess, withProcesses } from "@postrider/testkit/processes/managed-process.ts";
+import { flushRedis } from "@postrider/testkit/servers/redis.ts";
+import { holdsWithin } from "@postrider/testkit/wait.ts";
 import type { PostLoopTask } from "../processes/post-loop.ts";
 import type { AllReceived, FirstReceived, Listening, ReceiverTask } from "../processes/receiver.ts";
 import type { Queued, TextbookTask } from "../processes/textbook.ts";
 import type { Bench } from "../suites/suite.ts";
-import { Child, withChildren } from "./child.ts";
 import { cpuPerEvent, readCpu } from "./cpu.ts";
 import type { Database } from "./database.ts";
 import { eventAt } from "./payloads.ts";
-import { flushRedis, post, postriderEnv, reset, startIngest, startWorker } from "./postrider.ts";
+import { postriderEnv, prepareStack, reset } from "./postrider.ts";
+import { type Adopt, startProcess } from "./processes.ts";
 import type { Figures } from "./rounds.ts";
 
 /** Of the baselines, the bare loop and the textbook's worker alike. */
@@ -21,30 +24,28 @@ const QUEUE_DEADLINE_MS = 180_000;
 const DRAIN_DEADLINE_MS = 180_000;
 const RECORD_DEADLINE_MS = 15_000;
 
-type Adopt = (child: Child) => Child;
-
 interface Receiver {
-  child: Child;
+  child: ManagedProcess;
   origin: string;
 }
 
-/** Queues the deliveries through the API while no worker runs, then starts one. */
+/** Queues the deliveries through the API while no worker runs, then starts a worker. */
 export function drainPostrider(bench: Bench, database: Database, deliveries: number): Promise<Figures> {
   const { servers, profileDir } = bench;
-  const env = postriderEnv(database.url, servers.redisUrl);
-  return withChildren(async (adopt) => {
+  return withProcesses(async (adopt) => {
     await reset(database, servers.redisUrl);
     const receiver = await startReceiver(adopt, deliveries);
-    const { origin } = await startIngest(env, adopt, profileDir);
+    const stack = await prepareStack(postriderEnv(database.url, servers.redisUrl), profileDir);
+    adopt(await stack.startIngest());
     for (let tenant = 0; tenant < TENANTS; tenant += 1) {
-      await post(origin, "/v1/subscriptions", { url: `${receiver.origin}/hook-${tenant}`, tenant: `tenant-${tenant}` });
+      await stack.api.subscribe({ url: `${receiver.origin}/hook-${tenant}`, tenant: `tenant-${tenant}` });
     }
     const statementsBefore = await database.countStatements();
-    await queueThroughApi(origin, deliveries);
+    await queueThroughApi(stack.api, deliveries);
     const statementsQueued = await database.countStatements();
     await database.run("checkpoint");
 
-    const figures = await drain(bench, receiver, [adopt(startWorker(env, profileDir))], deliveries);
+    const figures = await drain(bench, receiver, [adopt(await stack.spawnWorker())], deliveries);
     await untilRecorded(database, deliveries, "state = 'delivered' and attempt_count = 1");
     const statementsDrained = await database.countStatements();
     return {
@@ -56,7 +57,7 @@ export function drainPostrider(bench: Bench, database: Database, deliveries: num
 
 export function drainTextbook(bench: Bench, database: Database, deliveries: number): Promise<Figures> {
   const { servers } = bench;
-  return withChildren(async (adopt) => {
+  return withProcesses(async (adopt) => {
     await database.run("truncate events, deliveries, attempts, subscriptions; checkpoint");
     await flushRedis(servers.redisUrl);
     const receiver = await startReceiver(adopt, deliveries);
@@ -67,16 +68,14 @@ export function drainTextbook(bench: Bench, database: Database, deliveries: numb
       deliveries,
     };
     const statementsBefore = await database.countStatements();
-    const producer = adopt(
-      new Child("textbook producer", new URL("../processes/textbook-producer.ts", import.meta.url), { task }),
-    );
+    const producer = adopt(startProcess("textbook producer", "textbook-producer.ts", { task }));
     await producer.next<Queued>("queued", QUEUE_DEADLINE_MS);
     await producer.stop();
     const statementsQueued = await database.countStatements();
     await database.run("checkpoint");
 
-    const script = new URL("../processes/textbook-worker.ts", import.meta.url);
-    const figures = await drain(bench, receiver, [adopt(new Child("textbook worker", script, { task }))], deliveries);
+    const worker = adopt(startProcess("textbook worker", "textbook-worker.ts", { task }));
+    const figures = await drain(bench, receiver, [worker], deliveries);
     await untilRecorded(database, deliveries, "status = 'delivered' and attempts = 1");
     const statementsDrained = await database.countStatements();
     return {
@@ -88,12 +87,12 @@ export function drainTextbook(bench: Bench, database: Database, deliveries: numb
 
 /** @param loops so many processes, each with its part of the deliveries */
 export function drainBare(bench: Bench, deliveries: number, loops = 1): Promise<Figures> {
-  return withChildren(async (adopt) => {
+  return withProcesses(async (adopt) => {
     const receiver = await startReceiver(adopt, deliveries);
     const each = deliveries / loops;
     const children = Array.from({ length: loops }, (_, number) => {
       const task: PostLoopTask = { origin: receiver.origin, deliveries: each, from: number * each, concurrency: CONCURRENCY }; // prettier-ignore
-      return adopt(new Child("post loop", new URL("../processes/post-loop.ts", import.meta.url), { task }));
+      return adopt(startProcess("post loop", "post-loop.ts", { task }));
     });
     return drain(bench, receiver, children, deliveries);
   });
@@ -103,7 +102,7 @@ export function drainBare(bench: Bench, deliveries: number, loops = 1): Promise<
 async function drain(
   { servers }: Bench,
   receiver: Receiver,
-  workers: readonly Child[],
+  workers: readonly ManagedProcess[],
   deliveries: number,
 ): Promise<Record<string, number>> {
   const pids = {
@@ -115,7 +114,7 @@ async function drain(
   await Promise.race([
     receiver.child.next<FirstReceived>("first", START_DEADLINE_MS),
     ...workers.map((worker) =>
-      worker.ended().then(() => Promise.reject(worker.failure("ended before anything was received"))),
+      worker.exit.then(() => Promise.reject(worker.failure("ended before anything was received"))),
     ),
   ]);
   const cpuBefore = readCpu(pids);
@@ -132,12 +131,12 @@ async function drain(
 
 async function startReceiver(adopt: Adopt, expected: number): Promise<Receiver> {
   const task: ReceiverTask = { expected };
-  const child = adopt(new Child("receiver", new URL("../processes/receiver.ts", import.meta.url), { task }));
+  const child = adopt(startProcess("receiver", "receiver.ts", { task }));
   const { port } = await child.next<Listening>("listening", START_DEADLINE_MS);
   return { child, origin: `http://127.0.0.1:${port}` };
 }
 
-async function queueThroughApi(origin: string, deliveries: number): Promise<void> {
+async function queueThroughApi(api: Client, deliveries: number): Promise<void> {
   let next = 0;
   let made = 0;
   const queue = async () => {
@@ -148,8 +147,8 @@ async function queueThroughApi(origin: string, deliveries: number): Promise<void
         ...eventAt(from + index),
         tenant: `tenant-${(from + index) % TENANTS}`,
       }));
-      const { data } = await post<{ data: { deliveries: number }[] }>(origin, "/v1/events/batch", { events });
-      made += data.reduce((sum, accepted) => sum + accepted.deliveries, 0);
+      const all = await api.sendBatch(events);
+      made += all.reduce((sum, accepted) => sum + accepted.deliveries, 0);
     }
   };
   await Promise.all(Array.from({ length: QUEUEING_CONNECTIONS }, queue));
@@ -158,12 +157,9 @@ async function queueThroughApi(origin: string, deliveries: number): Promise<void
 
 /** The last answers are still being recorded when the receiver has everything. */
 async function untilRecorded(database: Database, deliveries: number, condition: string): Promise<void> {
-  const deadline = performance.now() + RECORD_DEADLINE_MS;
-  for (;;) {
-    const recorded = await database.count(`select count(*)::int as count from deliveries where ${condition}`);
-    if (recorded === deliveries) break;
-    if (performance.now() > deadline) throw new Error(`${recorded} of ${deliveries} deliveries were recorded as such`);
-    await sleep(200);
+  const recorded = () => database.count(`select count(*)::int as count from deliveries where ${condition}`);
+  if (!(await holdsWithin(RECORD_DEADLINE_MS, 200, async () => (await recorded()) === deliveries))) {
+    throw new Error(`${await recorded()} of ${deliveries} deliveries were recorded as such`);
   }
   const attempts = await database.count("select count(*)::int as count from attempts");
   if (attempts !== deliveries) throw new Error(`${attempts} attempts are recorded for ${deliveries} deliveries`);

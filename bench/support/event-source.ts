@@ -1,6 +1,7 @@
+import type { ManagedProcess } from "@postrider/testkit/processes/managed-process.ts";
 import type { EventSourceTask, Offered, Ready } from "../processes/event-source.ts";
-import { Child } from "./child.ts";
 import { API_KEY } from "./postrider.ts";
+import { type Adopt, startProcess } from "./processes.ts";
 
 const START_DEADLINE_MS = 30_000;
 
@@ -12,19 +13,15 @@ export interface EventSource {
   done(withinMs: number): Promise<Offered>;
 }
 
-export async function startEventSource(
-  task: Omit<EventSourceTask, "apiKey">,
-  adopt: (child: Child) => Child,
-): Promise<EventSource> {
-  const script = new URL("../processes/event-source.ts", import.meta.url);
-  return whenReady(adopt(new Child("event source", script, { task: { ...task, apiKey: API_KEY } })));
+export async function startEventSource(task: Omit<EventSourceTask, "apiKey">, adopt: Adopt): Promise<EventSource> {
+  return whenReady(adopt(startProcess("event source", "event-source.ts", { task: { ...task, apiKey: API_KEY } })));
 }
 
-/** @param child that says when it is ready, posts when it is told to, and says in the end what it has posted */
-export async function whenReady(child: Child): Promise<EventSource> {
-  await child.next<Ready>("ready", START_DEADLINE_MS);
+/** @param source reports when it is ready, posts after the order `go`, and reports at the end what it has posted */
+export async function whenReady(source: ManagedProcess): Promise<EventSource> {
+  await source.next<Ready>("ready", START_DEADLINE_MS);
   return {
-    go: () => child.send({ kind: "go" }),
-    done: (withinMs) => child.next<Offered>("offered", withinMs),
+    go: () => source.send({ kind: "go" }),
+    done: (withinMs) => source.next<Offered>("offered", withinMs),
   };
 }

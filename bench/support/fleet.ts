@@ -1,11 +1,14 @@
+import type { Client } from "@postrider/testkit/client/client.ts";
+import type { NewSubscription } from "@postrider/testkit/client/types.ts";
+import { type Env, withProcesses } from "@postrider/testkit/processes/managed-process.ts";
 import type { Behaviour } from "../processes/subscribers.ts";
 import type { EventSourceTask, Offered } from "../processes/event-source.ts";
 import type { Bench } from "../suites/suite.ts";
-import { type Child, withChildren } from "./child.ts";
 import { type CpuTimes, readCpu } from "./cpu.ts";
 import type { Database } from "./database.ts";
 import { type EventSource, startEventSource } from "./event-source.ts";
-import { type Env, post, postriderEnv, reset, startIngest, startReadyWorkers, startWorker } from "./postrider.ts";
+import { postriderEnv, prepareStack, reset } from "./postrider.ts";
+import type { Adopt } from "./processes.ts";
 import { readResidentMemory } from "./resident-memory.ts";
 import { startSubscribers, type Subscribers } from "./subscribers.ts";
 
@@ -17,24 +20,15 @@ export interface FleetKind {
   workerScript?: URL;
   /** How long its healthy subscribers take to answer, milliseconds; undefined for no time at all. */
   healthyMs?: number;
-  /** Undefined for the benchmark's own, and its first database. */
+  /** Undefined for the first database of the benchmark's own Redis. */
   redisUrl?: string;
-  /** What is done before it starts; undefined for forgetting all that was. */
+  /** Prepares the database and Redis before it starts; undefined for removing everything. */
   prepare?: typeof reset;
-}
-
-/** A subscription as the API takes it; what is not said has its default. */
-export interface NewSubscription {
-  url: string;
-  tenant?: string;
-  eventTypes?: string[];
-  rateLimit?: number;
-  maxInFlight?: number;
 }
 
 const WORKERS = 2;
 
-/** Something that delivers what is posted to it, and its subscribers. */
+/** A system that delivers the events posted to it, and its subscribers. */
 export interface System {
   subscribers: Subscribers;
   source(task: Omit<EventSourceTask, "apiKey" | "origin">): Promise<EventSource>;
@@ -44,15 +38,15 @@ export interface System {
 
 /** Postrider and its subscribers. */
 export interface Fleet extends System {
-  origin: string;
-  adopt: (child: Child) => Child;
+  api: Client;
+  adopt: Adopt;
   /** @returns the subscription's id */
   subscribe(subscription: NewSubscription): Promise<string>;
   /** Starts workers, two unless said otherwise, and waits until they are ready. */
   startWorkers(count?: number): Promise<void>;
   /** Resident memory of all workers, bytes; undefined where it cannot be had. */
   workerMemory(): number | undefined;
-  /** Lets the workers end what they are about. */
+  /** Stops the workers after the requests that they have in flight. */
   stopWorkers(): Promise<void>;
   /** Queues events through the API as fast as it takes them. */
   queue(
@@ -72,45 +66,40 @@ export function withFleet<T>(
   work: (fleet: Fleet) => Promise<T>,
 ): Promise<T> {
   const settings = { ...postriderEnv(database.url, redisUrl), ...env };
-  return withChildren(async (adopt) => {
+  return withProcesses(async (adopt) => {
     await prepare(database, redisUrl);
     const subscribers = await startSubscribers(behaviours, healthyMs, adopt);
-    const { child: ingest, origin } = await startIngest(settings, adopt, profileDir);
-    let workers: Child[] = [];
-    const source: Fleet["source"] = (task) => startEventSource({ ...task, origin }, adopt);
+    const stack = await prepareStack(settings, profileDir);
+    const { api } = stack;
+    const source: Fleet["source"] = (task) => startEventSource({ ...task, origin: api.baseUrl }, adopt);
     try {
+      const ingest = await stack.startIngest();
       return await work({
-        origin,
+        api,
         subscribers,
         adopt,
         source,
         readCpu: () =>
           readCpu({
             ingest: ingest.pid,
-            worker: workers.map(({ pid }) => pid),
+            worker: stack.runningWorkers.map(({ pid }) => pid),
             postgres: servers.postgresPid,
             redis: servers.redisPid,
             receiver: subscribers.pid,
           }),
         async subscribe(subscription) {
-          const { id } = await post<{ id: string }>(origin, "/v1/subscriptions", subscription);
-          return id;
+          return (await api.subscribe(subscription)).id;
         },
         async startWorkers(count = WORKERS) {
-          await startReadyWorkers(count, (ADMIN_PORT) => {
-            const worker = adopt(startWorker({ ...settings, ADMIN_PORT }, profileDir, workerScript));
-            workers.push(worker);
-            return worker;
-          });
+          await stack.startWorkers(count, {}, workerScript);
         },
         workerMemory: () =>
-          workers.reduce<number | undefined>((sum, { pid }) => {
+          stack.runningWorkers.reduce<number | undefined>((sum, { pid }) => {
             const bytes = readResidentMemory(pid);
             return sum === undefined || bytes === undefined ? undefined : sum + bytes;
           }, 0),
         async stopWorkers() {
-          await Promise.all(workers.map((worker) => worker.stop()));
-          workers = [];
+          await Promise.all(stack.runningWorkers.map((worker) => worker.stop()));
         },
         async queue(task, withinMs) {
           const all = await source({ ...task, connections: QUEUEING_CONNECTIONS, isTraced: false });
@@ -119,8 +108,9 @@ export function withFleet<T>(
         },
       });
     } finally {
-      // A worker would wait for the slow and the dead; only one that leaves a profile must end by itself.
-      if (profileDir === undefined) await Promise.all(workers.map((worker) => worker.kill()));
+      // A worker that stops waits for slow and dead subscribers, which only a CPU profile is worth.
+      if (profileDir === undefined) await Promise.all(stack.runningWorkers.map((worker) => worker.kill("SIGKILL")));
+      await stack.stop();
     }
   });
 }

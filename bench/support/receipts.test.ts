@@ -9,7 +9,7 @@ import {
   ratePerSecond,
 } from "./receipts.ts";
 
-test("a rate counts what came after the warm-up, until the last or until nobody waited any more", () => {
+test("a rate counts the receipts after the warm-up, until the last one or until the deadline", () => {
   const times = [0, 900, 1_000, 1_500, 2_000, 3_000];
   expect(ratePerSecond(times, 2)).toBe(1.5);
   expect(ratePerSecond(times, 2, 4_000)).toBe(1);

@@ -13,15 +13,15 @@ export function ratePerSecond(times: readonly number[], skip: number, untilMs = 
   return ((times.length - 1 - skip) / (untilMs - from)) * 1000;
 }
 
-/** The most receipts within any one second. @param times ascending, milliseconds */
+/** The maximum number of receipts within one second. @param times ascending, milliseconds */
 export function busiestSecond(times: readonly number[]): number {
-  let most = 0;
+  let max = 0;
   let first = 0;
   for (const [last, time] of times.entries()) {
     while (time - times[first]! >= 1000) first += 1;
-    most = Math.max(most, last - first + 1);
+    max = Math.max(max, last - first + 1);
   }
-  return most;
+  return max;
 }
 
 /** Receipts in each of the first `seconds` seconds after the first. @param times ascending, milliseconds */

@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 
-/** @returns commands that a Redis has run so far, those that scripts run included */
+/** @returns how many commands a Redis has run so far, including those of scripts */
 export async function countRedisCommands(url: string): Promise<number> {
   const redis = new Redis(url);
   const info = await redis.info("stats");

@@ -15,18 +15,18 @@ export interface RedisMemory {
 const SAMPLES = 12;
 const EVERY_MS = 250;
 
-/** The least of several readings over three seconds: what is there only while something is worked on comes and goes. */
+/** The minimum of several readings over three seconds, because work in progress takes memory for a moment. */
 export async function readRedisMemory(url: string): Promise<RedisMemory> {
   const redis = new Redis(url);
   try {
-    let least = Number.POSITIVE_INFINITY;
+    let min = Number.POSITIVE_INFINITY;
     for (let sample = 0; sample < SAMPLES; sample += 1) {
       const bytes = /used_memory_dataset:(\d+)/.exec(await redis.info("memory"))?.[1];
       if (bytes === undefined) throw new Error("this Redis does not say used_memory_dataset");
-      least = Math.min(least, Number(bytes));
+      min = Math.min(min, Number(bytes));
       await sleep(EVERY_MS);
     }
-    return { datasetBytes: least, eventStreamBytes: await eventStreamBytes(redis), keys: await redis.dbsize() };
+    return { datasetBytes: min, eventStreamBytes: await eventStreamBytes(redis), keys: await redis.dbsize() };
   } finally {
     redis.disconnect();
   }

@@ -34,7 +34,7 @@ export function toMarkdown({ command, startedAt, durationS, machine, rounds, sui
     "",
     `${startedAt}, ${Math.round(durationS)} s. ${cpus} × ${cpuModel}, load ${loadBefore.toFixed(1)} before the run; Node ${node}, PostgreSQL ${postgres}, Redis ${redis}; ${payloads}.`,
     "",
-    `Median of ${rounds} round${rounds === 1 ? "" : "s"}, least to most in parentheses. Ratios are taken within a round; figures by themselves depend on the machine.`,
+    `Median of ${rounds} round${rounds === 1 ? "" : "s"}, range in parentheses. Ratios are taken within a round; figures by themselves depend on the machine.`,
     "",
     ...comparisons.flatMap((comparison) => [...table(comparison), ""]),
     "## In short",
@@ -63,13 +63,13 @@ function cell(measured: Measured, { metric, digits }: Column): string {
   return measured.rounds.length === 1 ? summary.median.toFixed(digits) : withSpread(summary, digits);
 }
 
-const withSpread = ({ median, least, most }: Summary, digits: number): string =>
-  `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
+const withSpread = ({ median, min, max }: Summary, digits: number): string =>
+  `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
 
-function inShort({ label, of, against, median, least, most, goal }: Comparison["ratios"][number]): string {
-  if (median === undefined || least === undefined || most === undefined) return `${label}: not measured here`;
-  const spread = least === most ? "" : ` (${least.toFixed(2)}–${most.toFixed(2)})`;
-  // Where there is a goal, several contenders are held against it.
+function inShort({ label, of, against, median, min, max, goal }: Comparison["ratios"][number]): string {
+  if (median === undefined || min === undefined || max === undefined) return `${label}: not measured here`;
+  const spread = min === max ? "" : ` (${min.toFixed(2)}–${max.toFixed(2)})`;
+  // Where there is a goal, several contenders are compared with it.
   const ours = goal === undefined ? "" : `${of}: `;
   const aim = goal === undefined ? "" : `; goal: ${goal}`;
   return `${label}: ${ours}${median.toFixed(2)} × ${against}${spread}${aim}`;

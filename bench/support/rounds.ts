@@ -3,7 +3,7 @@ import { summarise, type Summary } from "./statistics.ts";
 /** What one measurement found, by metric. A metric that cannot be had is left out. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** One of those that are compared. */
+/** A system that is measured against others. */
 export interface Contender {
   name: string;
   measure(): Promise<Figures>;

@@ -1,15 +1,15 @@
-/** The middle of several figures, and how far they lie apart. */
+/** The median of several figures, and their range. */
 export interface Summary {
   median: number;
-  least: number;
-  most: number;
+  min: number;
+  max: number;
 }
 
 export function summarise(values: readonly number[]): Summary {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, least: sorted[0]!, most: sorted.at(-1)! };
+  return { median, min: sorted[0]!, max: sorted.at(-1)! };
 }
 
 /** @param share 0.99 for the 99th percentile (nearest rank) */

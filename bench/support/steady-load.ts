@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { holdsWithin } from "@postrider/testkit/wait.ts";
 import { cpuPerEvent } from "./cpu.ts";
 import type { EventSource } from "./event-source.ts";
 import type { System } from "./fleet.ts";
 import { firstReceipts, latencies } from "./receipts.ts";
 import type { Figures } from "./rounds.ts";
 import { percentile } from "./statistics.ts";
-import { holdsWithin } from "./until.ts";
 import { wallClock } from "./wall-clock.ts";
 
 /** Beside the time that posting takes. */

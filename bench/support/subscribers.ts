@@ -6,7 +6,7 @@ import type {
   SubscribersOrder,
   SubscribersTask,
 } from "../processes/subscribers.ts";
-import { Child } from "./child.ts";
+import { type Adopt, startProcess } from "./processes.ts";
 
 /** How long a slow subscriber takes to answer 200. */
 const SLOW_MS = 10_000;
@@ -23,17 +23,17 @@ export interface Subscribers {
   /** How many distinct deliveries the first `subscribers` of them, or all, received while they were healthy. */
   received(subscribers?: number): Promise<number>;
   report(): Promise<Received>;
-  /** Whoever failed is healthy from now on. */
+  /** Makes the failing ones healthy. */
   mend(): void;
 }
 
 export async function startSubscribers(
   behaviours: readonly Behaviour[],
   healthyMs: number,
-  adopt: (child: Child) => Child,
+  adopt: Adopt,
 ): Promise<Subscribers> {
   const task: SubscribersTask = { behaviours, healthyMs, slowMs: SLOW_MS };
-  const child = adopt(new Child("subscribers", new URL("../processes/subscribers.ts", import.meta.url), { task }));
+  const child = adopt(startProcess("subscribers", "subscribers.ts", { task }));
   const { ports } = await child.next<SubscribersListening>("listening", START_DEADLINE_MS);
   const order = (what: SubscribersOrder) => child.send(what);
   const count = () => {
@@ -57,9 +57,8 @@ export async function startSubscribers(
 }
 
 /** Addresses whose connections are dropped: SYN, and nothing comes back. */
-export async function startBlackHoles(count: number, adopt: (child: Child) => Child): Promise<string[]> {
-  const script = new URL("../processes/black-hole.ts", import.meta.url);
-  const child = adopt(new Child("black hole", script, { task: { count } }));
+export async function startBlackHoles(count: number, adopt: Adopt): Promise<string[]> {
+  const child = adopt(startProcess("black hole", "black-hole.ts", { task: { count } }));
   const { ports } = await child.next<SubscribersListening>("listening", START_DEADLINE_MS);
   return ports.map((port) => `http://127.0.0.1:${port}/hook`);
 }

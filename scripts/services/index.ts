@@ -2,3 +2,4 @@
 export { destroyServices, ensureServices, stopServices } from "./ensure-services.ts";
 export { DATA_DIR, readEnvironment, ROOT } from "./environment.ts";
 export { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "./throwaway.ts";
+export { withClient } from "./postgres-server.ts";

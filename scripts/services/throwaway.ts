@@ -14,6 +14,8 @@ import { throwawayFolder } from "./server-folder.ts";
 export interface Throwaway {
   readonly url: string;
   readonly pid: number;
+  /** Holds its data and its log. */
+  readonly folder: string;
   /** Sends a signal, and waits for the end where it is one that ends the server. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port and data, stopping it first where it still runs. */
@@ -21,25 +23,37 @@ export interface Throwaway {
   stop(): Promise<void>;
 }
 
+interface PostgresOptions {
+  port?: number;
+  /** Over the throwaway settings. */
+  settings?: Record<string, string>;
+  /** Settings without which the server is started if it refuses them, such as a library that is not installed. */
+  optional?: Record<string, string>;
+}
+
+const THROWAWAY_SETTINGS = {
+  fsync: "off",
+  full_page_writes: "off",
+  shared_buffers: "128MB",
+  // Several test files at a time, each with several processes and their pools.
+  max_connections: "500",
+};
+
 /**
- * A PostgreSQL on 127.0.0.1, in a new folder below `dir`. Real in everything but that it does not wait for the disk.
+ * A PostgreSQL on 127.0.0.1, in a new folder below `dir`. Unless `settings` say otherwise it does not wait for the disk.
  *
- * @returns with the URL of its database `postgres`, whose user may do everything
+ * @returns with the URL of its database `postgres`, whose user is the superuser
  */
-export async function startThrowawayPostgres(dir: string, port?: number): Promise<Throwaway> {
+export async function startThrowawayPostgres(dir: string, options: PostgresOptions = {}): Promise<Throwaway> {
   const binaries = await needPostgres(sayOnStderr);
   const password = randomBytes(16).toString("hex");
   const server = { ...(await throwawayFolder(dir, "postgres-")), password };
-  const chosen = port ?? (await freePort());
-  const settings = {
-    fsync: "off",
-    full_page_writes: "off",
-    shared_buffers: "128MB",
-    // Two test files at a time, each with several processes and their pools.
-    max_connections: "300",
-  };
+  const port = options.port ?? (await freePort());
+  const settings = { ...THROWAWAY_SETTINGS, ...options.settings };
+  const start = (optional: Record<string, string>) =>
+    startPostgres(binaries, server, port, { ...settings, ...optional });
   return throwaway({
-    url: postgresUrl(chosen, password, "postgres"),
+    url: postgresUrl(port, password, "postgres"),
     folder: server.folder,
     leashed: {
       pidFile: join(dataOf(server.folder), "postmaster.pid"),
@@ -49,27 +63,32 @@ export async function startThrowawayPostgres(dir: string, port?: number): Promis
       ],
     },
     prepare: () => initialise(binaries, server, true),
-    start: () => startPostgres(binaries, server, chosen, settings),
+    start: () => {
+      const { optional } = options;
+      return optional === undefined ? start({}) : start(optional).catch(() => start({}));
+    },
     stop: stopPostgres,
   });
 }
 
-/** A Redis with 256 databases on 127.0.0.1, in a new folder below `dir`; without a log on disk unless `["--appendonly", "yes"]` asks for it. */
-export async function startThrowawayRedis(
-  dir: string,
-  port?: number,
-  extraArgs: readonly string[] = [],
-): Promise<Throwaway> {
+interface RedisOptions {
+  port?: number;
+  /** Of its command line, such as `--appendonly yes` for a log on disk. */
+  args?: readonly string[];
+}
+
+/** A Redis with 256 databases on 127.0.0.1, in a new folder below `dir`; without `args` it keeps nothing on disk. */
+export async function startThrowawayRedis(dir: string, options: RedisOptions = {}): Promise<Throwaway> {
   const program = await needRedis(sayOnStderr);
   const password = randomBytes(16).toString("hex");
   const server = { ...(await throwawayFolder(dir, "redis-")), password };
-  const chosen = port ?? (await freePort());
+  const port = options.port ?? (await freePort());
   return throwaway({
-    url: redisUrl(chosen, password),
+    url: redisUrl(port, password),
     folder: server.folder,
     leashed: { pidFile: join(server.folder, "redis.pid"), signals: [["KILL", 10]] },
     prepare: async () => undefined,
-    start: () => startRedis(program, server, chosen, { databases: "256" }, extraArgs),
+    start: () => startRedis(program, server, port, { databases: "256" }, options.args),
     stop: stopRedis,
   });
 }
@@ -94,9 +113,9 @@ async function throwaway({ url, folder, leashed, prepare, start, stop }: Parts):
   };
   let isGone = false;
   const halt = async () => {
-    // A pid that we saw end may be another process's by now.
+    // After the end of the server its pid may belong to another process.
     if (isGone || !isAlive(pid)) return;
-    signal(pid, "SIGCONT"); // a stopped one would not hear anything else
+    signal(pid, "SIGCONT"); // a stopped process does not see other signals
     await stop(pid);
   };
   let pid: number;
@@ -109,6 +128,7 @@ async function throwaway({ url, folder, leashed, prepare, start, stop }: Parts):
   }
   return {
     url,
+    folder,
     get pid() {
       return pid;
     },

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { createBreakerReports, type BreakerReports } from "../../apps/worker/src/isolation/breaker-reports.ts";
-import { createBreakers } from "../../packages/shared/src/breaker/breakers.ts";
-import { newId } from "../../packages/shared/src/runtime/new-id.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const THRESHOLD = 3;
 
@@ -11,7 +12,7 @@ let world: World;
 let elsewhere: BreakerReports;
 let subscription: string;
 beforeAll(async () => {
-  world = await createWorld({ BREAKER_THRESHOLD: String(THRESHOLD), BREAKER_COOLDOWN: "1h" });
+  world = await createTestWorld({ BREAKER_THRESHOLD: String(THRESHOLD), BREAKER_COOLDOWN: "1h" });
   elsewhere = createBreakerReports(
     createBreakers(world.context.redis, { threshold: THRESHOLD, cooldownMs: 3_600_000 }),
     () => undefined,
@@ -38,7 +39,7 @@ const open = async (breakerReports: BreakerReports, generation: number) => {
 };
 const look = async (breakerReports: BreakerReports) => (await breakerReports.read([subscription])).get(subscription)!;
 
-test("what was read before the breaker opened and closed again is sent in the generation in which its answer counts", async () => {
+test("a delivery read before the breaker opened and closed again is sent in the current generation", async () => {
   const { breakerReports } = world.context;
   const { generation } = await look(breakerReports);
   await open(elsewhere, generation);
@@ -54,7 +55,7 @@ test("what was read before the breaker opened and closed again is sent in the ge
   expect((await look(breakerReports)).state).toBe("open");
 });
 
-test("a breaker that Redis has lost begins anew", async () => {
+test("a breaker that Redis has lost starts closed", async () => {
   const { breakerReports, redis } = world.context;
   await open(breakerReports, 0);
   await succeed(breakerReports, 0);
@@ -64,7 +65,7 @@ test("a breaker that Redis has lost begins anew", async () => {
   expect(breakerReports.currentGeneration(subscription, 0)).toBe(0);
 });
 
-test("a success of before the breaker opened takes nothing from one that counts", async () => {
+test("a stale success does not replace a current one", async () => {
   const { breakerReports } = world.context;
   await open(elsewhere, 0);
   await succeed(elsewhere, 0);
@@ -75,7 +76,7 @@ test("a success of before the breaker opened takes nothing from one that counts"
   await expect.poll(async () => (await look(elsewhere)).failures).toBe(0);
 });
 
-test("a subscriber whose late success closed the breaker is not said to be failing since", async () => {
+test("a late success that closes the breaker ends the outage of its subscription", async () => {
   subscription = await world.subscribe();
   const { breakerReports, pool } = world.context;
   const failingSince = async () => {

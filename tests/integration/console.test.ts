@@ -2,22 +2,26 @@ import { createServer, type Server } from "node:http";
 import { UnrecoverableError, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { readConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
+import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { retryJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
+import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
+import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
+import { launchBrowser } from "@postrider/testkit/processes/browser.ts";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
+import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
+import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
+import { AppProcess } from "@postrider/testkit/stack/app-process.ts";
+import { localSettings } from "@postrider/testkit/stack/settings.ts";
+import { claimTestRedis, createTestDatabase } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { createApp } from "../../apps/console/src/app.ts";
 import { createContext, type Context } from "../../apps/console/src/context.ts";
-import { readConsoleSettings } from "../../packages/shared/src/runtime/settings/console.ts";
-import { ensureCurrentPartitions } from "../../packages/shared/src/store/partitions.ts";
-import { closeServer, listen } from "../../packages/shared/src/runtime/listen.ts";
-import { toPublicId } from "../../packages/shared/src/core/ids/id.ts";
-import { newId } from "../../packages/shared/src/runtime/new-id.ts";
-import { retryJob, retryJobId } from "../../packages/shared/src/queue/jobs.ts";
-import { KEY_PREFIX } from "../../packages/shared/src/queue/keys.ts";
-import type { Logger } from "../../packages/shared/src/runtime/telemetry/logger.ts";
 import { startThrowawayRedis } from "../../scripts/services/index.ts";
-import { launchBrowser } from "../support/browser.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { claimTestRedis, type TestRedis } from "../support/redis.ts";
-import { AppProcess, baseSettings, freePort } from "../support/stack.ts";
-import { waitFor } from "../support/wait.ts";
 
 const NAME = "order.created → shop.example";
 const TITLE = { eventType: "order.created", url: "https://shop.example/" };
@@ -28,7 +32,7 @@ let env: Record<string, string>;
 
 beforeAll(async () => {
   [database, redis] = await Promise.all([createTestDatabase(), claimTestRedis()]);
-  env = { ...baseSettings(database.url, redis.url), LOG_LEVEL: "silent" };
+  env = { ...localSettings(database.url, redis.url), LOG_LEVEL: "silent" };
 });
 afterAll(async () => {
   await redis?.release();
@@ -47,7 +51,7 @@ describe("the console", () => {
   });
   afterAll(() => app?.stop());
 
-  test("pages lead to the login, API calls without it get 401, and the health check needs none", async () => {
+  test("without a login pages redirect to it, API calls are answered 401, and the health check is open", async () => {
     const page = await app.get("/queues/queue/retry?status=failed");
     expect(page.status).toBe(302);
     expect(page.headers.get("location")).toBe("/login?next=%2Fqueues%2Fqueue%2Fretry%3Fstatus%3Dfailed");
@@ -58,7 +62,7 @@ describe("the console", () => {
     expect((await app.get("/healthz")).status).toBe(200);
   });
 
-  test("the password opens a session that is bound to this site, and logging out ends it", async () => {
+  test("the password opens a session for this site only, and logging out ends it", async () => {
     const wrong = await app.post("/login", { password: "wrong" });
     expect(wrong.status).toBe(401);
     expect(wrong.headers.get("set-cookie")).toBeNull();
@@ -79,7 +83,7 @@ describe("the console", () => {
     expect((await app.get("/queues", { cookie })).status).toBe(302);
   });
 
-  test("a login outlives a restart, and ends with a new password", async () => {
+  test("a login survives a restart and ends with a new password", async () => {
     const cookie = await app.logIn();
     const again = await startConsole(env);
     const answer = await again.get("/logout", { cookie });
@@ -90,7 +94,7 @@ describe("the console", () => {
     await changed.stop();
   });
 
-  test("a login leads to no other site", async () => {
+  test("a login never redirects to another site", async () => {
     const elsewhere = [
       "https://evil.example/",
       "//evil.example",
@@ -104,14 +108,14 @@ describe("the console", () => {
     }
   });
 
-  test("scripts use HTTP Basic", async () => {
+  test("scripts log in with HTTP Basic", async () => {
     expect((await app.get("/queues/api/queues", app.basic)).status).toBe(200);
     const wrong = { authorization: `Basic ${btoa("operator:wrong")}` };
     expect((await app.get("/queues/api/queues", wrong)).status).toBe(401);
     expect((await app.get("/queues", wrong)).status).toBe(401);
   });
 
-  test("who guesses passwords has to wait, and who is logged in does not", async () => {
+  test("guessing passwords is throttled, and sessions are not", async () => {
     const guessed = await startConsole(env);
     const cookie = await guessed.logIn();
     for (let n = 0; n < 10; n += 1) expect((await guessed.post("/login", { password: `guess ${n}` })).status).toBe(401);
@@ -123,7 +127,7 @@ describe("the console", () => {
     await guessed.stop();
   });
 
-  test("a page of another origin changes nothing, though the browser is logged in", async () => {
+  test("a page of another origin changes nothing, although the browser is logged in", async () => {
     const cookie = await app.logIn();
     for (const headers of [
       { origin: "https://evil.example" },
@@ -138,13 +142,13 @@ describe("the console", () => {
     expect((await app.put("/queues/api/queues/retry/x/retry", own)).status).toBe(404);
   });
 
-  test("the board's page asks no other host for anything", async () => {
+  test("the board's page loads nothing from other hosts", async () => {
     const answer = await app.get("/queues", app.basic);
     expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'");
     expect(await answer.text()).not.toMatch(/(href|src)="https?:/);
   });
 
-  test("a retry job says where the API has its delivery", async () => {
+  test("a retry job shows the API path of its delivery", async () => {
     const delivery = await app.deadLetter();
     const { job } = await app.json(`/queues/api/queues/retry/${retryJobId(delivery, 0)}`);
     expect(job.name).toBe(NAME);
@@ -170,7 +174,7 @@ describe("the console", () => {
     expect(await app.row(delivery)).toEqual({ state: "retrying", cycle: 1 });
   });
 
-  test("a dead letter that was delivered meanwhile is not sent again, and leaves the board", async () => {
+  test("a dead letter that was delivered in the meantime is not sent again, and leaves the board", async () => {
     const delivery = await app.deadLetter();
     await app.context.pool.query("update deliveries set state = 'delivered', dead_reason = null where id = $1", [
       delivery,
@@ -192,7 +196,7 @@ describe("the console", () => {
     expect(await app.jobState(delivery, 1)).toBe("waiting");
   });
 
-  test("Retry all retries what is still dead, and says what it left", async () => {
+  test("Retry all retries the deliveries that are still dead, and reports the others", async () => {
     const retried = [await app.deadLetter(), await app.deadLetter(), await app.deadLetter()];
     const all = await app.put("/queues/api/queues/retry/retry/failed", app.basic);
     expect([all.status, await all.json()]).toEqual([200, { retried: 3, skipped: 0 }]);
@@ -216,7 +220,7 @@ describe("the console", () => {
     expect(await queues.retry.getFailedCount()).toBe(1);
   });
 
-  test("what would change queues or jobs is refused with a word on what to do instead", async () => {
+  test("actions that would change queues or jobs are refused with an alternative", async () => {
     const delivery = await app.deadLetter();
     const job = `/queues/api/queues/retry/${retryJobId(delivery, 0)}`;
     const refused: [string, string, RegExp][] = [
@@ -242,7 +246,7 @@ describe("the console", () => {
     expect(await app.context.queues.retry.isPaused()).toBe(false);
   });
 
-  test("a page of the board has at most 100 jobs, however many are asked for", async () => {
+  test("a page of the board has at most 100 jobs, whatever the request asks for", async () => {
     const jobs = Array.from({ length: 120 }, () => retryJob({ delivery: newId(), cycle: 0, ...TITLE, delayMs: 0 }));
     await app.context.queues.retry.addBulk(jobs);
     const { queues } = await app.json("/queues/api/queues?activeQueue=retry&status=waiting&page=1&jobsPerPage=100000");
@@ -294,8 +298,8 @@ describe("the console", () => {
   });
 });
 
-test("the console starts and stays up while Redis is away, and shows the queues when it is back", async () => {
-  const server = await startThrowawayRedis("/tmp/postrider-tests");
+test("the console runs while Redis is down, and shows the queues when it is back", async () => {
+  const server = await startThrowawayRedis(SERVERS_DIR);
   await server.kill("SIGKILL");
   const app = await startConsole({ ...env, REDIS_URL: server.url });
   try {
@@ -315,11 +319,12 @@ test("the console starts and stays up while Redis is away, and shows the queues 
   }
 });
 
-test("the console's process starts without Redis and ends when told to", async () => {
+test("the console's process starts without Redis and exits 0 on SIGTERM", async () => {
   const port = await freePort();
-  const own = { CONSOLE_PORT: String(port), ADMIN_PORT: String(await freePort()), REDIS_URL: "redis://127.0.0.1:1" };
-  const app = new AppProcess("console", "console", { ...env, ...own });
-  await waitFor("it answers", async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
+  const own = { CONSOLE_PORT: String(port), REDIS_URL: "redis://127.0.0.1:1" };
+  const readyUrl = `http://127.0.0.1:${port}/healthz`;
+  const app = await AppProcess.start("console", { ...env, ...own }, { readyUrl });
+  await app.untilReady();
   expect((await fetch(`${app.adminUrl}/metrics`)).status).toBe(200);
   expect((await fetch(`${app.adminUrl}/readyz`)).status).toBe(503);
   expect(await app.kill("SIGTERM")).toEqual({ code: 0, signal: null });

@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
+import { retryJobId } from "@postrider/shared/queue/jobs.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
-import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
-import { retryJobId } from "../../packages/shared/src/queue/jobs.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
+  world = await createTestWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
 });
 afterAll(() => world.close());
 
-test("what is held for longer than HOLD_LIMIT is a dead letter that says so, on the board too, and can be retried", async () => {
+test("a delivery held for longer than HOLD_LIMIT becomes an expired dead letter, also on the board, and can be retried", async () => {
   const { pool, queues } = world.context;
   await world.subscribe({ status: "paused" });
   await world.accept({}, {});
@@ -20,7 +21,7 @@ test("what is held for longer than HOLD_LIMIT is a dead letter that says so, on 
   const [first] = await world.rows();
   await pool.query("update deliveries set held_at = now() where id = $1", [first!.id]);
   expect(await expireHeld(world.context)).toBe(0);
-  await expect.poll(() => expireHeld(world.context), { timeout: 5_000 }).toBe(1);
+  await expect.poll(() => expireHeld(world.context)).toBe(1);
   expect(await expireHeld(world.context)).toBe(0);
   expect((await world.rows()).map(({ state }) => state).sort((a, b) => a.localeCompare(b))).toEqual(["dead", "held"]);
   expect((await world.rows())[0]).toMatchObject({

@@ -1,15 +1,15 @@
 import { Worker } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Batch } from "../../packages/shared/src/queue/jobs.ts";
+import { priorityOfBatch } from "@postrider/shared/core/ids/batch-id.ts";
+import { dispatchJob, type Batch } from "@postrider/shared/queue/jobs.ts";
+import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
-import { priorityOfBatch } from "../../packages/shared/src/core/ids/batch-id.ts";
-import { dispatchJob } from "../../packages/shared/src/queue/jobs.ts";
-import { KEY_PREFIX } from "../../packages/shared/src/queue/keys.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ WATCHDOG_INTERVAL: "100ms" });
+  world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
 beforeEach(async () => {
   await world.context.pool.query("truncate events, deliveries, subscriptions, subscription_patterns");
@@ -47,7 +47,7 @@ async function takenFirst(count: number): Promise<string[]> {
   }
 }
 
-test("what a tenant makes beyond its share is in batches of its own, behind; all of it is in exactly one batch", async () => {
+test("deliveries beyond a tenant's share go to deprioritized batches of their own, each delivery in exactly one", async () => {
   await flood();
   await world.subscribe({ tenant: "quiet" });
   const before = world.batches.length;
@@ -73,7 +73,7 @@ test("a thousand quiet tenants share full batches", async () => {
   expect(world.batches.map((batch) => [batch.size, isInFront(batch)])).toEqual(Array.from({ length: 10 }, () => [100, true])); // prettier-ignore
 });
 
-test("a worker takes a quiet tenant's batch before a flood's earlier ones, and the flood's in their order", async () => {
+test("a worker takes a quiet tenant's batch before the earlier excess of a flood, and the flood's batches in order", async () => {
   await flood();
   await add(world.batches);
   const behind = world.batches.filter(isBehind);
@@ -88,19 +88,16 @@ test("a worker takes a quiet tenant's batch before a flood's earlier ones, and t
   expect(taken.at(-1)).toBe(behind[0]!.id);
 });
 
-test("after Redis was emptied the watchdog puts a flood's backlog behind the others' again", async () => {
+test("after Redis was emptied the watchdog deprioritizes the excess of a flood again", async () => {
   await flood();
   await world.subscribe({ tenant: "quiet" });
   await world.accept({ tenant: "quiet" });
   // Nothing of it ever reached Redis, and the watchdog's grace is over.
   await expect
-    .poll(
-      async () => {
-        await runOnce(world.context);
-        return world.context.queues.dispatch.count();
-      },
-      { timeout: 10_000 },
-    )
+    .poll(async () => {
+      await runOnce(world.context);
+      return world.context.queues.dispatch.count();
+    })
     .toBe(world.batches.length);
   const jobs = await world.context.queues.dispatch.getJobs(["waiting", "prioritized"]);
   const priorityOf = new Map(jobs.map((job) => [job.id!, job.opts.priority ?? 0]));

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { migrate } from "../../packages/shared/src/store/migrate.ts";
-import { createTestDatabase, type TestDatabase, withAdmin } from "../support/database.ts";
+import { migrate } from "@postrider/shared/store/migrate.ts";
+import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
+import { createTestDatabase } from "@postrider/testkit/vitest.ts";
+import { withClient } from "../../scripts/services/index.ts";
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -9,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => database?.drop());
 
 const noteMigration = (createdAt: number) =>
-  withAdmin(database.url, (client) =>
+  withClient(database.url, (client) =>
     client.query("insert into postrider_migrations (hash, created_at) values ('test', $1)", [createdAt]),
   );
 
@@ -18,10 +20,10 @@ test("a migrated database is migrated again without change", async () => {
 });
 
 test("a database of an earlier development version is refused with what to do, and nothing in it changes", async () => {
-  await withAdmin(database.url, (client) => client.query("delete from postrider_migrations"));
+  await withClient(database.url, (client) => client.query("delete from postrider_migrations"));
   await noteMigration(1_795_381_877_645);
   await expect(migrate(database.url)).rejects.toThrow(/earlier development version.*npm run reset/);
-  const applied = await withAdmin(database.url, (client) => client.query("select from postrider_migrations"));
+  const applied = await withClient(database.url, (client) => client.query("select from postrider_migrations"));
   expect(applied.rowCount).toBe(1);
 });
 

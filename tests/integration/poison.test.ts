@@ -1,17 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
+import { dispatchJob } from "@postrider/shared/queue/jobs.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { splitPoisonBatch } from "../../apps/worker/src/deliver/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
-import { retryDelivery } from "../../packages/shared/src/runtime/retry-delivery.ts";
-import { dispatchJob } from "../../packages/shared/src/queue/jobs.ts";
-import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
-import { waitFor } from "../support/wait.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 let receiver: Receiver;
 beforeAll(async () => {
-  world = await createWorld({ LOCK_DURATION: "1s", STALLED_INTERVAL: "200ms" });
+  world = await createTestWorld({ LOCK_DURATION: "1s", STALLED_INTERVAL: "200ms" });
   receiver = await startReceiver();
 });
 afterAll(async () => {
@@ -38,133 +40,125 @@ async function whileLanesRun(work: () => Promise<void>): Promise<void> {
 const settled = () =>
   waitFor("every delivery is settled", async () => (await world.rows()).every(({ settled_at }) => settled_at !== null));
 
-describe("what cannot be delivered by a fault of ours", () => {
-  test("a subscription whose secret was damaged fails its own delivery as internal, and its batch goes on", async () => {
-    const endpoint = receiver.endpoint(answer(200));
-    await world.subscribe({ url: endpoint.url });
-    const broken = await world.subscribe({ url: endpoint.url });
-    await world.context.pool.query(
-      `update subscriptions set secrets = '[{"keyId":"x","sealed":"x","expiresAt":null}]' where id = $1`,
-      [broken],
-    );
-    await world.accept(...Array.from({ length: 10 }, () => ({})));
-    await dispatch();
-    await whileLanesRun(async () => void (await settled()));
-    const rows = await world.rows();
-    expect(rows.filter(({ state }) => state === "delivered")).toHaveLength(10);
-    const dead = rows.filter(({ state }) => state === "dead");
-    expect(dead).toHaveLength(10);
-    expect(dead[0]).toMatchObject({
-      dead_reason: "internal",
-      attempt_count: 0,
-      last_error: expect.stringContaining("internal:"),
-    });
-    expect(endpoint.requests).toHaveLength(10);
+test("a damaged secret dead-letters only the deliveries of its own subscription, as internal", async () => {
+  const endpoint = receiver.endpoint(answer(200));
+  await world.subscribe({ url: endpoint.url });
+  const broken = await world.subscribe({ url: endpoint.url });
+  await world.context.pool.query(
+    `update subscriptions set secrets = '[{"keyId":"x","sealed":"x","expiresAt":null}]' where id = $1`,
+    [broken],
+  );
+  await world.accept(...Array.from({ length: 10 }, () => ({})));
+  await dispatch();
+  await whileLanesRun(async () => void (await settled()));
+  const rows = await world.rows();
+  expect(rows.filter(({ state }) => state === "delivered")).toHaveLength(10);
+  const dead = rows.filter(({ state }) => state === "dead");
+  expect(dead).toHaveLength(10);
+  expect(dead[0]).toMatchObject({
+    dead_reason: "internal",
+    attempt_count: 0,
+    last_error: expect.stringContaining("internal:"),
   });
+  expect(endpoint.requests).toHaveLength(10);
+});
 
-  test("a delivery whose event is gone is dead as internal, and its neighbours are delivered", async () => {
-    const endpoint = receiver.endpoint(answer(200));
-    await world.subscribe({ url: endpoint.url });
-    await world.accept({}, {}, {});
-    await world.context.pool.query("delete from events where id = (select id from events order by id limit 1)");
-    await dispatch();
-    await whileLanesRun(async () => void (await settled()));
-    expect((await world.rows()).map(({ state }) => state).sort()).toEqual(["dead", "delivered", "delivered"]);
-  });
+test("a delivery whose event is missing is dead-lettered as internal, and the rest of its batch is delivered", async () => {
+  const endpoint = receiver.endpoint(answer(200));
+  await world.subscribe({ url: endpoint.url });
+  await world.accept({}, {}, {});
+  await world.context.pool.query("delete from events where id = (select id from events order by id limit 1)");
+  await dispatch();
+  await whileLanesRun(async () => void (await settled()));
+  expect((await world.rows()).map(({ state }) => state).sort()).toEqual(["dead", "delivered", "delivered"]);
+});
 
-  test("it is retryable after the fix", async () => {
-    const endpoint = receiver.endpoint(answer(200));
-    const subscription = await world.subscribe({ url: endpoint.url });
-    const { pool } = world.context;
-    const { rows } = await pool.query<{ secrets: unknown }>("select secrets from subscriptions where id = $1", [
+test("an internal dead letter can be retried after the fix", async () => {
+  const endpoint = receiver.endpoint(answer(200));
+  const subscription = await world.subscribe({ url: endpoint.url });
+  const { pool } = world.context;
+  const { rows } = await pool.query<{ secrets: unknown }>("select secrets from subscriptions where id = $1", [
+    subscription,
+  ]);
+  await pool.query("update subscriptions set secrets = '[]' where id = $1", [subscription]);
+  await world.accept({});
+  await dispatch();
+  await whileLanesRun(async () => {
+    await settled();
+    await pool.query("update subscriptions set secrets = $2 where id = $1", [
       subscription,
+      JSON.stringify(rows[0]!.secrets),
     ]);
-    await pool.query("update subscriptions set secrets = '[]' where id = $1", [subscription]);
-    await world.accept({});
-    await dispatch();
-    await whileLanesRun(async () => {
-      await settled();
-      await pool.query("update subscriptions set secrets = $2 where id = $1", [
-        subscription,
-        JSON.stringify(rows[0]!.secrets),
-      ]);
-      const [dead] = await world.rows();
-      expect(dead).toMatchObject({ state: "dead", dead_reason: "internal" });
-      await retryDelivery(world.context, dead!.id);
-      await waitFor("it is delivered", async () => (await world.rows())[0]!.state === "delivered");
-    });
+    const [dead] = await world.rows();
+    expect(dead).toMatchObject({ state: "dead", dead_reason: "internal" });
+    await retryDelivery(world.context, dead!.id);
+    await waitFor("it is delivered", async () => (await world.rows())[0]!.state === "delivered");
   });
 });
 
-describe("what hangs in our own code", () => {
-  test("a batch that never ends loses its lock, and another worker delivers it", async () => {
-    const endpoint = receiver.endpoint(answer(200));
-    await world.subscribe({ url: endpoint.url });
-    await world.accept({}, {});
-    await dispatch();
-    let unhang = (): void => undefined;
-    const hung = new Promise<boolean>((resolve) => (unhang = () => resolve(false)));
-    const recorder = { ...world.context.recorder, record: () => hung };
-    const hanging = startDispatchLane({ ...world.context, recorder }, { deadlineMs: 100, graceMs: 100 });
-    await endpoint.untilRequests(2);
-    // It fetches nothing more, so that the other lane is the one that takes the batch over; what hangs goes on hanging.
-    const stopped = hanging.stop();
-    const healthy = startDispatchLane(world.context);
-    try {
-      await settled();
-      expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered", "delivered"]);
-    } finally {
-      unhang();
-      await Promise.all([stopped, healthy.stop()]);
-    }
-  });
+test("a batch that hangs loses its lock, and another worker delivers it", async () => {
+  const endpoint = receiver.endpoint(answer(200));
+  await world.subscribe({ url: endpoint.url });
+  await world.accept({}, {});
+  await dispatch();
+  let unhang = (): void => undefined;
+  const hung = new Promise<boolean>((resolve) => (unhang = () => resolve(false)));
+  const recorder = { ...world.context.recorder, record: () => hung };
+  const hanging = startDispatchLane({ ...world.context, recorder }, { deadlineMs: 100, graceMs: 100 });
+  await endpoint.untilRequests(2);
+  // It fetches nothing more, so that the other lane is the one that takes the batch over; what hangs goes on hanging.
+  const stopped = hanging.stop();
+  const healthy = startDispatchLane(world.context);
+  try {
+    await settled();
+    expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered", "delivered"]);
+  } finally {
+    unhang();
+    await Promise.all([stopped, healthy.stop()]);
+  }
 });
 
-describe("what hangs once", () => {
-  test("does not keep the only worker from running its batch again", async () => {
-    const endpoint = receiver.endpoint(answer(200));
-    await world.subscribe({ url: endpoint.url });
-    await world.accept({});
-    await dispatch();
-    let unhang = (): void => undefined;
-    const hung = new Promise<boolean>((resolve) => (unhang = () => resolve(false)));
-    let hangs = true;
-    const { recorder } = world.context;
-    const record: typeof recorder.record = (outcome) => {
-      if (!hangs) return recorder.record(outcome);
-      hangs = false;
-      return hung;
-    };
-    const lane = startDispatchLane(
-      { ...world.context, recorder: { ...recorder, record } },
-      { deadlineMs: 100, graceMs: 100 },
-    );
-    try {
-      await settled();
-      expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered"]);
-    } finally {
-      unhang();
-      await lane.stop();
-    }
-  });
+test("the only worker runs a batch again after it hung once", async () => {
+  const endpoint = receiver.endpoint(answer(200));
+  await world.subscribe({ url: endpoint.url });
+  await world.accept({});
+  await dispatch();
+  let unhang = (): void => undefined;
+  const hung = new Promise<boolean>((resolve) => (unhang = () => resolve(false)));
+  let hangs = true;
+  const { recorder } = world.context;
+  const record: typeof recorder.record = (outcome) => {
+    if (!hangs) return recorder.record(outcome);
+    hangs = false;
+    return hung;
+  };
+  const lane = startDispatchLane(
+    { ...world.context, recorder: { ...recorder, record } },
+    { deadlineMs: 100, graceMs: 100 },
+  );
+  try {
+    await settled();
+    expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered"]);
+  } finally {
+    unhang();
+    await lane.stop();
+  }
 });
 
-describe("what workers die of", () => {
-  test("a batch is split into single deliveries, each with a job of its own", async () => {
-    await world.subscribe();
-    await world.accept({}, {}, {});
-    const [batch] = world.batches;
-    await splitPoisonBatch(world.context, batch!);
-    const ids = (await world.rows()).map(({ batch_id }) => batch_id!);
-    expect(new Set(ids).size).toBe(3);
-    expect(ids).not.toContain(batch!.id);
-    for (const id of ids) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
-  });
+test("a batch that kills its workers is split into single deliveries, each with a job of its own", async () => {
+  await world.subscribe();
+  await world.accept({}, {}, {});
+  const [batch] = world.batches;
+  await splitPoisonBatch(world.context, batch!);
+  const ids = (await world.rows()).map(({ batch_id }) => batch_id!);
+  expect(new Set(ids).size).toBe(3);
+  expect(ids).not.toContain(batch!.id);
+  for (const id of ids) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
+});
 
-  test("a single delivery is dead as internal, spending no attempt", async () => {
-    await world.subscribe();
-    await world.accept({});
-    await splitPoisonBatch(world.context, world.batches[0]!);
-    expect(await world.rows()).toMatchObject([{ state: "dead", dead_reason: "internal", attempt_count: 0 }]);
-  });
+test("a single delivery that kills its workers is dead-lettered as internal without an attempt", async () => {
+  await world.subscribe();
+  await world.accept({});
+  await splitPoisonBatch(world.context, world.batches[0]!);
+  expect(await world.rows()).toMatchObject([{ state: "dead", dead_reason: "internal", attempt_count: 0 }]);
 });

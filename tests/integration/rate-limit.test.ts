@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createRateLimit } from "../../apps/worker/src/isolation/rate-limit.ts";
-import { claimTestRedis, type TestRedis } from "../support/redis.ts";
 
 const SECOND = 1_000_000;
 const RATE = 50;
@@ -21,7 +22,7 @@ afterAll(async () => {
   await claimed.release();
 });
 
-test("after a pause a burst of five is granted, and then one for every fiftieth of a second", async () => {
+test("a rate limit of 50 grants a burst of five after a pause, and then one every 20 ms", async () => {
   const take = createRateLimit(redis, () => now);
   expect(await take("a", RATE, 100)).toEqual({ granted: BURST, retryInMs: 20 });
   expect(await take("a", RATE, 1)).toEqual({ granted: 0, retryInMs: 20 });
@@ -34,7 +35,7 @@ test("after a pause a burst of five is granted, and then one for every fiftieth 
   expect(await take("another", RATE, 10)).toMatchObject({ granted: BURST });
 });
 
-test("no second has more than the rate and the burst, whoever asks whenever; whoever always asks gets the rate", async () => {
+test("no second exceeds the rate plus the burst, and constant demand gets the full rate", async () => {
   const asking = fc.array(
     fc.record({ afterUs: fc.integer({ min: 0, max: 60_000 }), wanted: fc.integer({ min: 1, max: 20 }) }),
     { minLength: 50, maxLength: 150 },
@@ -62,14 +63,14 @@ test("no second has more than the rate and the burst, whoever asks whenever; who
   );
 });
 
-test("while Redis is away nothing is granted, and asking does not fail", async () => {
+test("while Redis is down the rate limit grants nothing and does not throw", async () => {
   const away = new Redis({ port: 1, lazyConnect: true, enableOfflineQueue: false, retryStrategy: null });
   away.on("error", () => undefined);
   expect(await createRateLimit(away)("a", RATE, 1)).toEqual({ granted: 0, retryInMs: 100 });
   away.disconnect();
 });
 
-test("a limit that is not used leaves nothing in Redis", async () => {
+test("an unused rate limit leaves nothing in Redis", async () => {
   await createRateLimit(redis)("a", 1_000, 1);
-  await expect.poll(() => redis.dbsize(), { timeout: 5_000 }).toBe(0);
+  await expect.poll(() => redis.dbsize()).toBe(0);
 });

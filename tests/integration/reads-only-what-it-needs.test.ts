@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
+import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
+import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
 import { loadBatch } from "../../apps/worker/src/load/load-batch.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
-import { familyRange } from "../../packages/shared/src/core/ids/id-range.ts";
-import { loadBatchRows } from "../../packages/shared/src/store/sql/load-batch.ts";
-import { loadDeliveriesByIds } from "../../packages/shared/src/store/sql/load-deliveries-by-ids.ts";
-import { newId } from "../../packages/shared/src/runtime/new-id.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const BETWEEN = 3_000;
 /** A look-up reads an index entry or two per row and index; a walk over what is in between reads thousands. */
@@ -15,7 +16,7 @@ const FEW = 200;
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
+  world = await createTestWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
   // One connection, whose plans are all made now, while the tables are empty: that is what a worker does when it starts.
   await world.subscribe({ tenant: "busy" });
   await exercise();
@@ -91,7 +92,7 @@ async function readBy(work: () => Promise<unknown>): Promise<number> {
   return (await entriesRead()) - before;
 }
 
-test("recording what lies far apart reads what is recorded", async () => {
+test("recording deliveries that lie far apart reads only their index entries", async () => {
   const rows = await spread();
   const outcome = { transition: { state: "delivered" }, attempt: undefined, scheduleStep: 1, lastError: null } as const;
   const entries = await readBy(() =>
@@ -100,7 +101,7 @@ test("recording what lies far apart reads what is recorded", async () => {
   expect(entries).toBeLessThan(FEW);
 });
 
-test("so does loading it, as a batch or by its ids", async () => {
+test("loading deliveries that lie far apart, as a batch or by id, reads only their index entries", async () => {
   const rows = await spread();
   const ids = rows.map(({ id }) => id);
   const batch = newId();
@@ -109,7 +110,7 @@ test("so does loading it, as a batch or by its ids", async () => {
   expect(await readBy(() => loadDeliveriesByIds(world.context.pool, ids))).toBeLessThan(FEW);
 });
 
-test("so does holding, releasing and cancelling it, with thousands of others held", async () => {
+test("holding, releasing and cancelling a few of thousands of held deliveries reads only their index entries", async () => {
   await spread();
   await held("state = 'pending'");
   const { context } = world;

@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { refuseWrongClock } from "../../packages/shared/src/store/clock.ts";
-import { refuseWrongKey } from "../../packages/shared/src/store/encryption-key.ts";
-import { createSecretBox } from "../../packages/shared/src/store/secret-box.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
+import { refuseWrongClock } from "@postrider/shared/store/clock.ts";
+import { refuseWrongKey } from "@postrider/shared/store/encryption-key.ts";
+import { createSecretBox } from "@postrider/shared/store/secret-box.ts";
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createTestWorld();
 });
 afterAll(() => world.close());
 

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { pollReleased } from "../../apps/worker/src/release/poll-released.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { probe } from "../../apps/worker/src/release/probe.ts";
+import { pollReleased } from "../../apps/worker/src/release/poll-released.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
-import { answer, startReceiver, type Receiver } from "../support/receiver.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const lease = { signal: new AbortController().signal, isHeld: () => true };
 
@@ -11,7 +13,7 @@ let world: World;
 let receiver: Receiver;
 beforeAll(async () => {
   receiver = await startReceiver();
-  world = await createWorld({ BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1", ALLOWED_NETWORKS: "127.0.0.0/8" });
+  world = await createTestWorld({ BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1", ALLOWED_NETWORKS: "127.0.0.0/8" });
 });
 beforeEach(() =>
   world.context.pool.query("truncate deliveries, events, attempts, subscriptions, subscription_patterns"),
@@ -41,7 +43,7 @@ const isDue = async (subscription: string) => {
   return breaker.now >= breaker.until;
 };
 
-test("the oldest are released first, in batches of what one worker may have in flight", async () => {
+test("the oldest held deliveries are released first, in batches of maxInFlight", async () => {
   const subscription = await world.subscribe();
   const held = await hold(10);
   const released = await releaseLongestHeld(world.context, subscription, 5, 2);
@@ -53,7 +55,7 @@ test("the oldest are released first, in batches of what one worker may have in f
   }
 });
 
-test("what failed and was held again is released after what has been held for longer, though it is older", async () => {
+test("a delivery that failed and was held again is released after deliveries that are held for longer", async () => {
   const subscription = await world.subscribe();
   const [older, ...others] = await hold(4);
   await world.context.pool.query("update deliveries set held_at = now(), attempt_count = 1 where id = $1", [older]);
@@ -72,7 +74,7 @@ test("a delivery that is released and held again without an attempt counts as he
   expect((await pool.query("select held_at, held_reason from deliveries")).rows).toEqual([{ ...before, held_reason: "max_in_flight" }]); // prettier-ignore
 });
 
-test("a released delivery is polled as completed, as held again, or as still on its way", async () => {
+test("released deliveries are counted as completed, as held again, or as on their way", async () => {
   const { pool } = world.context;
   const subscription = await world.subscribe();
   await hold(4);
@@ -84,7 +86,7 @@ test("a released delivery is polled as completed, as held again, or as still on 
   expect([...released]).toEqual([ids[3]]);
 });
 
-test("probes go round: each takes the delivery probed longest ago, and a failed one costs it no step of its schedule", async () => {
+test("each probe takes the delivery that was probed longest ago, and a failed probe spends no step of its schedule", async () => {
   const endpoint = receiver.endpoint(answer(500));
   const subscription = await world.subscribe({ url: endpoint.url });
   await hold(3);
@@ -102,7 +104,7 @@ test("probes go round: each takes the delivery probed longest ago, and a failed 
   expect((await world.context.pool.query("select distinct trigger from attempts")).rows).toEqual([{ trigger: "probe" }]); // prettier-ignore
 });
 
-test("a probe takes a delivery that has not failed yet, where there is one", async () => {
+test("a probe prefers a delivery that has not failed yet", async () => {
   const endpoint = receiver.endpoint(answer(500));
   const subscription = await world.subscribe({ url: endpoint.url });
   const [, , never] = await hold(4);
@@ -113,7 +115,7 @@ test("a probe takes a delivery that has not failed yet, where there is one", asy
   expect((await world.context.pool.query("select delivery_id as id from attempts")).rows).toEqual([{ id: never }]);
 });
 
-test("a probe that kills its worker is not the next one again", async () => {
+test("a delivery whose probe killed its worker is not probed next", async () => {
   const endpoint = receiver.endpoint(answer(500));
   const subscription = await world.subscribe({ url: endpoint.url });
   const [first, second] = await hold(2);
@@ -128,7 +130,7 @@ test("a probe that kills its worker is not the next one again", async () => {
   expect(first).not.toBe(second);
 });
 
-test("a probe's success delivers and closes the breaker; with nothing held there is nothing to probe with", async () => {
+test("a successful probe delivers and closes the breaker, and without held deliveries there is no probe", async () => {
   const endpoint = receiver.endpoint();
   const subscription = await world.subscribe({ url: endpoint.url });
   await hold(1);

@@ -1,18 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomUUID } from "node:crypto";
+import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
+import { ensurePartitions, listPartitions } from "@postrider/shared/store/partitions.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { dropOldPartitions } from "../../apps/worker/src/upkeep/retention.ts";
-import { firstIdAt } from "../../packages/shared/src/core/ids/id-range.ts";
-import { ensurePartitions, listPartitions } from "../../packages/shared/src/store/partitions.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 const DAY_MS = 86_400_000;
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ RETENTION_DAYS: "30" });
+  world = await createTestWorld({ RETENTION_DAYS: "30" });
 });
 afterAll(() => world.close());
 
-test("of 100 days, those past the retention are dropped, and what was unfinished there is expired and counted", async () => {
+test("partitions past the retention are dropped, and unfinished deliveries in them are expired and counted", async () => {
   const { pool } = world.context;
   const now = Date.now();
   const before = (await listPartitions(pool)).length;
@@ -38,7 +39,7 @@ test("of 100 days, those past the retention are dropped, and what was unfinished
   expect(await dropOldPartitions(world.context, now)).toEqual({ dropped: [], expired: 0 });
 });
 
-test("making partitions is harmless twice and at the same time", async () => {
+test("creating partitions twice and concurrently creates each once", async () => {
   const { pool } = world.context;
   const from = Date.now() + 20 * DAY_MS;
   const made = await Promise.all([1, 2, 3].map(() => ensurePartitions(pool, from, from + DAY_MS)));

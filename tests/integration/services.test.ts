@@ -6,10 +6,10 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { ensureServices, startThrowawayPostgres, startThrowawayRedis } from "../../scripts/services/index.ts";
 import { needPostgres, needRedis } from "../../scripts/services/install.ts";
 import { isAlive } from "../../scripts/services/processes.ts";
-import { waitFor } from "../support/wait.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 let dir: string;
@@ -18,7 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-test("a throwaway server is gone with its data after it is stopped", async () => {
+test("a throwaway server that is stopped leaves no process and no data", async () => {
   const servers = [await startThrowawayPostgres(dir), await startThrowawayRedis(dir)];
   expect(servers.every(({ pid }) => isAlive(pid))).toBe(true);
   const pids = servers.map(({ pid }) => pid);
@@ -27,7 +27,7 @@ test("a throwaway server is gone with its data after it is stopped", async () =>
   expect(readdirSync(dir)).toEqual([]);
 });
 
-test("a throwaway Postgres comes back with its data after kill -9", async () => {
+test("a throwaway Postgres restarts with its data after kill -9", async () => {
   const server = await startThrowawayPostgres(dir);
   try {
     await query(server.url, "create table kept as select 1");
@@ -39,7 +39,7 @@ test("a throwaway Postgres comes back with its data after kill -9", async () => 
   }
 });
 
-test("throwaway servers die with the process that started them, though it is killed", async () => {
+test("throwaway servers end with the process that started them, even if it is killed", async () => {
   const script = `
     import { startThrowawayPostgres, startThrowawayRedis } from "${root}/scripts/services/index.ts";
     const [dir] = process.argv.slice(-1);
@@ -61,7 +61,7 @@ test("throwaway servers die with the process that started them, though it is kil
   await waitFor("their folders are gone", () => readdirSync(dir).length === 0);
 });
 
-test("a stale pid file, whose pid is another process's by now, keeps no server from starting", async () => {
+test("a server starts despite a stale pid file with the pid of another process", async () => {
   const options = { dataDir: dir, env: {}, say: () => undefined };
   const first = await ensureServices(options);
   await query(first.databaseUrl, "create table kept as select 1");
@@ -75,7 +75,7 @@ test("a stale pid file, whose pid is another process's by now, keeps no server f
   await second.stop();
 });
 
-test("several calls at once bring up one pair of servers, and only who started it stops it", async () => {
+test("concurrent calls start one pair of servers, which only the caller that started it stops", async () => {
   const options = { dataDir: dir, env: {}, say: () => undefined };
   const all = await Promise.all([ensureServices(options), ensureServices(options), ensureServices(options)]);
   expect(new Set(all.map(({ databaseUrl, redisUrl }) => `${databaseUrl} ${redisUrl}`)).size).toBe(1);
@@ -86,7 +86,7 @@ test("several calls at once bring up one pair of servers, and only who started i
   await expect(query(all[0].databaseUrl, "select 1")).rejects.toThrow("ECONNREFUSED");
 });
 
-test("a missing program is one line that says what to install", async () => {
+test("a missing program is reported in one line that names what to install", async () => {
   const bare = { search: { path: dir, patterns: [] }, canInstall: () => false };
   const say = () => undefined;
   await expect(needPostgres(say, undefined, bare)).rejects.toThrow(

@@ -1,14 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import pg from "pg";
+import { dispatchJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
-import { dispatchJob, retryJobId } from "../../packages/shared/src/queue/jobs.ts";
-import { waitFor } from "../support/wait.ts";
-import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 beforeAll(async () => {
   // The grace for what was just committed is at most the interval.
-  world = await createWorld({ WATCHDOG_INTERVAL: "100ms" });
+  world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
 afterAll(() => world.close());
 beforeEach(async () => {
@@ -29,96 +30,94 @@ const retrying = (dueSeconds: number) =>
     [dueSeconds],
   );
 
-describe("the watchdog", () => {
-  test("dispatches what was committed and never reached Redis", async () => {
-    await world.subscribe();
-    await world.accept(...Array.from({ length: 250 }, () => ({})));
-    await makeOld();
-    expect(await runOnce(world.context)).toMatchObject({ leader: true, pending: { examined: 3, repaired: 3 } });
-    for (const id of await batchIds()) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
-    expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 3, repaired: 0 } });
-  });
+test("the watchdog dispatches batches that were committed and never reached Redis", async () => {
+  await world.subscribe();
+  await world.accept(...Array.from({ length: 250 }, () => ({})));
+  await makeOld();
+  expect(await runOnce(world.context)).toMatchObject({ leader: true, pending: { examined: 3, repaired: 3 } });
+  for (const id of await batchIds()) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
+  expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 3, repaired: 0 } });
+});
 
-  test("leaves alone what is merely queued", async () => {
-    await world.subscribe();
-    await world.accept({});
-    await makeOld();
-    const [id] = await batchIds();
-    await world.context.queues.dispatch.addBulk([dispatchJob({ ...world.batches[0]!, id: id!, size: 1 })]);
-    expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1, repaired: 0 } });
-    expect(await world.context.queues.dispatch.count()).toBe(1);
-  });
+test("the watchdog leaves queued batches alone", async () => {
+  await world.subscribe();
+  await world.accept({});
+  await makeOld();
+  const [id] = await batchIds();
+  await world.context.queues.dispatch.addBulk([dispatchJob({ ...world.batches[0]!, id: id!, size: 1 })]);
+  expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1, repaired: 0 } });
+  expect(await world.context.queues.dispatch.count()).toBe(1);
+});
 
-  test("walks any backlog page by page: 100,000 deliveries in 1,000 batches, of which one is missing", async () => {
-    const { pool, queues } = world.context;
-    const subscription = await world.subscribe();
-    await pool.query(
-      `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
+test("the watchdog finds one missing batch among 1,000 with 100,000 deliveries", async () => {
+  const { pool, queues } = world.context;
+  const subscription = await world.subscribe();
+  await pool.query(
+    `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
        select delivery_id(e.id), e.id, $1, 'default', 'order.created', 'pending', batch_id('019d0000-0000-7000-8000-000000000000', n / 100)
        from generate_series(0, 99999) n,
          lateral (select overlay(overlay(gen_random_uuid()::text placing $2 from 1 for 14) placing '7' from 15 for 1)::uuid as id where n >= 0) e`,
-      [subscription, (await someTime()).slice(0, 14)],
-    );
-    const { rows } = await pool.query<{ id: string }>("select distinct batch_id as id from deliveries");
-    const ids = rows.map(({ id }) => id);
-    expect(ids).toHaveLength(1_000);
-    const range = { from: "00000000-0000-0000-0000-000000000000", to: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
-    await queues.dispatch.addBulk(ids.slice(1).map((id) => dispatchJob({ id, size: 100, ...range })));
-    expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1_000, repaired: 1 } });
-    expect(await queues.dispatch.count()).toBe(1_000);
-  });
+    [subscription, (await someTime()).slice(0, 14)],
+  );
+  const { rows } = await pool.query<{ id: string }>("select distinct batch_id as id from deliveries");
+  const ids = rows.map(({ id }) => id);
+  expect(ids).toHaveLength(1_000);
+  const range = { from: "00000000-0000-0000-0000-000000000000", to: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
+  await queues.dispatch.addBulk(ids.slice(1).map((id) => dispatchJob({ id, size: 100, ...range })));
+  expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 1_000, repaired: 1 } });
+  expect(await queues.dispatch.count()).toBe(1_000);
+});
 
-  test("adds a retry that is past due and has no job, and none that is not due", async () => {
-    await world.subscribe();
-    await world.accept({});
-    await retrying(60);
-    expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 0, repaired: 0 } });
-    await retrying(-60);
-    expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 1 } });
-    const [row] = await world.rows();
-    expect(await world.context.queues.retry.getJobState(retryJobId(row!.id, 0))).toBe("waiting");
-    expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 0 } });
-  });
+test("the watchdog enqueues retries that are due and have no job", async () => {
+  await world.subscribe();
+  await world.accept({});
+  await retrying(60);
+  expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 0, repaired: 0 } });
+  await retrying(-60);
+  expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 1 } });
+  const [row] = await world.rows();
+  expect(await world.context.queues.retry.getJobState(retryJobId(row!.id, 0))).toBe("waiting");
+  expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 0 } });
+});
 
-  test("makes a release job for an active subscription that holds something, and none for a paused one", async () => {
-    const active = await world.subscribe();
-    const paused = await world.subscribe({ status: "paused" });
-    await world.accept({});
-    await world.context.pool.query(
-      "update deliveries set state = 'held', held_reason = 'paused', held_at = now(), batch_id = null",
-    );
-    expect(await runOnce(world.context)).toMatchObject({ held: { examined: 2, repaired: 1 } });
-    expect(await world.context.queues.control.getJobState(active)).toBe("waiting");
-    expect(await world.context.queues.control.getJobState(paused)).toBe("unknown");
-  });
+test("the watchdog enqueues a release for an active subscription with held deliveries, and none for a paused one", async () => {
+  const active = await world.subscribe();
+  const paused = await world.subscribe({ status: "paused" });
+  await world.accept({});
+  await world.context.pool.query(
+    "update deliveries set state = 'held', held_reason = 'paused', held_at = now(), batch_id = null",
+  );
+  expect(await runOnce(world.context)).toMatchObject({ held: { examined: 2, repaired: 1 } });
+  expect(await world.context.queues.control.getJobState(active)).toBe("waiting");
+  expect(await world.context.queues.control.getJobState(paused)).toBe("unknown");
+});
 
-  test("is one in the fleet: another process's run is left to it", async () => {
-    const other = new pg.Client({ connectionString: world.settings.databaseUrl });
-    await other.connect();
-    await other.query("begin");
-    await other.query("select pg_advisory_xact_lock(7301003)");
-    expect(await runOnce(world.context)).toMatchObject({ leader: false });
-    await other.end();
-    expect(await runOnce(world.context)).toMatchObject({ leader: true });
-  });
+test("only one watchdog of the fleet runs at a time", async () => {
+  const other = new pg.Client({ connectionString: world.settings.databaseUrl });
+  await other.connect();
+  await other.query("begin");
+  await other.query("select pg_advisory_xact_lock(7301003)");
+  expect(await runOnce(world.context)).toMatchObject({ leader: false });
+  await other.end();
+  expect(await runOnce(world.context)).toMatchObject({ leader: true });
+});
 
-  test("a leader that freezes in the middle of its run is cut off, and another one leads", async () => {
-    await world.subscribe();
-    await world.accept({});
-    await makeOld();
-    let thaw = (): void => undefined;
-    const frozen = new Promise<never>((_resolve, reject) => (thaw = () => reject(new Error("thawed"))));
-    const { queues } = world.context;
-    const dispatch = Object.create(queues.dispatch, { getJobState: { value: () => frozen } }) as typeof queues.dispatch;
-    const leader = runOnce({ ...world.context, queues: { ...queues, dispatch } }, 200).catch(
-      (error: Error) => error.message,
-    );
-    await waitFor("the other leads", async () => (await runOnce(world.context)).leader, { within: 5_000 });
-    const [id] = await batchIds();
-    expect(await queues.dispatch.getJobState(id!)).toBe("waiting");
-    thaw();
-    expect(await leader).toBe("thawed");
-  });
+test("a watchdog that freezes during its run loses its leadership to another", async () => {
+  await world.subscribe();
+  await world.accept({});
+  await makeOld();
+  let thaw = (): void => undefined;
+  const frozen = new Promise<never>((_resolve, reject) => (thaw = () => reject(new Error("thawed"))));
+  const { queues } = world.context;
+  const dispatch = Object.create(queues.dispatch, { getJobState: { value: () => frozen } }) as typeof queues.dispatch;
+  const leader = runOnce({ ...world.context, queues: { ...queues, dispatch } }, 200).catch(
+    (error: Error) => error.message,
+  );
+  await waitFor("the other leads", async () => (await runOnce(world.context)).leader);
+  const [id] = await batchIds();
+  expect(await queues.dispatch.getJobState(id!)).toBe("waiting");
+  thaw();
+  expect(await leader).toBe("thawed");
 });
 
 async function someTime(): Promise<string> {

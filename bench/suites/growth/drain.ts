@@ -1,13 +1,13 @@
+import { holdsWithin } from "@postrider/testkit/wait.ts";
 import type { Target } from "../../processes/event-source.ts";
 import type { Behaviour } from "../../processes/subscribers.ts";
 import { cpuPerEvent } from "../../support/cpu.ts";
 import type { Database } from "../../support/database.ts";
 import type { Fleet } from "../../support/fleet.ts";
 import type { Column, Figures } from "../../support/rounds.ts";
-import { holdsWithin } from "../../support/until.ts";
 import { wallClock } from "../../support/wall-clock.ts";
 
-/** A backlog, and who drains it. */
+/** A backlog, and the workers that drain it. */
 export interface Load {
   deliveries: number;
   /** Subscriptions that want each event. */
@@ -34,7 +34,7 @@ const QUEUE_DEADLINE_MS = 600_000;
 const DRAIN_DEADLINE_MS = 180_000;
 const POLL_MS = 50;
 
-/** Posts the backlog, for those who have subscribed. */
+/** Posts the backlog. */
 export async function queueBacklog(fleet: Fleet, load: Load): Promise<void> {
   const { deliveries, fanOut, payloadBytes } = load;
   const targets = targetsOf(load);
@@ -52,7 +52,7 @@ const targetsOf = ({ tenants, kinds }: Load): Target[] =>
     number,
   }));
 
-/** Subscribes whoever takes part. */
+/** Makes the subscriptions of the load. */
 export async function subscribeAll(fleet: Fleet, load: Load): Promise<void> {
   const wanted = targetsOf(load).flatMap(({ tenant, type, number }) =>
     Array.from({ length: load.fanOut }, (_, index) => ({
@@ -78,7 +78,7 @@ export async function drain(
   database: Database,
   { deliveries, workers }: Pick<Load, "deliveries" | "workers">,
 ): Promise<Figures> {
-  // Neither a checkpoint nor autovacuum shall choose one of the contenders.
+  // Otherwise a checkpoint or autovacuum would slow down one of the contenders.
   await database.run("vacuum analyze events, deliveries");
   await database.run("checkpoint");
   const receivedBefore = await fleet.subscribers.received();

@@ -1,6 +1,7 @@
+import type { NewSubscription } from "@postrider/testkit/client/types.ts";
 import type { Target } from "../../processes/event-source.ts";
 import type { Behaviour } from "../../processes/subscribers.ts";
-import type { Fleet, NewSubscription } from "../../support/fleet.ts";
+import type { Fleet } from "../../support/fleet.ts";
 import { startBlackHoles } from "../../support/subscribers.ts";
 
 export const HEALTHY = 80;
@@ -8,7 +9,7 @@ const SLOW = 10;
 const FAILING = 3;
 const SILENT = 2;
 const UNACCEPTING = 2;
-/** Nobody listens to the discard port, at addresses of the loopback that differ like those of three hosts. */
+/** No server listens on the discard port; the three loopback addresses stand for three hosts. */
 const REFUSING = ["http://127.0.0.2:9/hook", "http://127.0.0.3:9/hook", "http://127.0.0.4:9/hook"];
 
 /** Of the subscribers that answer in one way or another; the rest are addresses. */

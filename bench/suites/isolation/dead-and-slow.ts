@@ -1,5 +1,6 @@
+import type { NewSubscription } from "@postrider/testkit/client/types.ts";
 import type { Database } from "../../support/database.ts";
-import { type Fleet, type FleetKind, type NewSubscription, withFleet } from "../../support/fleet.ts";
+import { type Fleet, type FleetKind, withFleet } from "../../support/fleet.ts";
 import { type Comparison, type Figures, measureInRounds, type Measured, withRatio } from "../../support/rounds.ts";
 import type { Bench } from "../suite.ts";
 import { ALL, CROWD, HEALTHY, HEALTHY_ONLY, subscribeCrowd } from "./crowd.ts";
@@ -79,7 +80,7 @@ async function compareSaturated(bench: Bench, database: Database): Promise<Compa
   };
 }
 
-/** Healthy events per second that can be accepted and delivered while nobody is dead or slow. */
+/** Healthy events per second that can be accepted and delivered while no subscriber is dead or slow. */
 function measureHealthyCapacity(bench: Bench, database: Database): Promise<number> {
   bench.say("dead and slow: what can be accepted and delivered");
   return withFleet(bench, database, ISOLATED, CROWD, async (fleet) => {

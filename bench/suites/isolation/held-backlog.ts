@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { holdsWithin, followGrowth } from "@postrider/testkit/wait.ts";
 import type { Target } from "../../processes/event-source.ts";
 import type { Fleet } from "../../support/fleet.ts";
-import { get } from "../../support/postrider.ts";
 import { readRedisMemory } from "../../support/redis-memory.ts";
 import type { Figures } from "../../support/rounds.ts";
-import { holdsWithin, untilItStops } from "../../support/until.ts";
 
 /** The figures when so many events had been posted for the dead subscriber. */
 export interface Stage {
@@ -43,8 +42,8 @@ async function grow(dead: Dead, events: number, before: Stage | undefined): Prom
   const more = events - (before?.events ?? 0);
   await fleet.queue({ targets: TARGETS, events: more, eventsPerRequest: EVENTS_PER_REQUEST }, QUEUE_DEADLINE_MS);
   const queuedAt = performance.now();
-  const held = await untilItStops(events, HOLD_PATIENCE_MS, 250, async () => {
-    return (await get<{ held: number }>(fleet.origin, `/v1/subscriptions/${subscription}`)).held;
+  const held = await followGrowth(events, HOLD_PATIENCE_MS, 250, async () => {
+    return (await fleet.api.subscription(subscription)).held;
   });
   const settle = (performance.now() - queuedAt) / 1000;
   if (held < events) dead.say(`${held} of ${events} are held, and no more become so`);

@@ -1,7 +1,7 @@
+import { followGrowth } from "@postrider/testkit/wait.ts";
 import type { Fleet } from "../../support/fleet.ts";
 import { ageCorrelation, busiestSecond, firstReceipts, olderFirstShare, ramp } from "../../support/receipts.ts";
 import type { Figures } from "../../support/rounds.ts";
-import { untilItStops } from "../../support/until.ts";
 import { wallClock } from "../../support/wall-clock.ts";
 
 /** No receipt for so long, and there will be none; more than a cooldown and any step of the retry schedule but the last. */
@@ -12,7 +12,7 @@ const RAMP_SECONDS = 5;
 export async function releaseAll(fleet: Fleet, events: number): Promise<Figures> {
   const mendedAt = wallClock();
   fleet.subscribers.mend();
-  await untilItStops(events, PATIENCE_MS, 100, () => fleet.subscribers.received());
+  await followGrowth(events, PATIENCE_MS, 100, () => fleet.subscribers.received());
   const received = await fleet.subscribers.report();
   const { times } = received;
   const first = firstReceipts(received);

@@ -1,9 +1,8 @@
+import { followGrowth } from "@postrider/testkit/wait.ts";
 import type { Database } from "../../support/database.ts";
 import { type Fleet, type FleetKind, withFleet } from "../../support/fleet.ts";
-import { get } from "../../support/postrider.ts";
 import { ratePerSecond } from "../../support/receipts.ts";
 import { type Column, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
-import { untilItStops } from "../../support/until.ts";
 import type { Bench } from "../suite.ts";
 import { scenario } from "../scenario.ts";
 import { ISOLATED } from "./isolated.ts";
@@ -20,13 +19,13 @@ const PATIENCE_MS = 20_000;
 const LIMITED = "as it is";
 const UNLIMITED = "not isolated";
 const DEFAULT_MAX_IN_FLIGHT = 32;
-/** As many requests under way as the subscription may have, and nothing else that decides whose turn it is. */
+/** As many requests in flight as the subscription may have, first come, first served. */
 const FIRST_COME: FleetKind = {
   ...UNISOLATED,
   env: { ...UNISOLATED.env, MAX_IN_FLIGHT: String(DEFAULT_MAX_IN_FLIGHT) },
 };
 
-/** Whether what keeps subscribers apart slows down one that is fast and has all the traffic. */
+/** Whether isolation slows down a fast subscriber that gets all the traffic. */
 export const oneSubscriber = scenario(
   "isolation-one-subscriber",
   "a backlog that is all for one fast subscriber, against as many requests at once, first come, first served, drained by two workers",
@@ -58,7 +57,7 @@ export const oneSubscriber = scenario(
 
 const COLUMNS: readonly Column[] = [
   { metric: "delivered/s", label: "delivered/s", digits: 0 },
-  { metric: "held", label: "most held at once (goal: 0)", digits: 0 },
+  { metric: "held", label: "maximum held at once (goal: 0)", digits: 0 },
   { metric: "missing", label: "not received", digits: 0 },
 ];
 
@@ -69,21 +68,21 @@ function measure(bench: Bench, database: Database, events: number, kind: FleetKi
     await fleet.queue({ targets, events, eventsPerRequest: EVENTS_PER_REQUEST }, QUEUE_DEADLINE_MS);
     await database.run("checkpoint");
     await fleet.startWorkers();
-    let mostHeld = 0;
-    const received = await untilItStops(events, PATIENCE_MS, 250, async () => {
-      mostHeld = Math.max(mostHeld, await heldNow(fleet));
+    let maxHeld = 0;
+    const received = await followGrowth(events, PATIENCE_MS, 250, async () => {
+      maxHeld = Math.max(maxHeld, await heldNow(fleet));
       return fleet.subscribers.received();
     });
     const { times } = await fleet.subscribers.report();
     return {
       "delivered/s": ratePerSecond(times, Math.floor(events * WARM_UP_SHARE)),
-      held: mostHeld,
+      held: maxHeld,
       missing: events - received,
     };
   });
 }
 
-async function heldNow({ origin }: Fleet): Promise<number> {
-  const { data } = await get<{ data: { held: number }[] }>(origin, "/v1/subscriptions?limit=200");
+async function heldNow({ api }: Fleet): Promise<number> {
+  const { data } = await api.subscriptions({ limit: 200 });
   return data.reduce((sum, { held }) => sum + held, 0);
 }

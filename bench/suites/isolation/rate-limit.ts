@@ -1,8 +1,8 @@
+import { followGrowth } from "@postrider/testkit/wait.ts";
 import type { Database } from "../../support/database.ts";
 import { withFleet } from "../../support/fleet.ts";
 import { busiestSecond, ratePerSecond } from "../../support/receipts.ts";
 import { type Column, type Figures, measureInRounds } from "../../support/rounds.ts";
-import { untilItStops } from "../../support/until.ts";
 import type { Bench } from "../suite.ts";
 import { scenario } from "../scenario.ts";
 import { ISOLATED } from "./isolated.ts";
@@ -39,7 +39,7 @@ function measure(bench: Bench, database: Database, events: number): Promise<Figu
     const targets = [{ tenant: "default", type: "bench.event", number: 0 }];
     await fleet.queue({ targets, events, eventsPerRequest: EVENTS_PER_REQUEST }, QUEUE_DEADLINE_MS);
     await fleet.startWorkers();
-    const received = await untilItStops(events, PATIENCE_MS, 50, () => fleet.subscribers.received());
+    const received = await followGrowth(events, PATIENCE_MS, 50, () => fleet.subscribers.received());
     const { times } = await fleet.subscribers.report();
     return { busiest: busiestSecond(times), mean: ratePerSecond(times, 0), missing: events - received };
   });

@@ -1,0 +1,106 @@
+import { describe, expect, test } from "vitest";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer } from "@postrider/testkit/receiver/behaviours.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+
+const password = "a password for the console";
+const e2e = useStack({ console: true, env: { CONSOLE_PASSWORD: password } });
+
+const basic = (secret: string) => ({ authorization: `Basic ${Buffer.from(`operator:${secret}`).toString("base64")}` });
+
+async function get(path: string, headers: Record<string, string> = {}, method = "GET") {
+  const response = await fetch(e2e.stack.consoleUrl + path, { method, headers, redirect: "manual" });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+const logIn = (secret: string) =>
+  fetch(`${e2e.stack.consoleUrl}/login`, {
+    method: "POST",
+    body: new URLSearchParams({ user: "operator", password: secret, next: "/queues" }),
+    headers: { origin: e2e.stack.consoleUrl },
+    redirect: "manual",
+  });
+
+interface Board {
+  queues: { name: string; jobs: { id: string }[] }[];
+}
+
+const boardOf = async (query = "") =>
+  JSON.parse((await get(`/queues/api/queues${query}`, basic(password))).text) as Board;
+
+function expectClosed({ status, text, headers }: Awaited<ReturnType<typeof get>>): void {
+  expect(status).toBeOneOf([302, 303, 401, 403, 429]);
+  if (status < 400) expect(headers.get("location")).toMatch(/^\/login\b/);
+  expect(text).not.toMatch(/dispatch|used_memory/);
+}
+
+describe("the board", () => {
+  test.each(["/queues", "/queues/", "/queues/queue/retry", "/queues/api/queues", "/queues/api/redis/stats"])(
+    "shows nothing at %s to who is not logged in",
+    async (path) => {
+      for (const headers of [{}, { cookie: "connect.sid=s%3Aforged.forged" }]) expectClosed(await get(path, headers));
+    },
+  );
+
+  test("is open to who logs in, with a cookie that scripts cannot read", async () => {
+    const response = await logIn(password);
+    expect(response.status).toBeOneOf([302, 303]);
+    expect(response.headers.get("location")).toBe("/queues");
+    const [cookie = ""] = response.headers.getSetCookie();
+    expect(cookie).toMatch(/HttpOnly/i);
+    expect(cookie).toMatch(/SameSite=(Lax|Strict)/i);
+    const board = await get("/queues", { cookie: cookie.split(";")[0] ?? "" });
+    expect(board).toMatchObject({ status: 200, text: expect.stringMatching(/<html/i) as string });
+  });
+
+  test("sends nobody who logs in to another site", async () => {
+    const response = await fetch(`${e2e.stack.consoleUrl}/login`, {
+      method: "POST",
+      body: new URLSearchParams({ user: "operator", password, next: "//evil.example/queues" }),
+      headers: { origin: e2e.stack.consoleUrl },
+      redirect: "manual",
+    });
+    expect(response.headers.get("location") ?? "/").toMatch(/^\/(?!\/)/);
+  });
+
+  test("shows the three lanes", async () => {
+    expect((await boardOf()).queues.map((queue) => queue.name).sort()).toEqual(["control", "dispatch", "retry"]);
+  });
+
+  test("shows a dead letter as failed, and its Retry is a manual retry in Postgres", async () => {
+    const tenant = newTenant();
+    const endpoint = e2e.receiver.endpoint(answer(500));
+    await e2e.api.subscribe({ tenant, url: endpoint.url, retrySchedule: ["50ms"] });
+    const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
+    await e2e.api.untilDelivery(event.id, "dead");
+    const job = await waitFor("the dead letter is on the board", async () => {
+      const { queues } = await boardOf("?activeQueue=retry&status=failed&page=1&jobsPerPage=10");
+      return queues.find((queue) => queue.name === "retry")?.jobs[0];
+    });
+    endpoint.behave(answer(200));
+    const headers = { ...basic(password), origin: e2e.stack.consoleUrl };
+    const retried = await get(`/queues/api/queues/retry/${encodeURIComponent(job.id)}/retry`, headers, "PUT");
+    expect(retried.status, retried.text).toBeLessThan(300);
+    const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
+    expect(attempts.find((attempt) => attempt.number === 3)).toMatchObject({ trigger: "manual", responseStatus: 200 });
+  });
+});
+
+test("the console's metrics are Prometheus text on its admin port", async () => {
+  const response = await fetch(`${e2e.stack.console?.adminUrl}/metrics`);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toMatch(/^text\/plain\b/);
+  expect(await response.text()).toMatch(/^# TYPE \S+ (counter|gauge|histogram|summary)$/m);
+});
+
+// At the end, since a console may turn everybody away for a while when passwords are guessed.
+test("a wrong password opens nothing", async () => {
+  for (const secret of ["wrong", "", `${password} `]) {
+    expectClosed(await get("/queues/api/queues", basic(secret)));
+    const response = await logIn(secret);
+    expect(response.status).toBeOneOf([302, 303, 400, 401, 403, 429]);
+    const cookie = response.headers.getSetCookie().map((one) => one.split(";")[0]);
+    expectClosed(await get("/queues/api/queues", { cookie: cookie.join("; ") }));
+  }
+});

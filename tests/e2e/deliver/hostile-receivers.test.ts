@@ -1,0 +1,130 @@
+import { expect, test } from "vitest";
+import type { NewSubscription } from "@postrider/testkit/client/types.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { answer, drip, endlessBody, gzipBomb, silence } from "@postrider/testkit/receiver/behaviours.ts";
+import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+
+const e2e = useStack({ env: { DELIVERY_TIMEOUT: "1s" } });
+const kept = 16 * 1024;
+
+async function sendTo(behaviour: Behaviour, policy: Partial<NewSubscription> = {}) {
+  const tenant = newTenant();
+  const endpoint = e2e.receiver.endpoint(behaviour);
+  await e2e.api.subscribe({ tenant, url: endpoint.url, ...policy });
+  const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
+  return { endpoint, event };
+}
+
+const once = { timeoutMs: 300, retrySchedule: ["50ms"] };
+const slow: [string, Behaviour][] = [
+  ["never answers", silence],
+  ["answers after the timeout", answer(200, { afterMs: 120_000 })],
+  ["sends a body without end, byte by byte", drip()],
+];
+test.concurrent.each(slow)(
+  "a subscriber that %s is cut off at the timeout, which is a failed attempt",
+  async (_name, behaviour) => {
+    const { endpoint, event } = await sendTo(behaviour, once);
+    const delivery = await e2e.api.untilDelivery(event.id, "dead");
+    expect(delivery).toMatchObject({ deadReason: "exhausted", attemptCount: 2 });
+    for (const attempt of delivery.attempts) {
+      expect(attempt.error).toMatch(/time|within/i);
+      expect(attempt.durationMs).toBeGreaterThanOrEqual(295);
+    }
+    await waitFor("both connections are closed", () => endpoint.inFlight === 0);
+    expect(endpoint.requests.every((request) => request.cutShort)).toBe(true);
+  },
+);
+
+test.concurrent("a response within the timeout is a delivery", async () => {
+  const { event } = await sendTo(answer(200, { afterMs: 400 }), { timeoutMs: 30_000 });
+  const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
+  expect(attempts).toHaveLength(1);
+  expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(395);
+});
+
+test.concurrent("a subscription without a timeout uses the one of the process", async () => {
+  const { event } = await sendTo(silence, { retrySchedule: ["50ms"] });
+  const { attempts } = await e2e.api.untilDelivery(event.id, "dead");
+  expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(995);
+});
+
+test.concurrent("an endless response is a delivery, of which 16 KiB are kept and the rest is not read", async () => {
+  const { endpoint, event } = await sendTo(endlessBody);
+  const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
+  expect(attempts).toMatchObject([{ number: 1, responseStatus: 200 }]);
+  expect(attempts[0]?.responseBody).toBe("x".repeat(kept));
+  await waitFor("the connection is closed", () => endpoint.inFlight === 0);
+  expect(endpoint.requests[0]?.cutShort).toBe(true);
+});
+
+test.concurrent("a large response is cut between characters, never inside one", async () => {
+  const { event } = await sendTo(answer(200, { body: `x${"ü".repeat(kept)}` }));
+  const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
+  const body = attempts[0]?.responseBody ?? "";
+  expect(Buffer.byteLength(body)).toBeGreaterThan(kept - 8);
+  expect(Buffer.byteLength(body)).toBeLessThanOrEqual(kept + 2);
+  expect(body.slice(0, -1)).toMatch(/^xü+$/);
+});
+
+test.concurrent("a large response of a failed attempt is cut at 16 KiB", async () => {
+  const { event } = await sendTo(answer(500, { body: "y".repeat(1_000_000) }), { retrySchedule: ["50ms"] });
+  const { attempts } = await e2e.api.untilDelivery(event.id, "dead");
+  expect(attempts.map((attempt) => attempt.responseBody)).toEqual(["y".repeat(kept), "y".repeat(kept)]);
+});
+
+test.concurrent("a gzip bomb is a delivery, of which at most 16 KiB are kept", async () => {
+  const { endpoint, event } = await sendTo(gzipBomb());
+  const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
+  expect(attempts).toMatchObject([{ number: 1, responseStatus: 200 }]);
+  expect(endpoint.requests[0]?.headers["accept-encoding"] ?? "identity").toBe("identity");
+  expect(Buffer.byteLength(attempts[0]?.responseBody ?? "")).toBeLessThanOrEqual(kept * 3);
+  expect((attempts[0]?.responseBody ?? "").length).toBeLessThanOrEqual(kept);
+});
+
+test.concurrent.each([301, 302, 303, 307, 308])(
+  "a redirect %i is not followed and is a failed attempt",
+  async (status) => {
+    const target = e2e.receiver.endpoint();
+    const { endpoint, event } = await sendTo(answer(status, { headers: { location: target.url } }), {
+      retrySchedule: ["50ms"],
+    });
+    const { attempts, deadReason } = await e2e.api.untilDelivery(event.id, "dead");
+    expect(deadReason).toBe("exhausted");
+    expect(attempts.map((attempt) => attempt.responseStatus)).toEqual([status, status]);
+    expect(endpoint.requests).toHaveLength(2);
+    expect(target.requests).toHaveLength(0);
+  },
+);
+
+const odd: [string, Buffer][] = [
+  ["NUL bytes", Buffer.from("ok\0\0ok")],
+  ["invalid UTF-8", Buffer.concat([Buffer.from("ok"), Buffer.from([0xff, 0xfe, 0xc3, 0x28, 0xed, 0xa0, 0x80])])],
+  ["nothing but NUL bytes", Buffer.alloc(100)],
+  ["an escaped NUL in JSON", Buffer.from(String.raw`{"ok":"\u0000"}`)],
+];
+test.concurrent.each(odd)("a response with %s is delivered at the first attempt and recorded", async (_name, body) => {
+  const { endpoint, event } = await sendTo(answer(200, { body }));
+  const { attempts, attemptCount } = await e2e.api.untilDelivery(event.id, "delivered");
+  expect(attemptCount).toBe(1);
+  expect(attempts).toHaveLength(1);
+  if (body.includes("ok")) expect(attempts[0]?.responseBody).toContain("ok");
+  expect(attempts[0]?.responseBody).not.toContain("\0");
+  expect(endpoint.requests).toHaveLength(1);
+});
+
+test.concurrent("a response that is not text does not disturb the recording of others in the same flush", async () => {
+  const tenant = newTenant();
+  const good = e2e.receiver.endpoint();
+  const bad = e2e.receiver.endpoint(answer(200, { body: Buffer.from([0, 0xff, 0]) }));
+  await e2e.api.subscribe({ tenant, url: good.url });
+  await e2e.api.subscribe({ tenant, url: bad.url });
+  const events = Array.from({ length: 20 }, (_, order) => ({ type: "order.created", data: order, tenant }));
+  await e2e.api.sendBatch(events);
+  await waitFor("all 40 are delivered", async () => {
+    return (await e2e.api.deliveries({ tenant, status: "delivered", limit: 200 })).data.length === 40;
+  });
+  expect([good.requests.length, bad.requests.length]).toEqual([20, 20]);
+});
