@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const docs = readFileSync(resolve(import.meta.dirname, "../../docs/metrics.md"), "utf8");
 const e2e = useStack({ console: true });
@@ -31,6 +32,10 @@ test("the docs list exactly the exported metrics, with type and process", async 
   const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
   await e2e.api.untilDelivery(event.id, "delivered");
   const { ingest, workers, console: ops } = e2e.stack;
+  // A worker whose commands to Redis time out on a busy machine becomes the exporter with a later scrape.
+  await waitFor("the worker exports the fleet's metrics", async () =>
+    (await exported(workers[0]!.adminUrl)).has("postrider_workers"),
+  );
   const processes = {
     ingest: await exported(ingest.adminUrl),
     worker: await exported(workers[0]!.adminUrl),
