@@ -142,7 +142,7 @@ const workers: Dashboard = {
     lines("Deliveries per batch", "short", "Near 100 under load; small batches cost more per delivery.", [{ expr: `${perSecond("postrider_batch_deliveries_sum")} / ${perSecond("postrider_batch_deliveries_count")}`, legend: "mean" }]), // prettier-ignore
     lines("Outcomes: how many are recorded together", "short", "A flush costs Postgres as much as twenty rows.", [means("postrider_flush_rows", "kind", 'kind="record"')]), // prettier-ignore
     lines("Outcomes: how long recording takes", "s", "Slow: Postgres is. Nothing is lost meanwhile, outcomes wait.", quantiles("postrider_flush_duration_seconds", 'kind="record"')), // prettier-ignore
-    lines("Outcomes that wait", "short", "Grows without end while Postgres is away, up to what is in flight.", [{ expr: "sum(postrider_records_waiting)", legend: "waiting" }]), // prettier-ignore
+    lines("Outcomes that wait", "short", "Grows without end while Postgres is unreachable, up to what is in flight.", [{ expr: "sum(postrider_records_waiting)", legend: "waiting" }]), // prettier-ignore
     lines("Put back by the watchdog", "ops", "Nothing, but after a crash or a flushed Redis.", [
       { expr: perSecond("postrider_watchdog_repairs_total", "", "lane"), legend: "{{lane}}" },
       { expr: perSecond("postrider_poison_total", "", "kind"), legend: "poison: {{kind}}" },
@@ -159,7 +159,7 @@ const ingest: Dashboard = {
   uid: "postrider-ingest",
   title: "Postrider: ingest",
   panels: [
-    lines("Requests by status", "reqps", "503: the buffer is full or Postgres is away; 4xx is the callers'.", [{ expr: perSecond("postrider_http_request_duration_seconds_count", "", "status"), legend: "{{status}}" }]), // prettier-ignore
+    lines("Requests by status", "reqps", "503: the buffer is full or Postgres is unreachable; 4xx is the callers'.", [{ expr: perSecond("postrider_http_request_duration_seconds_count", "", "status"), legend: "{{status}}" }]), // prettier-ignore
     lines("Time to answer POST /v1/events", "s", "Of single events: until the commit.", quantiles("postrider_http_request_duration_seconds", 'route="/v1/events",method="POST"')), // prettier-ignore
     lines("Share answered 5xx", "percentunit", "Of all requests.", [{ expr: "postrider:http_errors:ratio_rate5m", legend: "5xx" }]), // prettier-ignore
     lines("Accepted", "ops", "duplicate: the same idempotency key again.", [{ expr: perSecond("postrider_events_accepted_total", "", "result"), legend: "{{result}}" }]), // prettier-ignore

@@ -25,9 +25,9 @@ export function findingsOf(state: FleetState, now: number): Finding[] {
   const { workers, oldestDueSeconds, watchdog, redis, breakers, deadLastDay, postgres } = state;
 
   if (postgres === undefined)
-    add("critical", "postgres-is-away", "Postgres does not answer: events are refused and nothing is recorded.");
+    add("critical", "postgres-is-unreachable", "Postgres does not answer: events are refused and nothing is recorded.");
   if (redis === undefined)
-    add("critical", "redis-is-away", "Redis does not answer: events are accepted and wait in Postgres.");
+    add("critical", "redis-is-unreachable", "Redis does not answer: events are accepted and wait in Postgres.");
   else if (workers?.length === 0)
     add("critical", "no-worker", "No worker is running: events are accepted, and none is delivered.");
   if (oldestDueSeconds !== undefined && oldestDueSeconds > PAST_DUE_S.warning) {

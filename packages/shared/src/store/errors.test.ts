@@ -6,7 +6,7 @@ const database = (code: string) => Object.assign(new pg.DatabaseError("refused",
 const system = (code: string) => Object.assign(new Error("connect"), { code });
 const wrapped = (cause: Error) => new Error("Failed query", { cause });
 
-test("Postgres that is away or overburdened is unavailable, directly or wrapped by the query builder", () => {
+test("an unreachable or overloaded Postgres is unavailable, directly or wrapped by the query builder", () => {
   const away = [
     ...["08006", "25006", "40P01", "53300", "57P01", "57P03"].map(database),
     ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOTFOUND"].map(system),

@@ -21,7 +21,7 @@ export type Db = NodePgDatabase<typeof schema>;
 export const STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
 
 /**
- * Connections to Postgres. Every wait is bounded, so that a process answers "unavailable" while Postgres is away
+ * Connections to Postgres. Every wait is bounded, so that a process answers "unavailable" while Postgres is unreachable
  * instead of piling requests up behind it.
  *
  * @param size how many connections at most
