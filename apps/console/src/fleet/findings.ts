@@ -1,4 +1,4 @@
-import { MOST_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
+import { MAX_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import { age, bytes, count } from "./format.ts";
 
 /** A problem that an operator should know about. `critical` needs action now, `warning` needs a look. */
@@ -51,7 +51,7 @@ export function findingsOf(state: FleetState, now: number): Finding[] {
     );
   }
   if (deadLastDay !== undefined && deadLastDay > 0) {
-    const orMore = deadLastDay >= MOST_COUNTED ? " or more" : "";
+    const orMore = deadLastDay >= MAX_COUNTED ? " or more" : "";
     add(
       "warning",
       "dead-letters",

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { v7 } from "uuid";
 import { family, familyRange, firstIdAt, timeOfId } from "./id-range.ts";
 
-test("a UUIDv7 tells the millisecond it was made at", () => {
+test("a UUIDv7 contains the millisecond of its creation", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 2 ** 48 - 1 }), (msecs) => {
       const id = v7({ msecs });
