@@ -1,4 +1,5 @@
-// Fails when the Drizzle schema and the migrations in drizzle/ differ: drizzle-kit would then have a migration to write.
+// Fails when the Drizzle schema and the migrations in drizzle/ differ: drizzle-kit would then have a migration to
+// write.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -37,7 +37,9 @@ export interface StackOptions {
 const READY_DEADLINE_MS = 60_000;
 /** Beyond their own deadline, for processes to notice that it is over. */
 const GRACE_MS = 5_000;
-/** Look-ups of host names block a thread each, and four (the default) are not enough for a fleet of slow name servers. */
+/**
+ * Look-ups of host names block a thread each, and four (the default) are not enough for a fleet of slow name servers.
+ */
 const THREADS = "32";
 
 /**

@@ -18,7 +18,10 @@ export async function hasCompose(): Promise<boolean> {
   return engine.code === 0 && engine.stdout !== "" && compose.code === 0;
 }
 
-/** Postgres or Redis of docker-compose.yml in a project of its own, apart from a whole Postrider that may run by the same file. */
+/**
+ * Postgres or Redis of docker-compose.yml in a project of its own, apart from a whole Postrider that may run by the
+ * same file.
+ */
 export async function ensureComposeService(
   root: string,
   dataDir: string,

@@ -1,13 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 
-/** What is to end with us: a file whose first line is the pid, and the signals to send, each with its patience in tenths of a second. */
+/**
+ * What is to end with us: a file whose first line is the pid, and the signals to send, each with its patience in tenths
+ * of a second.
+ */
 export interface Leashed {
   pidFile: string;
   signals: readonly [name: "TERM" | "INT" | "QUIT" | "KILL", patience: number][];
 }
 
-// Waits for the end of its standard input, which comes when the process that holds the other end is gone, however it went.
+// Waits for the end of its standard input, which comes when the process that holds the other end is gone, however it
+// went.
 const SCRIPT = `
 cat > /dev/null
 folder=$1; shift
@@ -24,8 +28,9 @@ done
 `;
 
 /**
- * Ties servers to this process: when it is gone, even by kill -9, they are ended by a small shell that watches it from a
- * session of its own. Servers that are stopped first take their pid files with them, and the watcher has nothing to do.
+ * Ties servers to this process: when it is gone, even by kill -9, they are ended by a small shell that watches it from
+ * a session of its own. Servers that are stopped first take their pid files with them, and the watcher has nothing to
+ * do.
  *
  * @param folder removed afterwards; undefined keeps everything
  * @returns lets go of them: they are stopped by then, or are to outlive us

@@ -45,7 +45,8 @@ export async function ensureLocalPostgres(dataDir: string, say: Say): Promise<Up
     url: postgres.postgresUrl(port, server.password, DATABASE),
     started: {
       stop: () => postgres.stopPostgres(pid),
-      // TERM lets those who are connected finish: our own processes, which have lost their supervisor and are stopping too.
+      // TERM lets those who are connected finish: our own processes, which have lost their supervisor and are stopping
+      // too.
       leashed: {
         pidFile,
         signals: [

@@ -4,11 +4,17 @@ import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { isAlive } from "./processes.ts";
 
-/** A holder touches its lock this often, and one that has not for STALE_MS is gone though another process has its pid now. */
+/**
+ * A holder touches its lock this often, and one that has not for STALE_MS is gone though another process has its pid
+ * now.
+ */
 const TOUCH_MS = 2_000;
 const STALE_MS = 20_000;
 
-/** Does the work while no other process (nor another call in this one) holds the lock file. A dead holder's lock is taken over. */
+/**
+ * Does the work while no other process (nor another call in this one) holds the lock file. A dead holder's lock is
+ * taken over.
+ */
 export async function withLock<T>(file: string, work: () => Promise<T>): Promise<T> {
   const token = `${process.pid} ${randomUUID()}`;
   mkdirSync(dirname(file), { recursive: true });

@@ -60,7 +60,10 @@ export async function initialise(
   renameSync(unfinished, dataOf(folder));
 }
 
-/** Starts the server on this port, loopback only and without a unix socket (whose path could be too long). Returns its pid. */
+/**
+ * Starts the server on this port, loopback only and without a unix socket (whose path could be too long). Returns its
+ * pid.
+ */
 export async function startPostgres(
   binaries: PostgresBinaries,
   server: PostgresServer,

@@ -44,7 +44,10 @@ export function isAlive(pid: number): boolean {
   return !isZombie(pid);
 }
 
-/** Ended, and only waits for its parent to take note: where nobody reaps orphans (a bare container) it stays so for ever. */
+/**
+ * Ended, and only waits for its parent to take note: where nobody reaps orphans (a bare container) it stays so for
+ * ever.
+ */
 function isZombie(pid: number): boolean {
   try {
     return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));

@@ -10,7 +10,10 @@ import { redisUrl, startRedis, stopRedis } from "./redis-server.ts";
 import { sayOnStderr } from "./say.ts";
 import { throwawayFolder } from "./server-folder.ts";
 
-/** A server for tests and benchmarks, gone with all its data when it is stopped or when this process ends, however it ends. */
+/**
+ * A server for tests and benchmarks, gone with all its data when it is stopped or when this process ends, however it
+ * ends.
+ */
 export interface Throwaway {
   readonly url: string;
   readonly pid: number;
@@ -40,7 +43,8 @@ const THROWAWAY_SETTINGS = {
 };
 
 /**
- * A PostgreSQL on 127.0.0.1, in a new folder below `dir`. Unless `settings` say otherwise it does not wait for the disk.
+ * A PostgreSQL on 127.0.0.1, in a new folder below `dir`. Unless `settings` say otherwise it does not wait for the
+ * disk.
  *
  * @returns with the URL of its database `postgres`, whose user is the superuser
  */

@@ -4,7 +4,10 @@ import { READABLE } from "../../packages/shared/src/runtime/telemetry/logger.ts"
 const COLOURS = [36, 33, 35, 32, 34, 31];
 const QUIET: readonly unknown[] = ["warn", "error", "fatal"];
 
-/** Prints a line of output of a process: JSON log lines made readable, anything else as it is, both behind the process's name. */
+/**
+ * Prints a line of output of a process: JSON log lines made readable, anything else as it is, both behind the process's
+ * name.
+ */
 export type Print = (name: string, line: string) => void;
 
 /** @param quiet leaves out log lines below a warning */

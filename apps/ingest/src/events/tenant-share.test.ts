@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { TenantShares } from "./tenant-share.ts";
 
-/** Makes deliveries at steady rates for a while, flush by flush; answers what went behind per tenant, in the last second. */
+/**
+ * Makes deliveries at steady rates for a while, flush by flush; answers what went behind per tenant, in the last
+ * second.
+ */
 function run(shares: TenantShares, perSecond: Record<string, number>, seconds: number, from = 0) {
   const flushMs = 10;
   const behind = new Map<string, number>();

@@ -30,8 +30,8 @@ export interface Breakers {
 }
 
 /**
- * Keeps the breakers in Redis. Events that arrive during a call share the next one, so the number of calls does not grow
- * with the load.
+ * Keeps the breakers in Redis. Events that arrive during a call share the next one, so the number of calls does not
+ * grow with the load.
  *
  * @param clock Unix milliseconds; by default Redis's own clock, so that workers with skewed clocks agree
  */

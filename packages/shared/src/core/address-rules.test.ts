@@ -5,7 +5,9 @@ import { isAllowedAddress, parseNetworks } from "./address-rules.ts";
 
 const none = new BlockList();
 
-/** Addresses that a subscriber could name to reach what is not theirs, each form that is known to slip past some guard. */
+/**
+ * Addresses that a subscriber could name to reach what is not theirs, each form that is known to slip past some guard.
+ */
 const REFUSED = [
   "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254",
   "169.254.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.0.170", "192.0.2.1", "192.31.196.1",

@@ -49,8 +49,8 @@ const GLOBAL_UNICAST_V6 = parseNetworks("2000::/3") as BlockList;
  * Whether deliveries may reach an address: public unicast, or inside `allowed`.
  *
  * Everything else is refused: loopback, private, link-local, CGNAT, multicast, reserved, documentation, and the IPv6
- * forms that embed an IPv4 address (IPv4-compatible, NAT64, 6to4, Teredo, ISATAP), because a gateway would route them to
- * an address that was never checked. A v4-mapped address is checked as its IPv4 address.
+ * forms that embed an IPv4 address (IPv4-compatible, NAT64, 6to4, Teredo, ISATAP), because a gateway would route them
+ * to an address that was never checked. A v4-mapped address is checked as its IPv4 address.
  *
  * @param address an IP literal; anything else is refused
  */

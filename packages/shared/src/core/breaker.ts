@@ -2,8 +2,8 @@
 export type BreakerState = "closed" | "open" | "half_open";
 
 /**
- * A subscription's circuit breaker. This reducer is the specification, `breaker.lua` is the implementation that the fleet
- * shares, and a model test compares the two.
+ * A subscription's circuit breaker. This reducer is the specification, `breaker.lua` is the implementation that the
+ * fleet shares, and a model test compares the two.
  */
 export interface Breaker {
   state: BreakerState;
@@ -14,8 +14,8 @@ export interface Breaker {
   /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
   /**
-   * Start of the latest request that failed in a row, or the end of its Retry-After if that is longer than the cooldown.
-   * Unix milliseconds; 0 without failures.
+   * Start of the latest request that failed in a row, or the end of its Retry-After if that is longer than the
+   * cooldown. Unix milliseconds; 0 without failures.
    */
   failedAt: number;
 }
@@ -68,8 +68,8 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
 
 /**
  * Whether a success from the previous generation is newer than the failures that opened the breaker. Failures are often
- * faster than successes, so the failures of concurrent requests may be consecutive only in the order of their responses.
- * A success never supersedes a Retry-After that is longer than the cooldown.
+ * faster than successes, so the failures of concurrent requests may be consecutive only in the order of their
+ * responses. A success never supersedes a Retry-After that is longer than the cooldown.
  */
 const supersedesOpening = (
   { state, generation, failedAt }: Breaker,

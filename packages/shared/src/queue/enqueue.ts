@@ -4,7 +4,8 @@ import type { LaneName, Queues } from "./queues.ts";
 
 /**
  * Adds jobs to the lanes. It never throws: Postgres already has the work, so the watchdog adds the jobs that Redis
- * refused. Every call returns whether Redis accepted all jobs. Adding a job twice is harmless, because job ids are fixed.
+ * refused. Every call returns whether Redis accepted all jobs. Adding a job twice is harmless, because job ids are
+ * fixed.
  */
 export interface Enqueue {
   dispatch(batches: readonly Batch[]): Promise<boolean>;

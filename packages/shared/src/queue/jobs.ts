@@ -45,7 +45,10 @@ export interface NewJob<Data> {
   opts: JobsOptions & { jobId: string };
 }
 
-/** BullMQ fixes the number of tries when a job is added. Postgres decides when a delivery is dead, so any large number works. */
+/**
+ * BullMQ fixes the number of tries when a job is added. Postgres decides when a delivery is dead, so any large number
+ * works.
+ */
 const UNLIMITED_TRIES = 1_000_000;
 
 const dispatchOptions: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: UNLIMITED_TRIES };
@@ -69,8 +72,8 @@ const releaseOptions: JobsOptions = {
 };
 
 /**
- * The job of a batch. Its BullMQ priority is read from the batch's id, so that a job that Redis lost is recreated with the
- * same one. BullMQ takes lower numbers first, and 0 (no priority) before all others.
+ * The job of a batch. Its BullMQ priority is read from the batch's id, so that a job that Redis lost is recreated with
+ * the same one. BullMQ takes lower numbers first, and 0 (no priority) before all others.
  */
 export function dispatchJob({ id, from, to, size }: Batch): NewJob<DispatchJob> {
   const priority = priorityOfBatch(id);

@@ -8,8 +8,8 @@ let used = pool.length;
 const latest = { msecs: -1, seq: 0 };
 
 /**
- * Creates a UUIDv7. The ids of one process increase strictly: within a millisecond a 32-bit sequence counts from a random
- * 31-bit start (RFC 9562, section 6.2, method 1).
+ * Creates a UUIDv7. The ids of one process increase strictly: within a millisecond a 32-bit sequence counts from a
+ * random 31-bit start (RFC 9562, section 6.2, method 1).
  */
 export function newId(): string {
   if (used === pool.length) {

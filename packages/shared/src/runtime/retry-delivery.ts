@@ -17,8 +17,8 @@ interface RetryParts {
 }
 
 /**
- * A manual retry: starts a new cycle of the delivery, with the full schedule, due now. The job is added after the commit;
- * if Redis refuses it, the watchdog adds it later.
+ * A manual retry: starts a new cycle of the delivery, with the full schedule, due now. The job is added after the
+ * commit; if Redis refuses it, the watchdog adds it later.
  *
  * @param id the delivery, a UUID
  * @param tenant if given, deliveries of other tenants are not found

@@ -3,9 +3,9 @@ import type { SecretBox } from "./secret-box.ts";
 import type { StoredSecret } from "./schema/index.ts";
 
 /**
- * A process with the wrong key could sign nothing, and would turn every delivery into a dead letter of our own making.
+ * With a wrong key a process can't sign, and every delivery would become an `internal` dead letter.
  *
- * @throws Error where ENCRYPTION_KEY does not open the newest subscription's secret
+ * @throws Error if ENCRYPTION_KEY does not open the newest subscription's secret
  */
 export async function refuseWrongKey(pool: Pool, box: SecretBox): Promise<void> {
   const { rows } = await pool.query<{ id: string; secret: StoredSecret }>(

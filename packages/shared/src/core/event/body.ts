@@ -2,8 +2,8 @@
 const DATA_MEMBER = ',"data":';
 
 /**
- * The body of every request that delivers an event: `{"type","timestamp","data"}`. It is concatenated, because the data is
- * sent byte for byte as it was received, and an event type needs no escaping.
+ * The body of every request that delivers an event: `{"type","timestamp","data"}`. It is concatenated, because the data
+ * is sent byte for byte as it was received, and an event type needs no escaping.
  *
  * @param type a valid event type
  * @param timestamp ISO 8601

@@ -10,8 +10,8 @@ export interface RunningApp {
 }
 
 /**
- * Runs a process: start, wait for a signal, stop, exit. Exit codes: 0 after a signal, 1 if it could not start (the reason
- * is on stderr) or could not stop in time.
+ * Runs a process: start, wait for a signal, stop, exit. Exit codes: 0 after a signal, 1 if it could not start (the
+ * reason is on stderr) or could not stop in time.
  */
 export async function runProcess(start: () => Promise<RunningApp>): Promise<void> {
   let app: RunningApp;

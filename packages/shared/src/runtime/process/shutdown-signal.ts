@@ -1,4 +1,7 @@
-/** Interrupts within this time count as one: the terminal signals the whole process group, and `npm run` forwards it again. */
+/**
+ * Interrupts within this time count as one: the terminal signals the whole process group, and `npm run` forwards it
+ * again.
+ */
 const SAME_INTERRUPT_MS = 500;
 
 /**

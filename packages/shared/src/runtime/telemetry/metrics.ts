@@ -5,7 +5,9 @@ import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
 const { version } = createRequire(import.meta.url)("../../../package.json") as { version: string };
 
-/** Creates a registry with the process's own metrics (CPU, memory, event-loop lag), its build info and an `app` label. */
+/**
+ * Creates a registry with the process's own metrics (CPU, memory, event-loop lag), its build info and an `app` label.
+ */
 export function createRegistry(app: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ app });

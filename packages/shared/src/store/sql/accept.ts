@@ -8,20 +8,20 @@ export interface AcceptedEvent {
   type: string;
   /** Every pattern that matches the type. */
   patterns: readonly string[];
-  /** What every attempt sends. */
+  /** The body that every attempt sends. */
   body: TextParts;
   idempotencyKey: string | undefined;
-  /** What the key stands for; null without a key. */
+  /** Hash of the bytes that the key stands for; null without a key. */
   hash: Buffer | null;
-  /** Whether it is the only event of its request: its conflict then answers only that request. */
+  /** Whether it is the only event of its request. A conflict then fails only that request, not the statement. */
   isAlone: boolean;
   /** Number of the first batch that its deliveries may join (core/ids/batch-id.ts). */
   firstBatch: number;
 }
 
-/** One row per event in order, whose `id` is the event that counts, then one per batch, whose `n` is null. */
+/** First one row per event in order, whose `id` is the stored event; then one row per batch, whose `n` is null. */
 export interface AcceptRow {
-  /** Place of the event among the events given, from 1. */
+  /** Position of the event in the input, from 1. */
   n: number | null;
   kind: "new" | "duplicate" | "conflict" | "batch";
   id: string;
@@ -33,13 +33,12 @@ export interface AcceptRow {
 }
 
 /**
- * Keys are written in order, so that two statements that share keys wait for each other instead of deadlocking. An
+ * Keys are written in order, so that two statements with common keys wait for each other and do not deadlock. An
  * expired key is overwritten. A conflict inside a batch request fails the statement (refuse_idempotency_conflict),
  * because a batch is all or nothing.
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
- * row for every event, also where nothing matches. Bodies are joined last, because every step that carries them copies
- * them.
+ * row for every event, also without a match. Bodies are joined last, because every step with bodies copies them.
  */
 const TEXT = `
   with input as materialized (
@@ -92,7 +91,7 @@ const TEXT = `
 /**
  * Stores idempotency keys, events and one delivery per matching subscription, in one statement and so in one commit.
  *
- * @param batchSeed a fresh UUIDv7, from which the ids of the batches are made
+ * @param batchSeed a new UUIDv7; the ids of the batches are derived from it
  * @throws DatabaseError isMissingPartition, isIdempotencyConflict (store/errors.ts) and others
  */
 export async function acceptEvents(
