@@ -15,8 +15,10 @@ export async function refuseWrongClock(pool: Pool, now: () => number): Promise<v
   // Postgres read its clock at some time between request and response; the middle halves the error.
   const skewMs = Math.round((before + now()) / 2 - rows[0]!.ms);
   if (Math.abs(skewMs) > MAX_CLOCK_SKEW_MS) {
+    const [skew, max] = [Math.round(skewMs / 1000), MAX_CLOCK_SKEW_MS / 1000];
     throw new Error(
-      `this machine's clock is ${Math.round(skewMs / 1000)} s off the clock of Postgres (at most ${MAX_CLOCK_SKEW_MS / 1000} s is allowed): set the clock and start again`,
+      `this machine's clock is ${skew} s off the clock of Postgres (at most ${max} s is allowed): ` +
+        "set the clock and start again",
     );
   }
 }

@@ -16,8 +16,9 @@ export async function refuseWrongKey(pool: Pool, box: SecretBox): Promise<void> 
   try {
     box.open(newest.secret, newest.id);
   } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `ENCRYPTION_KEY does not open the secrets in this database (${error instanceof Error ? error.message : String(error)}): set the key they were sealed with`,
+      `ENCRYPTION_KEY does not open the secrets in this database (${reason}): set the key that sealed them`,
       { cause: error },
     );
   }

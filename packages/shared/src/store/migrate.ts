@@ -62,6 +62,7 @@ function refuseDevelopmentVersion(applied: readonly number[]): void {
   const newest = Math.max(...known);
   if (applied.every((at) => at > newest || known.includes(at))) return;
   throw new Error(
-    "an earlier development version of Postrider created this database, and it can't be migrated: empty it with `npm run reset` and start again",
+    "an earlier development version of Postrider created this database, and it can't be migrated: " +
+      "empty it with `npm run reset` and start again",
   );
 }

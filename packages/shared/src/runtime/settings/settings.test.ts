@@ -52,17 +52,14 @@ test("every problem is reported at once, and no secret is repeated", () => {
     ALLOWED_NETWORKS: "10.0.0.0/99",
     LOG_LEVEL: "loud",
   });
-  expect(problems.map((problem) => problem.split(" ")[0]).sort()).toEqual([
-    "ALLOWED_NETWORKS",
-    "API_KEYS",
-    "DATABASE_URL",
-    "DELIVERY_TIMEOUT",
-    "ENCRYPTION_KEY",
-    "LOG_LEVEL",
-    "PORT",
-    "REDIS_URL",
-    "RETRY_SCHEDULE",
-  ]);
+  const names =
+    "DATABASE_URL REDIS_URL ENCRYPTION_KEY API_KEYS PORT DELIVERY_TIMEOUT RETRY_SCHEDULE ALLOWED_NETWORKS LOG_LEVEL";
+  for (const name of names.split(" ")) {
+    expect(
+      problems.filter((problem) => problem.startsWith(`${name} `)),
+      name,
+    ).toHaveLength(1);
+  }
   expect(problems.join()).not.toMatch(/hunter2|c2VjcmV0|tooshort/);
 });
 

@@ -42,8 +42,8 @@ export interface AcceptRow {
  */
 const TEXT = `
   with input as materialized (
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $6::text[], $7::bytea[], $8::boolean[], $10::int[])
-      with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, n)
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $6::text[], $7::bytea[], $8::boolean[],
+      $10::int[]) with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, n)
   ), claimed as (
     insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
     select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
@@ -63,7 +63,9 @@ const TEXT = `
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
   ), matched as materialized (
     select j.n, j.id, j.tenant, j.type, wanting.subscription_id, j.first_batch
-        + (count(wanting.subscription_id) over (partition by j.first_batch order by j.n rows unbounded preceding) - 1) / 100 as batch,
+        + (count(wanting.subscription_id) over (
+            partition by j.first_batch order by j.n rows unbounded preceding
+          ) - 1) / 100 as batch,
       count(wanting.subscription_id) over of_event as deliveries, row_number() over of_event as place
     from judged j left join lateral (
       select distinct p.subscription_id from subscription_patterns p
@@ -85,7 +87,8 @@ const TEXT = `
   union all
   select n::int, verdict, event_id, 0, null, null from judged where verdict <> 'new'
   union all
-  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id
+  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text)
+  from delivery group by batch_id
   order by 1`;
 
 /**

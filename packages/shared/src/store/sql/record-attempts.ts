@@ -45,8 +45,8 @@ const TEXT = `
         or i.to_state = 'delivered' and d.state <> 'delivered')
     returning d.id
   ), inserted as (
-    insert into attempts (id, delivery_id, number, trigger, started_at, duration_ms, response_status, response_body, error,
-      superseded)
+    insert into attempts (id, delivery_id, number, trigger, started_at, duration_ms, response_status, response_body,
+      error, superseded)
     select i.attempt_id, i.delivery_id, i.attempt_count + 1, i.trigger, i.started_at, i.duration_ms, i.response_status,
       i.response_body, i.error, m.id is null
     from input i left join moved m on m.id = i.delivery_id

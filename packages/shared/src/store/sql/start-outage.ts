@@ -5,8 +5,10 @@ const TEXT = `
     status = case when expired then 'disabled' else status end,
     disabled_reason = case when expired then 'failing' else disabled_reason end,
     updated_at = case when expired then now() else updated_at end
-  from (select id as found, status = 'active' and failing_since <= now() - $2 * interval '1 millisecond' is true as expired
-        from subscriptions where id = $1 for update) judged
+  from (
+    select id as found, status = 'active' and failing_since <= now() - $2 * interval '1 millisecond' is true as expired
+    from subscriptions where id = $1 for update
+  ) judged
   where id = found
   returning expired as disabled`;
 
