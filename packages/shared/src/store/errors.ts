@@ -31,7 +31,7 @@ const CONNECTION_ERROR = /connection|timeout|terminated|not queryable|pool after
  * True where Postgres is unreachable or can't serve at the moment, so that the same statement may succeed later:
  * classes 08 (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator) and 58 (system), a server that takes
  * no writes (25006: a standby after a failover, a full disk at some providers), or a connection that failed before
- * Postgres could answer. Any other error, for example from a bug of ours, would occur again.
+ * Postgres could answer. Any other error, for example from a bug, would occur again.
  */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlState(error);
