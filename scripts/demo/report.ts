@@ -11,7 +11,7 @@ export function report(result: DemoResult, consoleUrl: string, isRunning: boolea
   printLatencies(result);
   const checks = check(result);
   console.log();
-  for (const [what, holds] of checks) console.log(`  ${holds ? "✓" : "✗"} ${what}`);
+  for (const [guarantee, holds] of checks) console.log(`  ${holds ? "✓" : "✗"} ${guarantee}`);
   const [deadLetter] = poisonOf(result.subscribers.picky);
   console.log(lookNext(deadLetter?.id, consoleUrl, isRunning));
   return checks.every(([, holds]) => holds);
@@ -35,7 +35,7 @@ const verified = ({ endpoint, secret }: DemoSubscriber): number =>
 
 const poisonOf = ({ deliveries }: DemoSubscriber) => deliveries.filter(({ eventType }) => eventType === POISON_TYPE);
 
-/** Event id → when the subscriber first answered it with a 2xx, Unix milliseconds. */
+/** The time of the subscriber's first 2xx by event id, Unix milliseconds. */
 function receivedAt({ endpoint }: DemoSubscriber): Map<string, number> {
   const accepted = endpoint.requests.filter(({ status }) => status !== undefined && status < 300);
   return new Map(accepted.toReversed().map((request) => [eventOf(request), request.at]));
@@ -50,7 +50,7 @@ function printLatencies({ subscribers, acceptedAt }: DemoResult): void {
   console.log(`From the 202 to the receipt at "works": p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms`);
 }
 
-function check({ subscribers, acceptedAt }: DemoResult): [what: string, holds: boolean][] {
+function check({ subscribers, acceptedAt }: DemoResult): [guarantee: string, holds: boolean][] {
   const { works, recovers, dead, picky } = subscribers;
   const events = acceptedAt.size;
   const hasAll = (subscriber: DemoSubscriber) =>

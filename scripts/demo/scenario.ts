@@ -8,13 +8,13 @@ import type { Receiver } from "@postrider/testkit/receiver/receiver.ts";
 import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
 
 export const TENANT = "demo";
-/** "picky" refuses this event type, so that each of its deliveries ends as a dead letter. */
+/** "picky" rejects this event type, so each of its deliveries becomes a dead letter. */
 export const POISON_TYPE = "github.ping";
 /** How long "recovers" is down. */
 export const DOWN_MS = 3_000;
 
 const RETRY_SCHEDULE = ["250ms", "500ms", "1s"];
-/** Dead letters exist by the end of the demo only without retries. */
+/** With retries there would be no dead letters by the end of the demo. */
 const NO_RETRIES: string[] = [];
 const POSTERS = 8;
 const SETTLE_DEADLINE_MS = 120_000;
@@ -31,7 +31,7 @@ export interface DemoSubscriber {
 
 export interface DemoResult {
   subscribers: Record<"works" | "recovers" | "dead" | "picky", DemoSubscriber>;
-  /** Event id → when its 202 arrived, Unix milliseconds. */
+  /** The time of the 202 by event id, Unix milliseconds. */
   acceptedAt: ReadonlyMap<string, number>;
   tookMs: number;
 }
@@ -44,7 +44,7 @@ interface DemoOptions {
   progress: (line: string) => void;
 }
 
-/** Subscribes the four subscribers, posts the events and waits until their deliveries are settled. */
+/** Creates the four subscriptions, posts the events and waits until their deliveries are settled. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { api } = options;
   const earlier = (await everyPage((query) => api.subscriptions(query), { tenant: TENANT, limit: 200 })).flat();
@@ -62,7 +62,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   return { subscribers, acceptedAt, tookMs: Date.now() - startedAt };
 }
 
-/** @param statusFor the status for an event of a type; a request without a valid signature is answered 401 */
+/** @param statusFor returns the response status for an event type; an invalid signature gets a 401 */
 async function subscribe(
   { api, receiver }: DemoOptions,
   name: string,

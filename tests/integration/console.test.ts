@@ -304,7 +304,7 @@ test("the console runs while Redis is down, and shows the queues when it is back
   const app = await startConsole({ ...env, REDIS_URL: server.url });
   try {
     const page = await app.get("/queues", app.basic);
-    expect([page.status, await page.text()]).toEqual([503, expect.stringContaining("Redis is away.")]);
+    expect([page.status, await page.text()]).toEqual([503, expect.stringContaining("Redis is unreachable.")]);
     expect((await app.get("/queues/api/queues", app.basic)).status).toBe(503);
     expect((await app.put("/queues/api/queues/retry/x/retry", app.basic)).status).toBe(503);
     expect((await app.get("/healthz")).status).toBe(200);
@@ -312,7 +312,7 @@ test("the console runs while Redis is down, and shows the queues when it is back
     await server.restart();
     await waitFor("the board is back", async () => (await app.get("/queues/api/queues", app.basic)).ok);
     await server.kill("SIGKILL");
-    await waitFor("it is away again", async () => (await app.get("/queues", app.basic)).status === 503);
+    await waitFor("it is unreachable again", async () => (await app.get("/queues", app.basic)).status === 503);
   } finally {
     await app.stop();
     await server.stop();

@@ -15,7 +15,7 @@ export interface FakeJob {
 /** What the code under test uses of a BullMQ queue, in memory, so that a schedule can be lost and doubled at will. */
 export class FakeQueue {
   readonly jobs = new Map<string, FakeJob>();
-  /** Redis is away: whoever adds is told so. */
+  /** Redis is unreachable: whoever adds is told so. */
   away = false;
 
   add(name: string, data: unknown, opts: AddedJob["opts"]): Promise<void> {
@@ -23,7 +23,7 @@ export class FakeQueue {
   }
 
   async addBulk(added: readonly AddedJob[]): Promise<void> {
-    if (this.away) throw new Error("Redis is away");
+    if (this.away) throw new Error("Redis is unreachable");
     for (const { data, opts } of added) {
       // As in BullMQ, an id that exists in any state is left as it is.
       if (!this.jobs.has(opts.jobId))

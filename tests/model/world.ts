@@ -202,7 +202,7 @@ export class World {
   /** With Redis away a run fails and the next one is made when it is back. */
   async watchdog(): Promise<void> {
     await runOnce(this.#context).catch((error: unknown) => {
-      if (!String(error).includes("Redis is away")) throw error;
+      if (!String(error).includes("Redis is unreachable")) throw error;
     });
   }
 
