@@ -32,8 +32,6 @@ const BATCH_LIMITS: BatchLimits = { deadlineMs: 5 * 60_000, graceMs: 90_000 };
 interface ActiveJob {
   token: string;
   lease: RenewableLease;
-  /** Ends the lease. */
-  ending: AbortController;
   startedAt: number;
   /** False once the lock is lost: it is no longer renewed, while the requests on the wire are finished. */
   isLocked: boolean;
@@ -118,7 +116,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       return;
     }
     const entry = activate(id, token);
-    const deadline = setTimeout(() => entry.ending.abort(), limits.deadlineMs);
+    const deadline = setTimeout(() => entry.lease.end(), limits.deadlineMs);
     let finish = () => postpone(job, token);
     try {
       const batch = { id, from: job.data.from, to: job.data.to };
@@ -136,9 +134,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   }
 
   function activate(id: string, token: string): ActiveJob {
-    const ending = new AbortController();
-    const lease = new RenewableLease(lockDurationMs, AbortSignal.any([ending.signal, stopping.signal]));
-    const entry = { token, lease, ending, startedAt: performance.now(), isLocked: true };
+    const lease = new RenewableLease(lockDurationMs, stopping.signal);
+    const entry = { token, lease, startedAt: performance.now(), isLocked: true };
     active.set(id, entry);
     return entry;
   }
@@ -158,8 +155,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
 
   async function renewLocks(): Promise<void> {
     const now = performance.now();
-    for (const [id, { lease, ending, startedAt }] of active) {
-      if (!lease.isHeld()) ending.abort();
+    for (const [id, { lease, startedAt }] of active) {
+      if (!lease.isHeld()) lease.end();
       // It hangs. The stalled check gives the job to another worker, or to this one.
       if (now - startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
@@ -181,7 +178,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   function loseLock(id: string, entry: ActiveJob): void {
     log.warn({ batch: id }, "lost the lock of a batch; starting none of its other deliveries");
     entry.isLocked = false;
-    entry.ending.abort();
+    entry.lease.end();
   }
 
   return {

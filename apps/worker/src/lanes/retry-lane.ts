@@ -32,7 +32,7 @@ export function startRetryLane(context: Context): Lane {
 
   function run(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
     // The lock lapsed, and the job came back to this process while its first run is under way: wait for that one.
-    if (leases.has(job.id!)) return Promise.reject(new RetryLater("still under way", INTERNAL_RETRY_MS));
+    if (leases.endEarlier(job.id!)) return Promise.reject(new RetryLater("still under way", INTERNAL_RETRY_MS));
     return leases.hold(job.id!, cancelled, (lease) => attemptAgain(job, lease));
   }
 
