@@ -61,7 +61,7 @@ export class World {
       queues: this.queues as unknown as Queues,
       enqueue: createEnqueue(this.queues as unknown as Queues, () => undefined),
       recorder: createRecorder(pool, log),
-      metrics: { repairs: counter, moves: counter, released: counter, poison: counter },
+      metrics: { repairs: counter, transitions: counter, released: counter, poison: counter },
       // Without any grace: every run sees what was committed just now, too.
       settings: { watchdogIntervalMs: -1 },
     } as unknown as Context;

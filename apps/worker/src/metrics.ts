@@ -58,7 +58,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
       buckets: [...REQUEST_BUCKETS, 60, 300],
       registers,
     }),
-    moves: new Counter({
+    transitions: new Counter({
       name: "postrider_delivery_transitions_total",
       help: "Deliveries that moved to a state, with the reason where the state has one",
       labelNames: ["state", "reason"] as const,
@@ -100,9 +100,9 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
     }),
   };
   // A counter that appears with its first 1 has not increased, as Prometheus sees it: the alerts need the 0 before it.
-  for (const reason of DEAD_REASONS) metrics.moves.inc({ state: "dead", reason }, 0);
-  for (const reason of HELD_REASONS) metrics.moves.inc({ state: "held", reason }, 0);
-  for (const state of ["delivered", "retrying", "cancelled"]) metrics.moves.inc({ state, reason: "" }, 0);
+  for (const reason of DEAD_REASONS) metrics.transitions.inc({ state: "dead", reason }, 0);
+  for (const reason of HELD_REASONS) metrics.transitions.inc({ state: "held", reason }, 0);
+  for (const state of ["delivered", "retrying", "cancelled"]) metrics.transitions.inc({ state, reason: "" }, 0);
   for (const lane of ["pending", "retrying", "held"]) metrics.repairs.inc({ lane }, 0);
   for (const kind of ["batch", "delivery"]) metrics.poison.inc({ kind }, 0);
   for (const result of ["success", "failure"]) metrics.probes.inc({ result }, 0);

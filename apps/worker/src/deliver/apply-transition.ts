@@ -39,5 +39,5 @@ export function afterTransition(context: Context, delivery: Delivery, transition
 }
 
 export function countTransition({ metrics }: Context, transition: Transition): void {
-  metrics.moves.inc({ state: transition.state, reason: "reason" in transition ? transition.reason : "" });
+  metrics.transitions.inc({ state: transition.state, reason: "reason" in transition ? transition.reason : "" });
 }

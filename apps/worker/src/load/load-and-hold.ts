@@ -20,7 +20,7 @@ export async function loadAndHold(
   metrics.batchSize.observe(rows.length);
   for (const { subscriptionId, heldReason } of rows) {
     if (heldReason === null) continue;
-    metrics.moves.inc({ state: "held", reason: heldReason });
+    metrics.transitions.inc({ state: "held", reason: heldReason });
     if (heldReason !== "paused" && heldReason !== "disabled") startRelease(subscriptionId);
   }
   return rows.filter(({ heldReason }) => heldReason === null);
