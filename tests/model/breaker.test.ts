@@ -87,7 +87,7 @@ test("the Lua script agrees with the reducer for any sequence of events", async 
     }),
     { numRuns: 300 },
   );
-  // The sequences are worth something only if they go everywhere.
+  // The sequences must reach every transition, or the comparison shows little.
   for (const transition of [
     "closed failure open",
     "open probe half_open",
@@ -113,7 +113,7 @@ test("of many workers that request a probe at once exactly one is granted it", a
       return { own, breakers: createBreakers(own, policy, () => now) };
     }),
   );
-  const ask = async () => {
+  const requestProbes = async () => {
     const answers = await Promise.all(
       fleet.flatMap(({ breakers }) =>
         Array.from({ length: 5 }, () => breakers.apply("shared", { kind: "probe", leaseMs: 800 })),
@@ -125,11 +125,11 @@ test("of many workers that request a probe at once exactly one is granted it", a
     const { breakers } = fleet[failed]!;
     await breakers.apply("shared", { kind: "failure", generation: 0, agoMs: 0, isProbe: false, retryAfterMs: 0 });
   }
-  expect(await ask()).toBe(0);
+  expect(await requestProbes()).toBe(0);
   now += policy.cooldownMs;
-  expect(await ask()).toBe(1);
+  expect(await requestProbes()).toBe(1);
   now += 800;
-  expect(await ask()).toBe(1);
+  expect(await requestProbes()).toBe(1);
   for (const { own } of fleet) own.disconnect();
 });
 
