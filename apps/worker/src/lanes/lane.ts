@@ -11,7 +11,7 @@ export interface Lane {
   stop(): Promise<void>;
 }
 
-/** The BullMQ options of every lane. poison.ts decides how often a job may stall; BullMQ would fail it. */
+/** The BullMQ options of every lane. poison.ts limits how often a job may stall; BullMQ would just fail the job. */
 export const laneOptions = ({ settings, workerRedis }: Context) =>
   ({
     connection: workerRedis,

@@ -28,5 +28,9 @@ export async function cancelUnfinished(
     if (lease.signal.aborted) throw new RetryLater("given back", 0);
     page = await cancel("held", PAGE);
   }
-  if (cancelled > 0) log.info({ subscription: toPublicId("sub", subscriptionId), cancelled }, "deliveries cancelled");
+  if (cancelled > 0)
+    log.info(
+      { subscription: toPublicId("sub", subscriptionId), cancelled },
+      "cancelled the deliveries of a deleted subscription",
+    );
 }
