@@ -14,7 +14,7 @@ export interface FakeJob {
   owner: object | undefined;
 }
 
-/** The part of a BullMQ queue that the code under test uses, in memory, so that jobs can be lost and doubled at will. */
+/** The part of a BullMQ queue that the code under test uses, in memory, so that jobs can be lost and doubled. */
 export class FakeQueue {
   readonly jobs = new Map<string, FakeJob>();
   /** Adding jobs throws while Redis is unreachable. */

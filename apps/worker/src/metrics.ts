@@ -22,7 +22,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
   const metrics = {
     attempts: new Counter({
       name: "postrider_attempts_total",
-      help: "HTTP requests made, by outcome, trigger, class of the response's status (none without a response) and error code",
+      help: "HTTP requests, by outcome, trigger, class of the response status (none without a response) and error code",
       labelNames: ["outcome", "trigger", "status", "error"] as const,
       registers,
     }),
@@ -35,7 +35,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
     }),
     attemptPhase: new Histogram({
       name: "postrider_attempt_phase_seconds",
-      help: "Duration of a request's phases: first_byte until the response head, body until its end; dns, connect and tls of new connections",
+      help: "Phases of a request: first_byte until the response head, body until its end; for new connections dns, connect, tls",
       labelNames: ["phase"] as const,
       buckets: REQUEST_BUCKETS,
       registers,

@@ -24,8 +24,8 @@ const PROBE_SLACK_MS = 5_000;
 /**
  * Makes one attempt: acquires a slot, sends, decides by the outcome, and records.
  *
- * @param onStarted called when the caller may start further deliveries: the request has a slot, or is blocked by its own
- *   subscription
+ * @param onStarted called when the caller may start further deliveries: the request has a slot, or is blocked by its
+ *   own subscription
  */
 export async function attempt(
   context: Context,

@@ -86,7 +86,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#retryAfter = firstValue(headers["retry-after"]);
     const encoding = firstValue(headers["content-encoding"]);
-    // We ask for no encoding. Where a receiver compresses anyway, the cap is on the decoded bytes.
+    // The request forbids encodings. If a receiver compresses anyway, the cap applies to the decoded bytes.
     if (encoding !== undefined) this.#decoder = decoderFor(encoding.trim().toLowerCase());
     this.#decoder
       ?.on("data", (chunk: Buffer) => this.#keep(chunk))

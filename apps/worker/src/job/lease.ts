@@ -2,7 +2,7 @@ import type { Worker } from "bullmq";
 
 /** A job's lock as this process believes it to be. */
 export interface JobLease {
-  /** Aborted when the lock is lost, the work or its deadline is over, or the worker stops: nothing new may start then. */
+  /** Aborted when the lock is lost, the work or its time is over, or the worker stops: nothing new may start then. */
   readonly signal: AbortSignal;
   /** Whether the lock is certainly ours. In a process that was frozen it is false before any timer has fired. */
   isHeld(): boolean;

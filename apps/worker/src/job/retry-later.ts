@@ -16,8 +16,8 @@ export class BreakerNotClosed extends RetryLater {}
 export const INTERNAL_RETRY_MS = 1_000;
 
 /**
- * BullMQ passes the error that the job threw, which carries the delay. This function must not throw: that would leave the
- * job active until the stalled check.
+ * BullMQ passes the error that the job threw, which carries the delay. This function must not throw: that would leave
+ * the job active until the stalled check.
  */
 export const backoffStrategy = (_attemptsMade: number, _type?: string, error?: Error): number =>
   error instanceof RetryLater ? Math.ceil(error.delayMs) : INTERNAL_RETRY_MS;

@@ -7,7 +7,7 @@ const DRAIN_DELAY_S = 1;
 
 /** A loop over one queue. */
 export interface Lane {
-  /** Takes no more jobs, gives back those that have not started, and waits for the requests on the wire. */
+  /** Takes no more jobs, gives back deliveries that have not started, and waits for the requests on the wire. */
   stop(): Promise<void>;
 }
 

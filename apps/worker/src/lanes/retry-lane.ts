@@ -72,7 +72,7 @@ const withDeadline = (result: Promise<Result>): Promise<Result> =>
     error: "internal: took too long",
   }));
 
-/** Ends the job according to the delivery's state: completed, delayed or failed. BullMQ takes the last two as errors. */
+/** Ends the job like its delivery: completed, delayed or failed. BullMQ takes the last two as errors. */
 function endJob(result: Result): void {
   switch (result.kind) {
     case "done":
@@ -82,7 +82,7 @@ function endJob(result: Result): void {
     case "dead":
       throw new UnrecoverableError(`${result.reason}: ${result.error}`);
     case "given_back":
-      // Thrown, not moved by this code: BullMQ renews locks by job id, and stops that before it makes the job available.
+      // Thrown, because BullMQ renews locks by job id, and stops that before it makes the job available again.
       throw new RetryLater("given back", GIVEN_BACK_MS);
   }
 }

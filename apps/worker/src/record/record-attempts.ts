@@ -20,7 +20,7 @@ export interface Recorder {
   /**
    * Commits a transition and its attempt. While Postgres is down it waits, so that nothing that was sent is lost.
    *
-   * @returns false where the delivery had moved on before, so that the transition was not applied
+   * @returns false if the delivery had changed its state before, so that the transition was not applied
    */
   record(record: DeliveryRecord): Promise<boolean>;
   readonly waiting: number;
