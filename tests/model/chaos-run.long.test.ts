@@ -4,10 +4,10 @@ import { expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../..");
 
-/** One of each kind that a minute has room for; `npm run chaos` has them all. */
+/** One fault of each kind that fits into a minute; `npm run chaos` has all of them. */
 const FAULTS = "worker-freeze,worker-kill,redis-flush,ingest-kill,postgres-restart,receivers-fail";
 
-/** Runs `npm run chaos` and answers how it ended. */
+/** Runs `npm run chaos`. */
 function chaos(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     execFile(
