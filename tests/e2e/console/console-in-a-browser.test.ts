@@ -23,6 +23,9 @@ const complaints: string[] = [];
 beforeAll(async () => {
   browser = await launchBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
   page.on("pageerror", (error) => void complaints.push(error.message));
   page.on("request", (request) => {
     if (!request.url().startsWith(e2e.stack.consoleUrl)) complaints.push(request.url());
@@ -72,7 +75,9 @@ test("a dead letter shows its reason and its attempts, and Retry delivers it", a
   expect(await text()).toMatch(/exhausted/);
 
   // Among the buttons of a job this is the one that is not refused; it has an icon and no name.
-  await page.locator("main li > [data-base-ui-tooltip-trigger] button:visible").click();
+  const actions = page.locator("main li > [data-base-ui-tooltip-trigger] button:visible");
+  expect(await actions.count()).toBe(1);
+  await actions.click();
   await page.getByRole("button", { name: "Confirm" }).click();
   await endpoint.untilRequests(4);
   const delivery = await e2e.api.untilDelivery(event.id, "delivered");
