@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const docs = readFileSync(resolve(import.meta.dirname, "../../docs/metrics.md"), "utf8");
 const e2e = useStack({ console: true });
@@ -31,9 +32,14 @@ test("the docs list exactly the exported metrics, with type and process", async 
   const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
   await e2e.api.untilDelivery(event.id, "delivered");
   const { ingest, workers, console: ops } = e2e.stack;
+  // A scrape at which Redis is slow finds no elected exporter; the next one does.
+  const worker = await waitFor("the worker exports the metrics of the fleet", async () => {
+    const metrics = await exported(workers[0]!.adminUrl);
+    return metrics.has("postrider_workers") && metrics;
+  });
   const processes = {
     ingest: await exported(ingest.adminUrl),
-    worker: await exported(workers[0]!.adminUrl),
+    worker,
     console: await exported(ops!.adminUrl),
   };
   const listed = documented();
