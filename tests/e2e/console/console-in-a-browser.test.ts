@@ -24,7 +24,7 @@ beforeAll(async () => {
   browser = await launchBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
+    if (message.type() === "error") complaints.push(`${message.text()}: ${message.location().url}`);
   });
   page.on("pageerror", (error) => void complaints.push(error.message));
   page.on("request", (request) => {

@@ -60,7 +60,7 @@ export function useConsole(): UsedConsole {
   return used;
 }
 
-export type RunningConsole = Awaited<ReturnType<typeof startConsole>>;
+type RunningConsole = Awaited<ReturnType<typeof startConsole>>;
 
 /** Runs the console in this process on a free port. */
 export async function startConsole(settings: Record<string, string>) {
