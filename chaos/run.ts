@@ -174,8 +174,8 @@ async function play(
 }
 
 /**
- * Waits until no delivery is unfinished, or none has finished for long; the ledger counts the rest as lost. A backlog of
- * thousands takes its time, because subscribers that refuse so much open their breakers again and again.
+ * Waits until no delivery is unfinished, or none has finished for long; the ledger counts the rest as lost. A backlog
+ * of thousands takes its time, because subscribers that refuse so much open their breakers again and again.
  */
 async function settle({ progress, signal }: ChaosOptions, watch: Watch): Promise<void> {
   let min = Number.POSITIVE_INFINITY;
