@@ -15,6 +15,8 @@ const e2e = useStack({ workers: 2, console: true, env: { CONSOLE_PASSWORD: passw
 /** Where the pictures go: a folder that is named in SCREENSHOTS, to look at them, or one that nobody looks at. */
 const pictures = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "postrider-screenshots-"));
 
+const RETRY_JOB = /\/queues\/api\/queues\/retry\/./;
+
 let browser: Browser;
 let page: Page;
 /** What the pages complained about, or asked of other hosts. */
@@ -24,7 +26,9 @@ beforeAll(async () => {
   browser = await launchBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(`${message.text()}: ${message.location().url}`);
+    const { url } = message.location();
+    // The board may ask again for a job that has just been retried, which is gone.
+    if (message.type() === "error" && !RETRY_JOB.test(url)) complaints.push(`${message.text()}: ${url}`);
   });
   page.on("pageerror", (error) => void complaints.push(error.message));
   page.on("request", (request) => {
@@ -63,13 +67,7 @@ test("a dead letter shows its reason and its attempts, and Retry delivers it", a
     await page.waitForSelector("text=order.created", { timeout: 2_000 });
     return true;
   });
-  // The last error stands on a tab of its own.
   const text = async () => (await page.textContent("body")) ?? "";
-  await page
-    .getByRole("button", { name: /^error$/i })
-    .first()
-    .click()
-    .catch(() => undefined);
   await waitFor("the reason is shown", async () => (await text()).includes("HTTP 500"));
   await picture("dead-letter");
   expect(await text()).toMatch(/exhausted/);
