@@ -59,7 +59,8 @@ export default defineConfig({
       {
         test: {
           name: "long",
-          include: ["tests/**/*.long.test.ts"],
+          include: ["tests/**/*.long.test.ts", "tests/model/**/*.test.ts"],
+          env: { POSTRIDER_LONG_RUN: "1" },
           testTimeout: 24 * 3_600_000,
           hookTimeout: timeouts.hookTimeout,
           // Each of them loads the machine by itself.

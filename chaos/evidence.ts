@@ -8,6 +8,11 @@ export interface PostedEvent {
   keyed: boolean;
 }
 
+export interface AcceptedEvent extends PostedEvent {
+  /** When its 202 arrived; Unix milliseconds. */
+  acceptedAt: number;
+}
+
 export interface Subscriber {
   id: string;
   tenant: string;
@@ -50,13 +55,16 @@ export interface Receipt {
 export interface FaultWindow {
   name: FaultName;
   startedAt: number;
+  endedAt: number;
+  /** For each subscriber, in the order of the evidence, whether the fault broke it. */
+  brokenSubscribers: readonly boolean[];
   /** How many deliveries it may cause to arrive twice. */
   duplicateBound: number;
 }
 
 export interface Evidence {
   /** Event id → the event that was answered 202 with it. */
-  accepted: ReadonlyMap<string, PostedEvent>;
+  accepted: ReadonlyMap<string, AcceptedEvent>;
   /** Posted without an answer that shows whether they are stored. */
   unknown: readonly PostedEvent[];
   subscribers: readonly Subscriber[];

@@ -61,7 +61,7 @@ export async function inject(stage: Stage, { name, lastsMs, worker, hits }: Plan
       await pause(lastsMs);
       await redis.restart();
       return undefined;
-    case "redis-away":
+    case "redis-outage":
       await redis.kill("SIGKILL");
       await pause(lastsMs);
       await redis.restart();

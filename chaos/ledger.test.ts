@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { DeliveryRow, Evidence } from "./evidence.ts";
+import type { DeliveryRow, Evidence, FaultWindow } from "./evidence.ts";
 import { audit, hasPassed, matches } from "./ledger.ts";
-import { FAULT_NAMES, makePlan } from "./plan.ts";
+import { FAULT_NAMES, type FaultName, makePlan } from "./plan.ts";
 
 const row = (change: Partial<DeliveryRow> = {}): DeliveryRow => ({
   id: "dlv_1",
@@ -19,7 +19,14 @@ const row = (change: Partial<DeliveryRow> = {}): DeliveryRow => ({
   ...change,
 });
 
-const order = { ref: "e1", tenant: "acme", type: "order.created", keyed: false };
+const order = { ref: "e1", tenant: "acme", type: "order.created", keyed: false, acceptedAt: 1_000 };
+const fault = (name: FaultName, startedAt: number, duplicateBound: number): FaultWindow => ({
+  name,
+  startedAt,
+  endedAt: startedAt + 100,
+  brokenSubscribers: [],
+  duplicateBound,
+});
 const receipt = (at: number, event = "evt_1", subscription = "sub_1") => ({ event, subscription, at });
 
 /** One event, two subscribers of which one wants it, delivered as it should be. */
@@ -35,10 +42,7 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
     rows: [row()],
     receipts: [receipt(1_500)],
     refusals: [],
-    faults: [
-      { name: "worker-kill", startedAt: 1_000, duplicateBound: 1 },
-      { name: "ingest-kill", startedAt: 2_000, duplicateBound: 0 },
-    ],
+    faults: [fault("worker-kill", 1_000, 1), fault("ingest-kill", 2_000, 0)],
     ...change,
   };
 }
@@ -90,14 +94,14 @@ test("an audit attributes a duplicate to the fault before it, and fails for more
   ]);
   expect(hasPassed(within)).toBe(true);
   expect(hasPassed(audit(evidence({ receipts: [receipt(900), receipt(1_500), receipt(1_999)] })))).toBe(false);
-  const unexplained = [{ name: "ingest-kill" as const, startedAt: 1_000, duplicateBound: 0 }];
+  const unexplained = [fault("ingest-kill", 1_000, 0)];
   for (const at of [999, 1_000])
     expect(hasPassed(audit(evidence({ receipts: [receipt(1), receipt(at)], faults: unexplained })))).toBe(false);
 });
 
 test("an audit attributes a duplicate to a late answer if its sender recorded a failure, unless the receiver failed it on purpose", () => {
   const receipts = [receipt(2_100), receipt(2_200)];
-  const faults = [{ name: "ingest-kill" as const, startedAt: 1_000, duplicateBound: 0 }];
+  const faults = [fault("ingest-kill", 1_000, 0)];
   const late = audit(evidence({ receipts, faults, rows: [row({ failures: 1 })] }));
   expect(late.duplicates.at(-1)).toMatchObject({ count: 1, lateAnswers: 1 });
   expect(hasPassed(late)).toBe(true);

@@ -80,7 +80,10 @@ export function audit(evidence: Evidence): Audit {
   return result;
 }
 
-/** Whether the guarantees held. A stalled machine may shift a duplicate into the next window, so only the sum of the bounds counts. */
+/**
+ * Whether the guarantees held. A stalled machine may shift a duplicate into the next window, so only the sum of the
+ * bounds counts.
+ */
 export function hasPassed({ lost, unfinished, violations, duplicates }: Audit): boolean {
   return lost.length + unfinished.length + violations.length === 0 && isBounded(...duplicates);
 }
@@ -141,8 +144,8 @@ function doubleRows(rows: readonly DeliveryRow[], rowOf: ReadonlyMap<string, Del
 }
 
 /**
- * A recorded success is final, because no run retries by hand. A later state or a second success means that the loser of
- * a compare-and-set has overwritten the winner.
+ * A recorded success is final, because no run retries by hand. A later state or a second success means that the loser
+ * of a compare-and-set has overwritten the winner.
  */
 function overwritten(rows: readonly DeliveryRow[]): string[] {
   return rows

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Pool } from "undici";
-import type { PostedEvent } from "./evidence.ts";
+import type { AcceptedEvent, PostedEvent } from "./evidence.ts";
 import { Random } from "./random.ts";
 import { EVENT_TYPES, TENANTS } from "./subscribers.ts";
 
@@ -21,7 +21,7 @@ interface Request {
 
 /** Steady load through the API: single posts and batches, with idempotency keys and without. */
 export class Load {
-  readonly accepted = new Map<string, PostedEvent>();
+  readonly accepted = new Map<string, AcceptedEvent>();
   readonly unknown: PostedEvent[] = [];
   /** Answers that no valid request should get. */
   readonly refused: string[] = [];
@@ -98,7 +98,8 @@ export class Load {
     do {
       const ids = await this.#ask(request).catch(() => undefined);
       if (ids) {
-        for (const [index, id] of ids.entries()) this.accepted.set(id, events[index]!);
+        const acceptedAt = Date.now();
+        for (const [index, id] of ids.entries()) this.accepted.set(id, { ...events[index]!, acceptedAt });
         return;
       }
       if (!events[0]!.keyed) break;

@@ -12,7 +12,8 @@ interface FaultKind {
 export const FAULTS = {
   "worker-kill": { lasts: [0, 0], workersHit: "one", about: "kill -9 a worker" },
   "worker-freeze": {
-    // The lock expires, the second stalled check after that gives the jobs to other workers, and then the zombie wakes up.
+    // The lock expires, the second stalled check after that gives the jobs to other workers, and then the zombie wakes
+    // up.
     lasts: [2.25 * LOCK_MS, 3.5 * LOCK_MS],
     workersHit: "one",
     about: "SIGSTOP a worker for longer than the lock, then SIGCONT",
@@ -22,7 +23,7 @@ export const FAULTS = {
   "ingest-freeze": { lasts: [1_500, 4_000], workersHit: "none", about: "SIGSTOP ingest, then SIGCONT" },
   "redis-flush": { lasts: [0, 0], workersHit: "all", about: "FLUSHALL" },
   "redis-wipe": { lasts: [200, 1_500], workersHit: "all", about: "kill -9 Redis, start it without its data" },
-  "redis-away": { lasts: [2_500, 5_000], workersHit: "all", about: "kill -9 Redis, start it with its data later" },
+  "redis-outage": { lasts: [2_500, 5_000], workersHit: "all", about: "kill -9 Redis, start it with its data later" },
   "redis-freeze": { lasts: [2_500, 4_000], workersHit: "all", about: "SIGSTOP Redis for longer than the lock" },
   "postgres-restart": { lasts: [0, 0], workersHit: "all", about: "restart Postgres (fast)" },
   "postgres-kill": { lasts: [500, 4_000], workersHit: "all", about: "kill -9 Postgres, start it later" },

@@ -1,6 +1,7 @@
 /**
  * Pseudo-random numbers that depend only on the seed, so that a run can be repeated.
- * Mulberry32: 32 bits of state, enough for choosing faults (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c).
+ * Mulberry32: 32 bits of state, enough for choosing faults
+ * (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c).
  */
 export class Random {
   #state: number;

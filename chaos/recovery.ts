@@ -39,7 +39,10 @@ export class Watch {
     return this.#last.oldestDueMs;
   }
 
-  /** @returns milliseconds from `since` to the last moment at which something due was older than a second; undefined at the deadline */
+  /**
+   * @returns milliseconds from `since` to the last moment at which something due was older than a second; undefined at
+   * the deadline
+   */
   async untilRecovered(since: number, withinMs: number): Promise<number | undefined> {
     while (Date.now() - since < withinMs) {
       const { at } = this.#last;

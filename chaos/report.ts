@@ -1,3 +1,4 @@
+import type { Percentiles } from "./latency.ts";
 import { isBounded } from "./ledger.ts";
 import type { PlannedFault } from "./plan.ts";
 import type { ChaosResult } from "./run.ts";
@@ -19,7 +20,7 @@ export function describePlan(seed: number, plan: readonly PlannedFault[]): strin
   return `plan of seed ${seed}:\n${lines.join("\n")}\n`;
 }
 
-export function describeResult({ audit, faults, posted, loadMs, passed }: ChaosResult): string {
+export function describeResult({ audit, latency, faults, posted, loadMs, passed }: ChaosResult): string {
   const { duplicates, lost, violations, unfinished } = audit;
   const total = duplicates.reduce((sum, { count }) => sum + count, 0);
   const late = duplicates.reduce((sum, { lateAnswers }) => sum + lateAnswers, 0);
@@ -28,7 +29,7 @@ export function describeResult({ audit, faults, posted, loadMs, passed }: ChaosR
     const { count, lateAnswers, bound } = duplicates[index + 1]!;
     return [
       fault.name,
-      seconds(fault.lastedMs),
+      seconds(fault.endedAt - fault.startedAt),
       fault.recoveryMs === undefined ? "never" : seconds(fault.recoveryMs),
       String(count),
       String(lateAnswers),
@@ -48,6 +49,9 @@ export function describeResult({ audit, faults, posted, loadMs, passed }: ChaosR
     `dead         ${[...audit.dead.values()].reduce((sum, count) => sum + count, 0)}${dead ? ` (${dead})` : ""}`,
     `duplicates   ${total} (${((100 * total) / Math.max(1, audit.expected)).toFixed(2)} %), ${late} of them because an answer came after its deadline`,
     `superseded   ${audit.superseded} attempts`,
+    `latency      ${percentiles(latency.unbroken)}: 202 to first receipt, subscriber not broken, event not refused`,
+    `latency, all ${percentiles(latency.all)}`,
+    `tail         ${latency.tailMs === undefined ? "none" : seconds(latency.tailMs)}: end of the last fault to the last receipt of an event accepted before it`,
     "",
     table([["fault", "lasted", "recovery", "duplicates", "late", "bound"], ...rows]),
     ...list("lost", lost),
@@ -56,6 +60,10 @@ export function describeResult({ audit, faults, posted, loadMs, passed }: ChaosR
     "",
     passed ? "GREEN: nothing was lost" : "RED",
   ].join("\n");
+}
+
+function percentiles({ count, p50, p99, max }: Percentiles): string {
+  return count === 0 ? "none" : `p50 ${seconds(p50)}, p99 ${seconds(p99)}, max ${seconds(max)} (${count})`;
 }
 
 function list(title: string, items: readonly unknown[]): string[] {

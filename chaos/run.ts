@@ -10,6 +10,7 @@ import { Stack } from "@postrider/testkit/stack/stack.ts";
 import { holdsWithin } from "@postrider/testkit/wait.ts";
 import type { Evidence, FaultWindow, Subscriber } from "./evidence.ts";
 import { inject, type Stage } from "./faults.ts";
+import { type Latency, measureLatency } from "./latency.ts";
 import { audit, type Audit, hasPassed } from "./ledger.ts";
 import { Load } from "./load.ts";
 import { type PlannedFault, workersHit } from "./plan.ts";
@@ -34,13 +35,13 @@ export interface ChaosOptions {
 }
 
 interface FaultRecord extends FaultWindow {
-  lastedMs: number;
   /** From its end; undefined if the fleet did not recover before the deadline. */
   recoveryMs: number | undefined;
 }
 
 export interface ChaosResult {
   audit: Audit;
+  latency: Latency;
   faults: FaultRecord[];
   posted: number;
   loadMs: number;
@@ -122,6 +123,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     if (keep) writeEvidence(logFolder, evidence);
     return {
       audit: audited,
+      latency: measureLatency(evidence),
       faults,
       posted: load.posted,
       loadMs,
@@ -160,7 +162,8 @@ async function play(
     const endedAt = Date.now();
     const recoveryMs = await watch.untilRecovered(endedAt, RECOVERY_DEADLINE_MS);
     const duplicateBound = MAX_IN_FLIGHT * workersHit(planned.name, workers);
-    faults.push({ name: planned.name, startedAt, duplicateBound, lastedMs: endedAt - startedAt, recoveryMs });
+    const brokenSubscribers = planned.name.startsWith("receivers-") ? planned.hits : [];
+    faults.push({ name: planned.name, startedAt, endedAt, brokenSubscribers, duplicateBound, recoveryMs });
     if (broken !== undefined) violations.push(`${planned.name}: ${broken}`);
     if (recoveryMs === undefined)
       violations.push(`${planned.name}: not recovered after ${RECOVERY_DEADLINE_MS / 1000} s, the oldest due is ${Math.round((watch.oldestDueMs ?? Number.NaN) / 1000)} s old`); // prettier-ignore
@@ -171,8 +174,8 @@ async function play(
 }
 
 /**
- * Waits until no delivery is unfinished, or none has finished for long; the ledger counts the rest as lost. A backlog of
- * thousands takes its time, because subscribers that refuse so much open their breakers again and again.
+ * Waits until no delivery is unfinished, or none has finished for long; the ledger counts the rest as lost. A backlog
+ * of thousands takes its time, because subscribers that refuse so much open their breakers again and again.
  */
 async function settle({ progress, signal }: ChaosOptions, watch: Watch): Promise<void> {
   let min = Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-// Posts directly to subscribers at a steady rate: the lower bound of what a delivery takes.
+// Posts directly to subscribers at a steady rate: the lower bound of a delivery's latency.
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent } from "undici";

@@ -1,4 +1,4 @@
-// Posts events, in turn for each of its targets: at a fixed rate, or each when the one before is answered.
+// Posts events for its targets in turn: at a fixed rate, or each as soon as the previous one is answered.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import { onOrders, readTask, report } from "@postrider/testkit/processes/parent.ts";
@@ -9,7 +9,7 @@ import { wallClock } from "../support/wall-clock.ts";
 export interface Target {
   tenant: string;
   type: string;
-  /** Chooses its payloads: the same number gets the same ones, whatever the other targets are. */
+  /** Chooses its payloads: the same number always gets the same payloads. */
   number: number;
 }
 
@@ -26,7 +26,7 @@ export interface EventSourceTask {
   connections: number;
   /** Events per second; undefined for as fast as they are answered. */
   perSecond?: number;
-  /** Stops then, even if events are left. */
+  /** Stops at this moment, even if events are left. */
   stopAfterMs?: number;
   /** Whether to report each event's id and times, or only their number. */
   isTraced: boolean;

@@ -16,7 +16,7 @@ export interface LoadTask {
   measureMs: number;
 }
 
-/** Said when the measuring begins and when it ends: the moments to read the servers' CPU time. */
+/** Reported at the start and the end of the measurement, for reading the servers' CPU time. */
 export interface Turn {
   kind: "begin" | "end";
 }
@@ -28,7 +28,7 @@ export interface LoadReport {
   events: number;
   /** Answered otherwise while measuring. */
   refused: number;
-  /** Answered 202 at all, warming up and the requests that ended after the measuring included. */
+  /** Answered 202 at any time, warm-up and requests that ended after the measurement included. */
   eventsInAll: number;
   /** Of requests answered 202 while measuring, milliseconds, unsorted. */
   latenciesMs: number[];

@@ -1,4 +1,4 @@
-// The minimal cost of sending: the same bodies posted with undici, so many at a time, and nothing else.
+// The minimal cost of sending: posts the same bodies with undici at a fixed concurrency, and does nothing else.
 import { Pool } from "undici";
 import { onOrders, readTask } from "@postrider/testkit/processes/parent.ts";
 import { deliveredBody, eventAt, eventCount } from "../support/payloads.ts";
@@ -6,7 +6,7 @@ import { deliveredBody, eventAt, eventCount } from "../support/payloads.ts";
 export interface PostLoopTask {
   origin: string;
   deliveries: number;
-  /** The number of the first; other loops have others. */
+  /** The number of the first event; every loop has its own. */
   from: number;
   concurrency: number;
 }
@@ -16,7 +16,7 @@ const pool = new Pool(origin, { connections: concurrency, pipelining: 1 });
 const bodies = Array.from({ length: eventCount }, (_, index) => deliveredBody(eventAt(index)));
 let sent = 0;
 
-// Its CPU time is read when the last loop is done: it stays until then.
+// Stays until the last loop is done, when its CPU time is read.
 onOrders(() => undefined);
 await Promise.all(Array.from({ length: concurrency }, post));
 

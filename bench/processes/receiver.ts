@@ -1,4 +1,4 @@
-// A subscriber: reads the body, answers 200, counts. Says when the first request came and when the last expected one did.
+// A subscriber: reads the body, answers 200, counts. Reports the times of the first and the last expected request.
 import { createServer } from "node:http";
 import { readTask, report } from "@postrider/testkit/processes/parent.ts";
 import { listen } from "../../packages/shared/src/runtime/listen.ts";

@@ -9,7 +9,7 @@ import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import type { Listening } from "./receiver.ts";
 
 export interface RelayTask {
-  /** The subscribers, which events are passed on to by turns. */
+  /** The subscribers, which get the events in turn. */
   urls: readonly string[];
 }
 

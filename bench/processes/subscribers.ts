@@ -5,7 +5,10 @@ import { onOrders, readTask, report } from "@postrider/testkit/processes/parent.
 import { listen } from "../../packages/shared/src/runtime/listen.ts";
 import { wallClock } from "../support/wall-clock.ts";
 
-/** `healthy` answers 200 after `healthyMs`, `slow` after `slowMs`; `failing` answers 500 at once, `silent` never answers. */
+/**
+ * `healthy` answers 200 after `healthyMs`, `slow` after `slowMs`; `failing` answers 500 at once, `silent` never
+ * answers.
+ */
 export type Behaviour = "healthy" | "slow" | "failing" | "silent";
 
 export interface SubscribersTask {
@@ -32,11 +35,11 @@ export interface Counted {
   kind: "counted";
   /** Per subscriber: distinct deliveries that it received while it was healthy. */
   received: number[];
-  /** Per subscriber: all requests that came. */
+  /** Per subscriber: all requests. */
   requests: number[];
 }
 
-/** Answer to `report`: what healthy subscribers received, repeats included, in the order in which it came. */
+/** Answer to `report`: what healthy subscribers received, repeats included, in the order of arrival. */
 export interface Received {
   kind: "received";
   /** Event ids. */

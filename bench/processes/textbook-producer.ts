@@ -6,7 +6,7 @@ import { newId } from "../../packages/shared/src/runtime/new-id.ts";
 import { deliveredBody, eventAt } from "../support/payloads.ts";
 import { TEXTBOOK_JOB, TEXTBOOK_QUEUE, type Queued, type TextbookJob, type TextbookTask } from "./textbook.ts";
 
-/** Requests under way at once in an imagined API in front of it. */
+/** The concurrency of an imagined API in front of it. */
 const CONCURRENCY = 32;
 
 const { databaseUrl, redisUrl, url, deliveries } = readTask() as TextbookTask;

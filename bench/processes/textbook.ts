@@ -1,7 +1,7 @@
 // A webhook pipeline as it is usually written: rows one by one, and one BullMQ job per delivery.
 import type { JobsOptions } from "bullmq";
 
-/** What the textbook's producer and worker are told. */
+/** The task of the textbook's producer and worker. */
 export interface TextbookTask {
   databaseUrl: string;
   redisUrl: string;
@@ -10,7 +10,7 @@ export interface TextbookTask {
   deliveries: number;
 }
 
-/** Said by the producer when all is queued. */
+/** Reported by the producer when everything is queued. */
 export interface Queued {
   kind: "queued";
 }

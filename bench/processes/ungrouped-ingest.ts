@@ -1,4 +1,4 @@
-// Ingest as it is, save one thing: every request runs the accept statement for itself, and nothing is committed together.
+// Ingest without group commit: every request runs its own accept statement.
 import { createServer } from "node:http";
 import { report } from "@postrider/testkit/processes/parent.ts";
 import { createAcceptor, type Acceptor } from "../../apps/ingest/src/events/accept.ts";

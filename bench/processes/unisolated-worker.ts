@@ -14,7 +14,7 @@ class FirstComeSlots implements SlotPool {
   inUse = 0;
   waiting = 0;
   readonly #semaphore: Semaphore;
-  readonly #told: (() => void)[] = [];
+  readonly #waitingForCapacity: (() => void)[] = [];
 
   constructor(size: number) {
     this.size = size;
@@ -25,7 +25,7 @@ class FirstComeSlots implements SlotPool {
     this.waiting += 1;
     const hasSlot = await this.#semaphore.acquire(signal);
     this.waiting -= 1;
-    for (const tell of this.#told.splice(0)) tell();
+    for (const wake of this.#waitingForCapacity.splice(0)) wake();
     if (!hasSlot) return { kind: "aborted" };
     this.inUse += 1;
     return {
@@ -47,9 +47,9 @@ class FirstComeSlots implements SlotPool {
     return this.isFull;
   }
 
-  async waitForCapacity(_signal: AbortSignal, atMostMs: number): Promise<void> {
+  async waitForCapacity(_signal: AbortSignal, maxMs: number): Promise<void> {
     if (this.isFull)
-      await Promise.race([sleep(atMostMs), new Promise<void>((resolve) => void this.#told.push(resolve))]);
+      await Promise.race([sleep(maxMs), new Promise<void>((resolve) => void this.#waitingForCapacity.push(resolve))]);
   }
 }
 

@@ -11,10 +11,10 @@ import { percentile } from "../support/statistics.ts";
 import { scenario } from "./scenario.ts";
 import type { Bench } from "./suite.ts";
 
-/** Posted at once. A batch is a megabyte, and 64 of them in flight would measure how long a queue takes to fill. */
+/** Requests in flight. A batch is a megabyte; 64 of them would only measure a queue that fills. */
 const SINGLE = { eventsPerRequest: 1, connections: 64 } as const;
 const BATCHES = { eventsPerRequest: 100, connections: 8 } as const;
-/** What a request costs and what a byte costs are told apart by small payloads. */
+/** Small payloads separate the cost of a request from the cost of a byte. */
 const SMALL_BYTES = 200;
 const SHAPES: readonly Shape[] = [
   { title: "accept, single events", ...SINGLE },
@@ -116,9 +116,9 @@ async function measure(
   else await flushRedis(servers.redisUrl);
   return withProcesses(async (adopt) => {
     const { child, origin } = await start(adopt);
-    // No worker runs in this suite, so no server has to listen there.
+    // No worker runs in this suite, so nothing needs to listen there.
     if (database) await apiOf(origin).subscribe({ url: "http://127.0.0.1:9/hook" });
-    // Processes that have just started take five seconds to be as fast as they get.
+    // A new process needs five seconds to reach full speed.
     const times = isQuick ? { warmUpMs: 500, measureMs: 1_500 } : { warmUpMs: 7_000, measureMs: 5_000 };
     const sized = payloadBytes === undefined ? {} : { payloadBytes };
     const task: LoadTask = { origin, apiKey: API_KEY, connections, eventsPerRequest, ...sized, ...times };
@@ -149,7 +149,7 @@ async function measure(
   });
 }
 
-/** A figure of a server that loses events would be worth nothing. */
+/** The figure of a server that loses events is worthless. */
 async function refuseLoss(database: Database, accepted: number): Promise<void> {
   const events = await database.count("select count(*)::int as count from events");
   const deliveries = await database.count("select count(*)::int as count from deliveries");

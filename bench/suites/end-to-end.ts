@@ -9,7 +9,7 @@ import { CPU_COLUMNS, measureLatencies } from "../support/steady-load.ts";
 import { scenario } from "./scenario.ts";
 import type { Bench } from "./suite.ts";
 
-/** Each has one subscription, and a subscription's default is 32 requests in flight: together they fill a worker's slots. */
+/** Each has one subscription with the default limit of 32 requests in flight; together they fill a worker's slots. */
 const TENANTS = 8;
 const BEHAVIOURS = Array.from({ length: TENANTS }, (): Behaviour => "healthy");
 const TARGETS = Array.from({ length: TENANTS }, (_, number): Target => ({
@@ -17,7 +17,7 @@ const TARGETS = Array.from({ length: TENANTS }, (_, number): Target => ({
   type: "bench.event",
   number,
 }));
-/** Both promise as much as they can hold, and drop nothing: what is accepted is to be delivered. */
+/** Both accept as much as they can hold and drop nothing: every accepted event must be delivered. */
 const KIND: FleetKind = { env: {} };
 const CONNECTIONS = 64;
 
@@ -25,9 +25,9 @@ const TIMES = {
   quick: { warmUpMs: 1_500, measureMs: 2_000, patienceMs: 15_000 },
   full: { warmUpMs: 6_000, measureMs: 10_000, patienceMs: 30_000 },
 };
-/** Shares of what is delivered at saturation. */
+/** Shares of the delivery rate at saturation. */
 const STEPS = { quick: [0.5], full: [0.25, 0.5, 0.75, 0.9] };
-/** More than is accepted in any time that is measured here. */
+/** More than any measurement accepts. */
 const ENDLESS = 10_000_000;
 
 const OURS = "Postrider";
@@ -43,7 +43,7 @@ export const endToEnd = scenario(
   "end-to-end",
   "one ingest, one worker and all else on the machine: delivered per second, how long an event takes at each load, against a relay that stores nothing",
   async (bench, database) => {
-    bench.say("end to end: what can be accepted and delivered");
+    bench.say("end to end: measuring the capacity");
     const { "delivered/s": capacity } = await measureOurs(bench, database, undefined);
     return [await compareLoads(bench, database, capacity!), await compareLow(bench, database)];
   },
@@ -110,7 +110,7 @@ async function startWithTenants(fleet: Fleet): Promise<void> {
 
 const measureRelay = (bench: Bench): Promise<Figures> =>
   withRelay(BEHAVIOURS, async (relay) => {
-    // An event that it has answered is delivered, so a time from its answer on would say nothing.
+    // The relay answers after it has delivered, so the time from its answer is meaningless.
     const {
       "p50 accepted": _p50,
       "p95 accepted": _p95,
@@ -121,8 +121,8 @@ const measureRelay = (bench: Bench): Promise<Figures> =>
   });
 
 /**
- * @param perSecond events offered; undefined for the next as soon as one is answered
- * @param count counts of the whole system, of which each event's share is wanted
+ * @param perSecond events offered; undefined to post the next as soon as one is answered
+ * @param count counters of the whole system, reported per event
  */
 async function measureLoad(
   bench: Bench,
@@ -149,7 +149,7 @@ async function measureLoad(
   return { ...figures, ...Object.fromEntries(perEvent) };
 }
 
-/** How long a delivery takes at a load so low that it waits for no other. */
+/** The latency of a delivery at a load so low that deliveries don't wait for each other. */
 async function compareLow(bench: Bench, database: Database): Promise<Comparison> {
   const times = LOW_TIMES[bench.isQuick ? "quick" : "full"];
   const load = {

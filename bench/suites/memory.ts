@@ -13,7 +13,7 @@ const SETTLE_DEADLINE_MS = 60_000;
 const BATCH = 100;
 const target = (number: number): Target => ({ tenant: "default", type: `bench.event-${number}`, number });
 
-/** What a process and Redis need for what is queued, waiting and under way. */
+/** The memory of a process and of Redis for queued deliveries, waiting retries and requests in flight. */
 export const memory = scenario(
   "memory",
   "Redis's bytes per queued delivery and per waiting retry, a worker's memory with 1,000 requests in flight",
@@ -48,7 +48,7 @@ async function compareQueued(bench: Bench, database: Database): Promise<Comparis
   return { title: "memory, deliveries that are queued", columns: PER_DELIVERY, measured, ratios: [] };
 }
 
-/** So many that none of them has as many failures as open a breaker. */
+/** So many that no subscription reaches the breaker's threshold. */
 const FAILING = 16;
 
 /** Every delivery is tried once, fails, and waits for an hour. */
@@ -75,7 +75,7 @@ async function measureRetries(bench: Bench, database: Database): Promise<Compari
   return { title: "memory, retries that are waiting", columns: PER_DELIVERY, measured, ratios: [] };
 }
 
-/** Memory per delivery beyond the first tenth, whose share includes what Redis needs anyway. */
+/** Memory per delivery beyond the first tenth, which includes Redis's fixed costs. */
 async function slope({ servers }: Bench, max: number, add: (deliveries: number) => Promise<void>): Promise<Figures> {
   const min = max / 10;
   const read = async () => {
@@ -113,12 +113,12 @@ async function post(fleet: Fleet, task: Post): Promise<void> {
 }
 
 const IN_FLIGHT = 1_000;
-/** Four requests each, which is what a subscriber gets that has not answered yet. */
+/** Four requests each: the limit of a subscriber that has not answered yet. */
 const SLOW = IN_FLIGHT / 4;
 
 async function measureInFlight(bench: Bench, database: Database): Promise<Comparison> {
   const behaviours = Array.from({ length: SLOW }, (): Behaviour => "slow");
-  // A subscription never has more slots than it leaves free.
+  // A subscription may use at most half of a worker's slots.
   const kind: FleetKind = {
     env: { MAX_IN_FLIGHT: String(2 * IN_FLIGHT), DELIVERY_TIMEOUT: "15s", SHUTDOWN_DEADLINE: "20s" },
   };

@@ -13,11 +13,11 @@ import type { Bench } from "./suite.ts";
 const OURS = "Postrider";
 const DEFAULTS = "BullMQ's default lock and check";
 const IN_FLIGHT = 500;
-/** Four deliveries for each: a subscriber that does not answer has few of a worker's slots. */
+/** Four deliveries for each, because a subscriber that doesn't answer gets few of a worker's slots. */
 const TENANTS = 125;
 const PATIENT = { within: 120_000, every: 20 };
 
-/** How long what a killed worker had in flight takes to be delivered by another. */
+/** How long it takes until another worker has delivered everything that a killed one had in flight. */
 export const recovery = scenario(
   "recovery",
   `kill -9 of a worker with ${IN_FLIGHT} deliveries in flight: until another has delivered the last of them`,
@@ -27,7 +27,7 @@ export const recovery = scenario(
 async function compare(bench: Bench, database: Database): Promise<Comparison> {
   const contenders = [
     { name: OURS, measure: () => recover(bench, database, {}) },
-    // 30 s each, as BullMQ has them; the lock may not be shorter than the check.
+    // BullMQ's own 30 s each; the lock must not be shorter than the check.
     { name: DEFAULTS, measure: () => recover(bench, database, { LOCK_DURATION: "30s", STALLED_INTERVAL: "30s" }) },
   ].slice(0, bench.isQuick ? 1 : 2);
   const measured = await measureInRounds(contenders, bench.rounds, (line) => bench.say(`recovery: ${line}`));
@@ -48,7 +48,7 @@ async function compare(bench: Bench, database: Database): Promise<Comparison> {
 function recover(bench: Bench, database: Database, settings: Record<string, string>): Promise<Figures> {
   const env = {
     ...postriderEnv(database.url, bench.servers.redisUrl),
-    // No subscription has more slots than it leaves free.
+    // A subscription may use at most half of a worker's slots.
     MAX_IN_FLIGHT: String(2 * IN_FLIGHT),
     DELIVERY_TIMEOUT: "60s",
     SHUTDOWN_DEADLINE: "70s",
@@ -87,7 +87,7 @@ function recover(bench: Bench, database: Database, settings: Record<string, stri
   });
 }
 
-/** Keeps requests waiting until `answer`, which drops those that wait: their worker is gone by then. */
+/** Keeps requests waiting until `answer`, which drops the waiting ones, whose worker is dead by then. */
 async function startSubscriber() {
   const waiting: ServerResponse[] = [];
   let isAnswering = false;

@@ -1,7 +1,7 @@
 import type { Servers } from "../support/servers.ts";
 import type { Comparison } from "../support/rounds.ts";
 
-/** What a suite is given. */
+/** The parameters of a suite. */
 export interface Bench {
   servers: Servers;
   rounds: number;

@@ -14,17 +14,17 @@ interface Backlog {
   turns: number;
   /** How many of a turn's events are for healthy subscribers. */
   healthy: number;
-  /** From the first moment that something can be delivered; what has not come by then counts as not received. */
+  /** From the moment of the workers' start; missing events count as not received. */
   withinMs: number;
 }
 
 const CONNECTIONS = 4;
-/** The receipts that are not counted: processes that have just started, and pools that fill. */
+/** Receipts that don't count: new processes are slower, and connection pools have to fill. */
 const WARM_UP_SHARE = 0.15;
 const QUEUE_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
-/** Queues a backlog and lets the workers have it: what they deliver when nothing else wants the processors. */
+/** Queues a backlog and lets the workers drain it, with nothing else competing for the processors. */
 export async function drainBacklog(fleet: Fleet, database: Database, backlog: Backlog): Promise<Figures> {
   const { targets, turns } = backlog;
   const events = targets.length * turns;
@@ -38,9 +38,9 @@ export async function drainBacklog(fleet: Fleet, database: Database, backlog: Ba
 }
 
 /**
- * Offers events as fast as ingest takes them: what can be accepted and delivered at once.
+ * Posts events as fast as ingest takes them, to measure the rate of accepting and delivering at the same time.
  *
- * @param eventsPerRequest as many as in the load that is a part of it: smaller requests cost more per event
+ * @param eventsPerRequest as in the load that is measured against it, because smaller requests cost more per event
  * @returns healthy deliveries per second
  */
 export async function measureCapacity(
@@ -65,7 +65,7 @@ export async function measureCapacity(
   return capacity;
 }
 
-/** Figures of the healthy deliveries; the processor time is all that was used, for whatever, over their number. */
+/** Figures of the healthy deliveries, with all processor time divided by their number. */
 async function follow(fleet: Fleet, { turns, healthy, withinMs }: Backlog): Promise<Figures> {
   const expected = healthy * turns;
   const areAllThere = async () => (await fleet.subscribers.received()) >= expected;

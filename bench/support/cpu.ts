@@ -13,7 +13,8 @@ interface Stat {
 export type CpuTimes = Readonly<Record<string, number>>;
 
 /**
- * Reads the CPU time that processes have used, threads and children included; a child that ended is counted with its parent.
+ * Reads the CPU time that processes have used, threads and children included; a child that ended is counted with its
+ * parent.
  *
  * @param pids by name; several processes of one name are added up
  * @returns undefined where there is no /proc
@@ -25,7 +26,9 @@ export function readCpu(pids: Readonly<Record<string, number | readonly number[]
   return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usOf([pid].flat())]));
 }
 
-/** CPU microseconds per event and process between two readings, as metrics `cpu <name>`; none where there is no /proc. */
+/**
+ * CPU microseconds per event and process between two readings, as metrics `cpu <name>`; none where there is no /proc.
+ */
 export function cpuPerEvent(
   before: CpuTimes | undefined,
   after: CpuTimes | undefined,
@@ -66,7 +69,7 @@ function readStat(pid: string): Stat | undefined {
   } catch {
     return undefined; // it ended meanwhile
   }
-  // The name, in parentheses, may hold anything; what follows begins with field 3 of proc(5).
+  // The name, in parentheses, may contain anything; field 3 of proc(5) follows it.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const field = (number: number) => Number(fields[number - 3]);
   return { parent: field(4), ticks: field(14) + field(15), childrenTicks: field(16) + field(17) };

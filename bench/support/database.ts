@@ -1,9 +1,9 @@
 import pg from "pg";
 
-/** A contender's database, as the benchmark itself looks at it. */
+/** The benchmark's own access to a contender's database. */
 export interface Database {
   readonly url: string;
-  /** What `countStatements` counts here. */
+  /** The unit of `countStatements`. */
   readonly unit: "statements" | "transactions";
   /** Statements run in this database so far; committed transactions where pg_stat_statements is missing. */
   countStatements(): Promise<number>;

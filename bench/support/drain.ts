@@ -13,9 +13,11 @@ import { postriderEnv, prepareStack, reset } from "./postrider.ts";
 import { type Adopt, startProcess } from "./processes.ts";
 import type { Figures } from "./rounds.ts";
 
-/** Of the baselines, the bare loop and the textbook's worker alike. */
+/** The concurrency of both baselines, the bare loop and the textbook's worker. */
 const CONCURRENCY = 100;
-/** Each has one subscription, and a subscription's default is 32 requests in flight: together they fill the 256 slots of a worker. */
+/**
+ * Each has one subscription with the default limit of 32 requests in flight; together they fill a worker's 256 slots.
+ */
 const TENANTS = 8;
 const EVENTS_PER_REQUEST = 100;
 const QUEUEING_CONNECTIONS = 4;
@@ -85,7 +87,7 @@ export function drainTextbook(bench: Bench, database: Database, deliveries: numb
   });
 }
 
-/** @param loops so many processes, each with its part of the deliveries */
+/** @param loops the number of processes, each with its part of the deliveries */
 export function drainBare(bench: Bench, deliveries: number, loops = 1): Promise<Figures> {
   return withProcesses(async (adopt) => {
     const receiver = await startReceiver(adopt, deliveries);
@@ -98,7 +100,7 @@ export function drainBare(bench: Bench, deliveries: number, loops = 1): Promise<
   });
 }
 
-/** From the first receipt to the last: a process's start is not what is measured. */
+/** From the first receipt to the last, without the start of the process. */
 async function drain(
   { servers }: Bench,
   receiver: Receiver,

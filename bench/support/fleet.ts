@@ -18,7 +18,7 @@ export interface FleetKind {
   env: Env;
   /** Another entry point of the worker. */
   workerScript?: URL;
-  /** How long its healthy subscribers take to answer, milliseconds; undefined for no time at all. */
+  /** How long its healthy subscribers take to answer, milliseconds; undefined for 0. */
   healthyMs?: number;
   /** Undefined for the first database of the benchmark's own Redis. */
   redisUrl?: string;
@@ -32,7 +32,7 @@ const WORKERS = 2;
 export interface System {
   subscribers: Subscribers;
   source(task: Omit<EventSourceTask, "apiKey" | "origin">): Promise<EventSource>;
-  /** CPU time so far of each kind of process; undefined where it cannot be had. */
+  /** CPU time so far of each kind of process; undefined where it is unavailable. */
   readCpu(): CpuTimes | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface Fleet extends System {
   subscribe(subscription: NewSubscription): Promise<string>;
   /** Starts workers, two unless said otherwise, and waits until they are ready. */
   startWorkers(count?: number): Promise<void>;
-  /** Resident memory of all workers, bytes; undefined where it cannot be had. */
+  /** Resident memory of all workers, bytes; undefined where it is unavailable. */
   workerMemory(): number | undefined;
   /** Stops the workers after the requests that they have in flight. */
   stopWorkers(): Promise<void>;
@@ -57,7 +57,7 @@ export interface Fleet extends System {
 
 const QUEUEING_CONNECTIONS = 4;
 
-/** Runs `work` with a fleet of its own; nothing of it is left afterwards. */
+/** Runs `work` with a fleet of its own and removes it afterwards. */
 export function withFleet<T>(
   { servers, profileDir }: Bench,
   database: Database,
@@ -108,7 +108,7 @@ export function withFleet<T>(
         },
       });
     } finally {
-      // A worker that stops waits for slow and dead subscribers, which only a CPU profile is worth.
+      // A worker's shutdown waits for slow and dead subscribers; only a CPU profile needs it.
       if (profileDir === undefined) await Promise.all(stack.runningWorkers.map((worker) => worker.kill("SIGKILL")));
       await stack.stop();
     }

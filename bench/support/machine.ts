@@ -2,7 +2,7 @@ import { cpus, loadavg } from "node:os";
 import { eventCount, meanBytes } from "./payloads.ts";
 import type { Servers } from "./servers.ts";
 
-/** What the figures were taken on. */
+/** The machine of the measurement. */
 export interface Machine {
   cpus: number;
   cpuModel: string;

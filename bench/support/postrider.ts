@@ -34,7 +34,7 @@ export async function reset(database: Database, redisUrl: string): Promise<void>
   await flushRedis(redisUrl);
 }
 
-/** The same, but keeps events, deliveries and attempts: finished rows that are only in the way. */
+/** The same, but keeps events, deliveries and attempts as finished rows. */
 export async function resetButHistory(database: Database, redisUrl: string): Promise<void> {
   await database.run("truncate idempotency_keys, subscriptions, subscription_patterns; checkpoint");
   await flushRedis(redisUrl);

@@ -5,7 +5,7 @@ import type { Received } from "../processes/subscribers.ts";
  * Receipts per second from when `skip` were there until the last.
  *
  * @param times ascending, milliseconds
- * @param untilMs where not all came: when we stopped waiting
+ * @param untilMs when the wait ended, if not all arrived
  */
 export function ratePerSecond(times: readonly number[], skip: number, untilMs = times.at(-1)): number {
   const from = times[skip];
@@ -34,7 +34,7 @@ export function ramp(times: readonly number[], seconds: number): number[] {
   return counts;
 }
 
-/** Each event's first receipt, in the order in which they came. */
+/** Each event's first receipt, in the order of arrival. */
 export function firstReceipts({ ids, times }: Received): Map<string, number> {
   const first = new Map<string, number>();
   for (const [index, id] of ids.entries()) if (!first.has(id)) first.set(id, times[index]!);
@@ -42,7 +42,8 @@ export function firstReceipts({ ids, times }: Received): Map<string, number> {
 }
 
 /**
- * Spearman's rank correlation (no ties) between the order of age and the order of receipt: 1 is oldest first, 0 is none.
+ * Spearman's rank correlation (no ties) between the order of age and the order of receipt: 1 is oldest first, 0 is
+ * none.
  *
  * @param ids distinct event ids in the order of receipt; they sort by age, because they begin with their time
  */
@@ -55,7 +56,11 @@ export function ageCorrelation(ids: readonly string[]): number {
   return 1 - (6 * squares) / (n * (n * n - 1));
 }
 
-/** The share of neighbours in the order of receipt of which the first is the older. @param ids as in ageCorrelation() */
+/**
+ * The share of neighbours in the order of receipt of which the first is the older.
+ *
+ * @param ids as in ageCorrelation()
+ */
 export function olderFirstShare(ids: readonly string[]): number {
   let inOrder = 0;
   for (let index = 1; index < ids.length; index += 1) if (ids[index - 1]! < ids[index]!) inOrder += 1;
@@ -69,17 +74,17 @@ const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 export interface Latencies {
   /** From the moment the event was due to be posted. */
   fromPost: number[];
-  /** From the moment its 202 was there; less than 0 where the receipt was earlier. */
+  /** From the arrival of its 202; negative if the receipt was earlier. */
   fromAccepted: number[];
-  /** Not received by the end. Their time until then is among the latencies, so that they do not flatter them. */
+  /** Not received by the end. Their latency counts up to then; leaving them out would flatter the figures. */
   missing: number;
 }
 
 /**
- * Joins what was posted with what was received.
+ * Joins posted events with receipts.
  *
  * @param isCounted whether an event counts, by when it was due and the number of its target
- * @param endMs when we stopped waiting, on the wall clock
+ * @param endMs when the wait ended, on the wall clock
  */
 export function latencies(
   { ids, targets, sentTimes, acceptedTimes }: Offered,

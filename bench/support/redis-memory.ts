@@ -3,11 +3,11 @@ import { Redis } from "ioredis";
 import { KEY_PREFIX } from "../../packages/shared/src/queue/keys.ts";
 import { LANES } from "../../packages/shared/src/queue/queues.ts";
 
-/** What Redis has in memory. */
+/** Redis's memory. */
 export interface RedisMemory {
-  /** used_memory_dataset: without its own overhead and the buffers of clients and of the log. */
+  /** used_memory_dataset: without overhead and the buffers of clients and of the log. */
   datasetBytes: number;
-  /** Of it: the log of what happened to jobs that BullMQ keeps per queue, whose length is capped. */
+  /** Of it: BullMQ's event streams, one per queue, whose length is capped. */
   eventStreamBytes: number;
   keys: number;
 }
@@ -34,7 +34,7 @@ export async function readRedisMemory(url: string): Promise<RedisMemory> {
 
 async function eventStreamBytes(redis: Redis): Promise<number> {
   const streams = LANES.map((name) => `${KEY_PREFIX}:${name}:events`);
-  // Every entry is looked at, not a sample; a queue that nothing has happened in has no stream.
+  // SAMPLES 0 reads every entry; an unused queue has no stream.
   const sizes = await Promise.all(streams.map((stream) => redis.memory("USAGE", stream, "SAMPLES", 0)));
   return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 }

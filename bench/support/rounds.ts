@@ -1,6 +1,6 @@
 import { summarise, type Summary } from "./statistics.ts";
 
-/** What one measurement found, by metric. A metric that cannot be had is left out. */
+/** The figures of one measurement, by metric, without the metrics that are unavailable. */
 export type Figures = Readonly<Record<string, number>>;
 
 /** A system that is measured against others. */
@@ -24,12 +24,12 @@ export interface Column {
 
 /** Two contenders' figures in proportion: `label` × `against`. */
 export interface Ratio {
-  /** What is compared, such as `accepted/s`. */
+  /** The metric, such as `accepted/s`. */
   label: string;
   metric: string;
   of: string;
   against: string;
-  /** What the ratio should reach, as it is printed: `at least 0.85`. */
+  /** The target of the ratio, as printed: `at least 0.85`. */
   goal?: string;
 }
 
@@ -42,7 +42,7 @@ export interface Comparison {
 
 /**
  * Measures the contenders in turn, round after round, every other round in reverse order, so that a machine that
- * gets slower or faster meanwhile does so for all of them.
+ * gets slower or faster affects all of them.
  */
 export async function measureInRounds(
   contenders: readonly Contender[],
@@ -60,7 +60,10 @@ export async function measureInRounds(
   return measured;
 }
 
-/** Ratios are taken within a round, between neighbours in time, and then summarised: the machine's own drift cancels out. */
+/**
+ * Ratios are taken within a round, between neighbours in time, and then summarised: the machine's own drift cancels
+ * out.
+ */
 export function withRatio(measured: readonly Measured[], ratio: Ratio): Ratio & Partial<Summary> {
   const figuresOf = (name: string) => measured.find((one) => one.name === name)?.rounds ?? [];
   const against = figuresOf(ratio.against);

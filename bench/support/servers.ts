@@ -16,7 +16,7 @@ export interface Servers {
 
 const SETTINGS = {
   shared_buffers: "256MB",
-  // Checkpoints follow the clock and each preparation, not the contender that writes more than another.
+  // Checkpoints follow the clock and each preparation, so that they don't hit the contender that writes most.
   max_wal_size: "4GB",
 };
 /** Where it is not installed, statements are not counted. */

@@ -8,23 +8,23 @@ import type { Figures } from "./rounds.ts";
 import { percentile } from "./statistics.ts";
 import { wallClock } from "./wall-clock.ts";
 
-/** Beside the time that posting takes. */
+/** On top of the time for posting. */
 const POST_DEADLINE_MS = 60_000;
 const POLL_MS = 100;
 
 export interface SteadyTimes {
   warmUpMs: number;
   measureMs: number;
-  /** After the last was posted; what has not come by then counts with the time that was waited for it. */
+  /** After the last post; events that are missing by then count with the time until then. */
   patienceMs: number;
 }
 
 /**
  * Lets a source post at its own rate and measures how long its events take.
  *
- * @param counted how many targets, and subscribers, are looked at: the first ones. They are healthy
- * @param expected how many events those are posted; undefined where all targets are looked at, for all that are accepted
- * @param moments called when the measuring begins and when it ends
+ * @param counted how many targets and subscribers count: the first ones, which are healthy
+ * @param expected the number of their events; undefined if all targets count, for all accepted events
+ * @param moments called at the start and the end of the measurement
  */
 export async function measureLatencies(
   { subscribers, readCpu }: Pick<System, "subscribers"> & Partial<Pick<System, "readCpu">>,
@@ -75,7 +75,7 @@ export const LATENCY_COLUMNS = [
   { metric: "events", label: "events", digits: 0 },
 ];
 
-/** All processor time that was used, for whatever, per delivery that is counted. */
+/** All processor time, whatever its purpose, per counted delivery. */
 export const CPU_COLUMNS = [
   { metric: "cpu ingest", label: "ingest µs CPU/delivery", digits: 0 },
   { metric: "cpu worker", label: "workers µs", digits: 0 },

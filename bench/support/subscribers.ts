@@ -56,7 +56,7 @@ export async function startSubscribers(
   };
 }
 
-/** Addresses whose connections are dropped: SYN, and nothing comes back. */
+/** Addresses that drop every SYN without a reply. */
 export async function startBlackHoles(count: number, adopt: Adopt): Promise<string[]> {
   const child = adopt(startProcess("black hole", "black-hole.ts", { task: { count } }));
   const { ports } = await child.next<SubscribersListening>("listening", START_DEADLINE_MS);

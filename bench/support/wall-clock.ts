@@ -1,2 +1,2 @@
-/** Unix milliseconds with fractions. Processes of one machine agree on it, so that a time of one can be taken from a time of another. */
+/** Unix milliseconds with fractions. All processes of a machine share this clock, so their times can be subtracted. */
 export const wallClock = (): number => performance.timeOrigin + performance.now();

@@ -17,7 +17,8 @@ const FEW = 200;
 let world: World;
 beforeAll(async () => {
   world = await createTestWorld({ HOLD_LIMIT: "1s", BREAKER_COOLDOWN: "500ms" });
-  // One connection, whose plans are all made now, while the tables are empty: that is what a worker does when it starts.
+  // One connection, whose plans are all made now, while the tables are empty: that is what a worker does when it
+  // starts.
   await world.subscribe({ tenant: "busy" });
   await exercise();
   await world.subscribe();
@@ -70,7 +71,10 @@ async function exercise() {
   }
 }
 
-/** Index entries that Postgres has read for the deliveries and events so far, once every connection has told what it counted. */
+/**
+ * Index entries that Postgres has read for the deliveries and events so far, once every connection has told what it
+ * counted.
+ */
 async function entriesRead(): Promise<number> {
   const { pool } = world.context;
   for (let before = -1; ;) {

@@ -9,7 +9,7 @@ import { dropOldPartitions } from "../../apps/worker/src/upkeep/retention.ts";
 const DAY_MS = 86_400_000;
 let world: World;
 beforeAll(async () => {
-  world = await createTestWorld({ RETENTION_DAYS: "30" });
+  world = await createTestWorld({ RETENTION_DAYS: "3" });
 });
 afterAll(() => world.close());
 
@@ -17,7 +17,7 @@ test("partitions past the retention are dropped, and unfinished deliveries in th
   const { pool } = world.context;
   const now = Date.now();
   const before = (await listPartitions(pool)).length;
-  await ensurePartitions(pool, now - 100 * DAY_MS, now - 2 * DAY_MS);
+  await ensurePartitions(pool, now - 10 * DAY_MS, now - 2 * DAY_MS);
   const subscription = await world.subscribe();
   const insert = (daysAgo: number, state: string) =>
     pool.query(
@@ -25,17 +25,17 @@ test("partitions past the retention are dropped, and unfinished deliveries in th
        values ($1, $1, $2, 'default', 'x', $3, case when $3 = 'pending' then gen_random_uuid() end, case when $3 = 'delivered' then now() end)`,
       [`${firstIdAt(now - daysAgo * DAY_MS).slice(0, 24)}${randomUUID().slice(24)}`, subscription, state],
     );
-  await insert(99, "pending");
-  await insert(50, "pending");
-  await insert(50, "delivered");
-  await insert(29, "pending");
+  await insert(9, "pending");
+  await insert(5, "pending");
+  await insert(5, "delivered");
+  await insert(2, "pending");
 
   const run = await dropOldPartitions(world.context, now);
   expect(run.expired).toBe(2);
-  // 100 to 31 days ago are past it; the day that is 30 days ago is so only in part.
-  expect(run.dropped).toHaveLength(3 * 70);
+  // 10 to 4 days ago are past it; the day that is 3 days ago is so only in part.
+  expect(run.dropped).toHaveLength(3 * 7);
   expect((await world.rows()).map(({ state }) => state)).toEqual(["pending"]);
-  expect(await listPartitions(pool)).toHaveLength(before + 3 * 29);
+  expect(await listPartitions(pool)).toHaveLength(before + 3 * 2);
   expect(await dropOldPartitions(world.context, now)).toEqual({ dropped: [], expired: 0 });
 });
 

@@ -33,7 +33,9 @@ const anything: unknown = new Proxy(() => anything, {
   },
 });
 
-/** Arguments after the connection, of functions that build their text from them; all others are called with `anything`. */
+/**
+ * Arguments after the connection, of functions that build their text from them; all others are called with `anything`.
+ */
 const ARGUMENTS: Readonly<Record<string, readonly unknown[][]>> = {
   cancelUnfinishedRows: [
     [anything, "held"],

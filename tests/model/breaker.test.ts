@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { propertyRuns } from "@postrider/testkit/long-run.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "@postrider/shared/core/breaker.ts";
@@ -85,7 +86,7 @@ test("the Lua script agrees with the reducer for any sequence of events", async 
         half_open: states.filter((state) => state === "half_open").length,
       });
     }),
-    { numRuns: 300 },
+    propertyRuns(300, 0.1),
   );
   // The sequences must reach every transition, or the comparison shows little.
   for (const transition of [

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
+import { propertyRuns } from "@postrider/testkit/long-run.ts";
 import { createTestDatabase } from "@postrider/testkit/vitest.ts";
 import { createPool, type Pool } from "@postrider/shared/store/pool.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
@@ -79,7 +80,6 @@ async function play(world: World, sequence: readonly Step[]): Promise<void> {
 }
 
 const sequences = fc.array(anyStep, { minLength: 1, maxLength: 25 });
-const runs = { numRuns: 60, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false };
 
 test("no sequence of faults loses a delivery: after one watchdog run every unfinished one has a job, and all arrive", async () => {
   await fc.assert(
@@ -98,6 +98,6 @@ test("no sequence of faults loses a delivery: after one watchdog run every unfin
           await world.workers.record(world.workers.inHand.indexOf(held), "retrying", false);
       for (const { state } of await world.rows()) expect(["delivered", "dead"]).toContain(state);
     }),
-    runs,
+    propertyRuns(60, 0.15),
   );
 });

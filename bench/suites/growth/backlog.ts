@@ -9,7 +9,7 @@ const SIZE = {
   quick: { small: 1_200, large: 5_000 },
   full: { small: 30_000, large: 1_000_000 },
 };
-/** Small, or queueing a million of them would take longer than everything else. */
+/** Small, because queueing a million larger ones would dominate the run. */
 const PAYLOAD_BYTES = 200;
 
 const SMALL = "no more than is delivered";
@@ -30,7 +30,7 @@ function compare(bench: Bench, large: Database, small: Database): Promise<Compar
   return withFleet(bench, large, kind, BEHAVIOURS, async (fleet) => {
     await subscribeAll(fleet, load);
     bench.say(`growth, backlog: ${sizes.large} deliveries are queued`);
-    // Every round takes its part of it and leaves the million.
+    // Every round takes its own part and leaves a million.
     await queueBacklog(fleet, { ...load, deliveries: sizes.large + bench.rounds * sizes.small });
     const contenders = [
       { name: SMALL, measure: () => measureSmall(bench, small, load) },

@@ -13,7 +13,7 @@ export interface Load {
   /** Subscriptions that want each event. */
   fanOut: number;
   tenants: number;
-  /** Kinds of events, each with subscriptions of its own: they take turns. */
+  /** Event types, posted in turn; each has its own subscriptions. */
   kinds: number;
   workers: number;
   /** Of each event's data; undefined for the payloads as they are. */
@@ -27,7 +27,7 @@ export const USUAL = { fanOut: 1, tenants: 8, kinds: 8, workers: 1 } as const;
 const PORTS = 8;
 export const BEHAVIOURS = Array.from({ length: PORTS }, (): Behaviour => "healthy");
 const DELIVERIES_PER_REQUEST = 100;
-/** The receipts that are not counted: a process that has just started is slower. */
+/** Receipts that don't count, because a new process is slower. */
 const WARM_UP_SHARE = 0.33;
 const SUBSCRIBING_AT_ONCE = 16;
 const QUEUE_DEADLINE_MS = 600_000;
@@ -71,7 +71,7 @@ export async function subscribeAll(fleet: Fleet, load: Load): Promise<void> {
 /**
  * Starts the workers and lets them deliver.
  *
- * @param deliveries of the backlog; there may be more of it. Without the warm-up they are what is measured
+ * @param deliveries to measure, including the warm-up; the backlog may be larger
  */
 export async function drain(
   fleet: Fleet,

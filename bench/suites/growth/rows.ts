@@ -15,8 +15,9 @@ export async function makePartitions(database: Database, past: number): Promise<
 }
 
 /**
- * Inserts deliveries that were delivered at the first attempt, with their events and attempts, in equal parts over the days
- * before today; their partitions must be there. Ids are UUIDv7 of the time (RFC 9562), a delivery's begins as its event's does.
+ * Inserts deliveries that were delivered at the first attempt, with their events and attempts, in equal parts over the
+ * days before today; their partitions must be there. Ids are UUIDv7 of the time (RFC 9562), a delivery's begins as its
+ * event's does.
  */
 export async function insertOldDeliveries(
   database: Database,
@@ -58,8 +59,9 @@ const insertOf = (dayMs: number, from: number, to: number, perDay: number) => `
   select delivery_id, event_id, md5('subscription' || n % 1000)::uuid, 'tenant-' || n % 100, 'bench.old', 'delivered', 1, 1, at from rows`;
 
 /**
- * Copies a subscription that is there so many times, in equal parts to a thousand tenants, each wanting a type that never comes.
- * Their ids are older than all others: their secrets are sealed for another id, and a process that starts tries the newest.
+ * Copies an existing subscription `count` times, spread over a thousand tenants, each with a type that is never posted.
+ * Their ids are older than all others: a starting process tries the newest secret, and theirs are sealed for another
+ * id.
  */
 export const insertSubscriptions = (database: Database, count: number): Promise<void> =>
   database.run(`

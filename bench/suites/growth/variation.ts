@@ -17,18 +17,18 @@ interface Variation {
   name: string;
   about: string;
   cases: readonly Case[];
-  /** Against the first case; where there is none, what is delivered per second is compared. */
+  /** The comparison with the first case; the delivery rate by default. */
   goal?: { metric: string; label: string; goal: string };
-  /** What the machine itself does to each case, measured beside it. */
+  /** The machine's own effect on each case, measured alongside. */
   baseline?: { name: (one: Case) => string; measure: (bench: Bench, load: Load) => Promise<Figures> };
 }
 
 interface Case {
   name: string;
   load?: Partial<Load>;
-  /** What is in the tables before; it stays there. */
+  /** Fills the tables beforehand; the rows stay. */
   history?: (database: Database, bench: Bench) => Promise<void>;
-  /** What is added when the subscribers have subscribed. */
+  /** Adds rows after the subscribers have subscribed. */
   whenSubscribed?: (database: Database) => Promise<void>;
 }
 
@@ -65,13 +65,13 @@ export const VARIATIONS: readonly Variation[] = [
   {
     name: "workers",
     about: "1, 2 and 4 workers",
-    // As many for each of them: a process is slower while it is young.
+    // As many for each worker, because a new process is slower.
     cases: [1, 2, 4].map((workers) => ({
       name: `${workers} worker${workers === 1 ? "" : "s"}`,
       load: { workers, deliveries: DELIVERIES.full * workers },
     })),
     goal: { metric: "cpu worker", label: "worker CPU per delivery", goal: "at most 1.15" },
-    // Processes that share two cores cost each other caches and turns, whatever they do.
+    // Processes that share two cores compete for caches and CPU time, whatever they run.
     baseline: {
       name: (one) => `bare POST loops instead of ${one.name}`,
       measure: (bench, { deliveries, workers }) => drainBare(bench, deliveries, workers),
@@ -117,7 +117,7 @@ export const VARIATIONS: readonly Variation[] = [
   },
 ];
 
-/** The first case is what the others are compared with; each has a database of its own. */
+/** Compares every case with the first; each has a database of its own. */
 export const variation = (one: Variation): Suite => ({
   name: `growth-${one.name}`,
   about: one.about,

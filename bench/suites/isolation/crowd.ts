@@ -12,7 +12,7 @@ const UNACCEPTING = 2;
 /** No server listens on the discard port; the three loopback addresses stand for three hosts. */
 const REFUSING = ["http://127.0.0.2:9/hook", "http://127.0.0.3:9/hook", "http://127.0.0.4:9/hook"];
 
-/** Of the subscribers that answer in one way or another; the rest are addresses. */
+/** Subscribers with a server of their own; the others are only addresses. */
 export const CROWD: readonly Behaviour[] = [
   ...Array.from({ length: HEALTHY }, (): Behaviour => "healthy"),
   ...Array.from({ length: SLOW }, (): Behaviour => "slow"),
@@ -20,7 +20,7 @@ export const CROWD: readonly Behaviour[] = [
   ...Array.from({ length: SILENT }, (): Behaviour => "silent"),
 ];
 
-/** Every subscription of it has an event type of its own, so that an event is for exactly one. */
+/** Each subscription has its own event type, so that every event matches exactly one. */
 export async function subscribeCrowd(fleet: Fleet, policy: Pick<NewSubscription, "maxInFlight">): Promise<void> {
   const unaccepting = await startBlackHoles(UNACCEPTING, fleet.adopt);
   const urls = [...fleet.subscribers.urls, ...unaccepting, ...REFUSING];
@@ -35,7 +35,7 @@ const typeOf = (number: number): string => `bench.subscriber-${number}`;
 /** One event for every healthy subscriber, and nothing else. */
 export const HEALTHY_ONLY: readonly Target[] = Array.from({ length: HEALTHY }, (_, number) => target(number));
 
-/** The same, and after every fourth one an event for one of the dead and the slow by turns. */
+/** The same, with an event for a dead or slow subscriber, in turn, after every fourth one. */
 export const ALL: readonly Target[] = HEALTHY_ONLY.flatMap((healthy, index) => {
   if (index % 4 !== 3) return [healthy];
   const turn = index >> 2;

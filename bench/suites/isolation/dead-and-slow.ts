@@ -14,7 +14,7 @@ interface Contestant {
   name: string;
   fleet: FleetKind;
   policy: Pick<NewSubscription, "maxInFlight">;
-  /** Whether the dead and the slow are sent events, too. They are subscribed either way. */
+  /** Whether dead and slow subscribers get events, too. They are subscribed either way. */
   hasBad: boolean;
 }
 
@@ -28,25 +28,27 @@ const CONTESTANTS: readonly Contestant[] = [
   { name: NOT_ISOLATED, fleet: UNISOLATED, policy: UNISOLATED_POLICY, hasBad: true },
 ];
 
-/** Turns of one event for each subscriber that is sent any: long enough that finding out who is dead is a small part of it. */
+/**
+ * Turns of one event for each subscriber that gets any: enough that opening the breakers is a small part of the run.
+ */
 const TURNS = { quick: 50, full: 750 };
 const DRAIN_DEADLINE_MS = { quick: 12_000, full: 40_000 };
 const CAPACITY_TURNS = { quick: 50, full: 150 };
 const CAPACITY_DEADLINE_MS = 60_000;
 const STEADY_TIMES = {
   quick: { warmUpMs: 2_000, measureMs: 4_000, patienceMs: 6_000 },
-  // Processes that have just started take five seconds to be as fast as they get. Long enough that the first
-  // requests to the silent time out within it.
+  // A new process needs five seconds to reach full speed. The first requests to silent subscribers time out in the
+  // warm-up, too.
   full: { warmUpMs: 7_000, measureMs: 14_000, patienceMs: 8_000 },
 };
 const STEADY_CONNECTIONS = 64;
-/** A quarter of a turn in a request: small enough that it is no flood by itself. */
+/** A quarter of a turn in a request: too small to be a flood by itself. */
 const REQUESTS_PER_TURN = 4;
 
-/** What ten dead and ten slow subscribers of a hundred cost the eighty others. */
+/** How much ten dead and ten slow subscribers of a hundred slow down the eighty others. */
 export const deadAndSlow = scenario(
   "isolation-dead-and-slow",
-  "80 healthy, 10 dead, 10 slow subscribers: what the healthy are delivered, against the same without the others",
+  "80 healthy, 10 dead, 10 slow subscribers: the healthy delivery rate, against the same without the others",
   async (bench, database) => {
     const saturated = await compareSaturated(bench, database);
     const capacity = await measureHealthyCapacity(bench, database);
@@ -80,9 +82,9 @@ async function compareSaturated(bench: Bench, database: Database): Promise<Compa
   };
 }
 
-/** Healthy events per second that can be accepted and delivered while no subscriber is dead or slow. */
+/** The rate at which healthy events are accepted and delivered while no subscriber is dead or slow. */
 function measureHealthyCapacity(bench: Bench, database: Database): Promise<number> {
-  bench.say("dead and slow: what can be accepted and delivered");
+  bench.say("dead and slow: measuring the capacity");
   return withFleet(bench, database, ISOLATED, CROWD, async (fleet) => {
     await subscribeCrowd(fleet, {});
     const backlog = {
@@ -95,7 +97,7 @@ function measureHealthyCapacity(bench: Bench, database: Database): Promise<numbe
   });
 }
 
-/** @param perSecond events for healthy subscribers; those for the others come on top */
+/** @param perSecond events for healthy subscribers, without the events for the others */
 async function compareAtHalf(bench: Bench, database: Database, perSecond: number): Promise<Comparison> {
   const times = STEADY_TIMES[bench.isQuick ? "quick" : "full"];
   const requests = Math.round(
@@ -119,7 +121,7 @@ async function compareAtHalf(bench: Bench, database: Database, perSecond: number
   const ratio = { label: "p99 from POST", metric: "p99", against: HEALTHY_ALONE };
   const accepted = { label: "p99 from 202", metric: "p99 accepted", against: HEALTHY_ALONE };
   return {
-    title: `isolation, ${Math.round(perSecond)} events/s for healthy subscribers, half of what can be accepted and delivered`,
+    title: `isolation, ${Math.round(perSecond)} events/s for healthy subscribers, half of the capacity`,
     columns: [...LATENCY_COLUMNS, ...CPU_COLUMNS],
     measured,
     ratios: [

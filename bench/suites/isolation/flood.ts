@@ -14,7 +14,7 @@ const LIGHT_PER_SECOND = 5;
 const WARM_UP_MS = 2_000;
 const SECONDS = { quick: 4, full: 10 };
 const PATIENCE_MS = { quick: 30_000, full: 60_000 };
-/** How many times what can be delivered is offered. */
+/** The flood's rate, as a multiple of the deliverable rate. */
 const FLOOD = 3;
 const CAPACITY_TURNS = { quick: 30, full: 120 };
 const CAPACITY_DEADLINE_MS = 60_000;
@@ -23,25 +23,25 @@ const FLOOD_CONNECTIONS = 16;
 const LIGHT_CONNECTIONS = 128;
 
 /**
- * What is scarce are the slots and not the processors, as where subscribers are some way off: 64 slots of 100 ms each are
- * 640 deliveries per second, and three times that can be posted beside them. Were the processors scarce, the flood
- * would slow down its own posting, and everything else with it.
+ * Slots are the bottleneck and not the processors, as with remote subscribers: 64 slots at 100 ms each are 640
+ * deliveries per second, and three times that can be posted at the same time. If the processors were the bottleneck,
+ * the flood would slow down its own posting and everything else.
  */
 const KIND: FleetKind = { env: { ...ISOLATED.env, MAX_IN_FLIGHT: "32" }, healthyMs: 100 };
 
 const CALM = "without the flood";
 const FLOODED = "with the flood";
 
-/** The light tenants' subscribers, and the last is the flooding tenant's. */
+/** The light tenants' subscribers; the last one is the flooding tenant's. */
 const BEHAVIOURS = Array.from({ length: LIGHT + 1 }, (): Behaviour => "healthy");
 const target = (number: number): Target => ({ tenant: `tenant-${number}`, type: "bench.event", number });
 const LIGHT_TARGETS = Array.from({ length: LIGHT }, (_, number) => target(number));
 const FLOOD_BATCH = Array.from({ length: BATCH }, () => target(LIGHT));
 
-/** What a tenant that floods costs tenants that do not. */
+/** The cost of one tenant's flood for the other tenants. */
 export const flood = scenario(
   "isolation-flood",
-  `${LIGHT} tenants with ${LIGHT_PER_SECOND} events/s each while another posts ${FLOOD} times what can be delivered`,
+  `${LIGHT} tenants with ${LIGHT_PER_SECOND} events/s each while another posts ${FLOOD} times the deliverable rate`,
   async (bench, database) => {
     const seconds = bench.floodSeconds ?? SECONDS[bench.isQuick ? "quick" : "full"];
     const capacity = await measureFloodAlone(bench, database);
@@ -72,9 +72,9 @@ export const flood = scenario(
   },
 );
 
-/** What is delivered per second when there is nothing but the flood. */
+/** The delivery rate under the flood alone. */
 function measureFloodAlone(bench: Bench, database: Database): Promise<number> {
-  bench.say("flood: what can be delivered");
+  bench.say("flood: measuring the deliverable rate");
   return withTenants(bench, database, (fleet) =>
     measureCapacity(fleet, {
       targets: FLOOD_BATCH,
@@ -85,7 +85,7 @@ function measureFloodAlone(bench: Bench, database: Database): Promise<number> {
   );
 }
 
-/** @param capacity what can be delivered per second; undefined for no flood */
+/** @param capacity deliverable events per second; undefined for no flood */
 function measure(bench: Bench, database: Database, seconds: number, capacity: number | undefined): Promise<Figures> {
   return withTenants(bench, database, async (fleet) => {
     await fleet.startWorkers();
@@ -122,7 +122,7 @@ function startFlood(fleet: Fleet, perSecond: number, seconds: number) {
     eventsPerRequest: BATCH,
     connections: FLOOD_CONNECTIONS,
     perSecond,
-    // What ingest could not take in time is not caught up on: the flood is over when it is over.
+    // The flood ends on time: events that ingest could not take are not posted later.
     stopAfterMs: seconds * 1000,
     isTraced: false,
   });

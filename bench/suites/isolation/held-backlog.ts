@@ -5,7 +5,7 @@ import type { Fleet } from "../../support/fleet.ts";
 import { readRedisMemory } from "../../support/redis-memory.ts";
 import type { Figures } from "../../support/rounds.ts";
 
-/** The figures when so many events had been posted for the dead subscriber. */
+/** The figures after this many events for the dead subscriber. */
 export interface Stage {
   events: number;
   figures: Figures;
@@ -23,11 +23,11 @@ interface Dead {
 const TARGETS: readonly Target[] = [{ tenant: "default", type: "bench.event", number: 0 }];
 const EVENTS_PER_REQUEST = 100;
 const QUEUE_DEADLINE_MS = 180_000;
-/** Longer than the steps of the retry schedule that are reached before a breaker opens: what failed then is held when it is due. */
+/** Longer than the retry steps before the breaker opens: by then, every earlier failure has come due and is held. */
 const HOLD_PATIENCE_MS = 12_000;
 const PROBES = 3;
 
-/** Posts events for the subscriber until there are as many as each size in turn, and looks at each. */
+/** Posts events for the subscriber up to each size in turn, and measures at each. */
 export async function growBacklog(dead: Dead, sizes: readonly number[]): Promise<Stage[]> {
   const stages: Stage[] = [];
   for (const events of sizes) {
@@ -46,7 +46,7 @@ async function grow(dead: Dead, events: number, before: Stage | undefined): Prom
     return (await fleet.api.subscription(subscription)).held;
   });
   const settle = (performance.now() - queuedAt) / 1000;
-  if (held < events) dead.say(`${held} of ${events} are held, and no more become so`);
+  if (held < events) dead.say(`stopped at ${held} held of ${events}`);
   const { datasetBytes, eventStreamBytes, keys } = await readRedisMemory(redisUrl);
   const bytes = datasetBytes - eventStreamBytes;
   const requests = await countRequests(dead);
@@ -62,8 +62,8 @@ async function grow(dead: Dead, events: number, before: Stage | undefined): Prom
 }
 
 /**
- * The requests of three cooldowns. They are counted from a request on, the first one not included, and until the middle of
- * the fourth cooldown, so that it does not matter by how many milliseconds a probe follows its cooldown.
+ * The requests in three cooldowns. The count starts right after a request and ends in the middle of the fourth
+ * cooldown, so that the exact delay between cooldown and probe doesn't matter.
  */
 async function countRequests({ fleet, cooldownMs }: Dead): Promise<number> {
   const count = async () => (await fleet.subscribers.count()).requests[0]!;

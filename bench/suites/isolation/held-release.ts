@@ -4,11 +4,11 @@ import { ageCorrelation, busiestSecond, firstReceipts, olderFirstShare, ramp } f
 import type { Figures } from "../../support/rounds.ts";
 import { wallClock } from "../../support/wall-clock.ts";
 
-/** No receipt for so long, and there will be none; more than a cooldown and any step of the retry schedule but the last. */
+/** Gives up without a receipt for this long; more than a cooldown and any step of the retry schedule but the last. */
 const PATIENCE_MS = 20_000;
 const RAMP_SECONDS = 5;
 
-/** Lets the failing subscriber be healthy and follows what it receives until it has all. */
+/** Makes the failing subscriber healthy and follows its receipts until it has everything. */
 export async function releaseAll(fleet: Fleet, events: number): Promise<Figures> {
   const mendedAt = wallClock();
   fleet.subscribers.mend();

@@ -10,17 +10,17 @@ import { ISOLATED } from "./isolated.ts";
 const SIZES = { quick: [500, 5_000], full: [1_000, 10_000, 100_000] };
 const COOLDOWN_S = 3;
 
-/** What a dead subscriber costs however much is held for it, and how it gets it when it is back. */
+/** The cost of a dead subscriber as its held backlog grows, and the release of the backlog when it recovers. */
 export const held = scenario(
   "isolation-held",
-  "a dead subscriber's backlog grows: its requests, Redis's memory, and how it is delivered in the end (one round)",
+  "a dead subscriber's backlog grows: its requests, Redis's memory, and the release of its backlog (one round)",
   async (bench, database) => {
     const { stages, released } = await measure(bench, database, SIZES[bench.isQuick ? "quick" : "full"]);
     return [growth(stages), release(stages.at(-1)!.events, released)];
   },
 );
 
-/** One round whatever was asked for: these are counts and bytes, and not times that depend on the machine's load. */
+/** Always one round: counts and bytes don't depend on the machine's load. */
 function measure(bench: Bench, database: Database, sizes: readonly number[]) {
   const fleetKind = { env: { ...ISOLATED.env, BREAKER_COOLDOWN: `${COOLDOWN_S}s` } };
   return withFleet(bench, database, fleetKind, ["failing"], async (fleet) => {
@@ -36,7 +36,7 @@ function measure(bench: Bench, database: Database, sizes: readonly number[]) {
 
 function growth(stages: readonly Stage[]): Comparison {
   return {
-    title: "isolation, what a dead subscriber costs while its backlog grows (one round)",
+    title: "isolation, the cost of a dead subscriber while its backlog grows (one round)",
     columns: GROWTH_COLUMNS,
     measured: stages.map(({ events, figures }) => ({ name: `${events} events for it`, rounds: [figures] })),
     ratios: [],
@@ -55,7 +55,7 @@ const GROWTH_COLUMNS: readonly Column[] = [
 
 function release(events: number, figures: Figures): Comparison {
   return {
-    title: `isolation, a backlog of ${events} when its subscriber is back (one round)`,
+    title: `isolation, a backlog of ${events} after its subscriber recovered (one round)`,
     columns: RELEASE_COLUMNS,
     measured: [{ name: "Postrider", rounds: [figures] }],
     ratios: [],

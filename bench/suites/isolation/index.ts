@@ -5,5 +5,5 @@ import { held } from "./held.ts";
 import { oneSubscriber } from "./one-subscriber.ts";
 import { rateLimit } from "./rate-limit.ts";
 
-/** What subscribers and tenants cost each other. */
+/** How much subscribers and tenants slow each other down. */
 export const isolation: readonly Suite[] = [deadAndSlow, flood, held, rateLimit, oneSubscriber];

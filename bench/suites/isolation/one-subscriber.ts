@@ -10,16 +10,16 @@ import { UNISOLATED } from "./unisolated.ts";
 
 const EVENTS = { quick: 3_000, full: 20_000 };
 const EVENTS_PER_REQUEST = 100;
-/** The first receipts are not counted: of two workers, one is ready first. */
+/** The first receipts don't count, because one of the two workers is ready first. */
 const WARM_UP_SHARE = 0.2;
 const QUEUE_DEADLINE_MS = 120_000;
-/** No receipt for so long, and there will be none. */
+/** Gives up without a receipt for this long. */
 const PATIENCE_MS = 20_000;
 
 const LIMITED = "as it is";
 const UNLIMITED = "not isolated";
 const DEFAULT_MAX_IN_FLIGHT = 32;
-/** As many requests in flight as the subscription may have, first come, first served. */
+/** As many requests in flight as the subscription's limit allows, first come, first served. */
 const FIRST_COME: FleetKind = {
   ...UNISOLATED,
   env: { ...UNISOLATED.env, MAX_IN_FLIGHT: String(DEFAULT_MAX_IN_FLIGHT) },

@@ -11,10 +11,10 @@ const RATE = 50;
 const EVENTS = { quick: 500, full: 800 };
 const EVENTS_PER_REQUEST = 100;
 const QUEUE_DEADLINE_MS = 60_000;
-/** No receipt for so long, and there will be none. */
+/** Gives up without a receipt for this long. */
 const PATIENCE_MS = 15_000;
 
-/** Whether two workers together keep to a subscription's rate, and use it. */
+/** Whether two workers together respect a subscription's rate limit and use all of it. */
 export const rateLimit = scenario(
   "isolation-rate-limit",
   `a backlog for one subscription with a rate limit of ${RATE} per second, drained by two workers`,

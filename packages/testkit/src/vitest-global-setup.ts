@@ -11,7 +11,9 @@ declare module "vitest" {
   }
 }
 
-/** Vitest loads this file once per project, in one process: the projects share the servers through the global object. */
+/**
+ * Vitest loads this file once per project, in one process: the projects share the servers through the global object.
+ */
 interface Shared {
   projects: number;
   servers: Promise<TestServers>;

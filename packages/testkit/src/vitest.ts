@@ -1,4 +1,5 @@
-// The kit's hooks for Vitest. Nothing else in it imports Vitest, so that benchmarks, chaos runs and the demo can use the rest.
+// The kit's hooks for Vitest. Nothing else in it imports Vitest, so that benchmarks, chaos runs and the demo can use
+// the rest.
 import { afterAll, beforeAll, beforeEach, inject } from "vitest";
 import { PollingClient } from "./client/polling-client.ts";
 import type { Env } from "./processes/managed-process.ts";
@@ -28,7 +29,9 @@ export interface UsedShared extends Used {
   redisUrl: string;
 }
 
-/** The stack that all files of the project share, and a receiver for this file. When a test fails, its logs are shown. */
+/**
+ * The stack that all files of the project share, and a receiver for this file. When a test fails, its logs are shown.
+ */
 export function useSharedStack(): UsedShared {
   const { apiUrl, apiKey, redisUrl, logFolder } = inject("sharedStack");
   const used = { api: new PollingClient(apiUrl, apiKey), redisUrl } as UsedShared;

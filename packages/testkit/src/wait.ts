@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 export interface WaitOptions {
   /** Deadline in milliseconds, before `patience` scales it. */
   within?: number;
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two polls. */
   every?: number;
 }
 
@@ -19,9 +19,9 @@ const factor = Number(process.env["POSTRIDER_TEST_PATIENCE"] ?? 1);
 export const patience = (ms: number): number => ms * factor;
 
 /**
- * Polls until `probe` returns something truthy, and returns that. A probe that throws counts as "not yet".
+ * Polls until `probe` returns a truthy value, and returns it. A probe that throws counts as "not yet".
  *
- * @throws Error at the deadline, with what was waited for and what the last look returned
+ * @throws Error at the deadline, with the condition and the last value
  */
 export async function waitFor<T>(
   what: string,

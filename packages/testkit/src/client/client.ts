@@ -155,7 +155,7 @@ export class Client {
   }
 }
 
-/** More than any list has here. */
+/** More than any list of a test has. */
 const MAX_PAGES = 10_000;
 
 /** Walks a list from its first page to its last. */

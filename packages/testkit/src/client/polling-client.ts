@@ -2,7 +2,7 @@ import { waitFor, type WaitOptions } from "../wait.ts";
 import { Client } from "./client.ts";
 import type { DeliveryStatus, DeliveryWithAttempts } from "./types.ts";
 
-/** A client that can wait for what happens after a call. */
+/** A client that can wait for the effects of a call. */
 export class PollingClient extends Client {
   /** The delivery of an event that exactly one subscription matches. */
   async deliveryOf(eventId: string): Promise<DeliveryWithAttempts> {

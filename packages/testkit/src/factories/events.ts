@@ -4,6 +4,6 @@ import type { NewEvent } from "../client/types.ts";
 /** A tenant that no other test uses. */
 export const newTenant = (): string => `t-${randomUUID()}`;
 
-/** So many small events of one tenant, numbered in `data.order`. */
+/** Small events of one tenant, numbered in `data.order`. */
 export const orders = (count: number, tenant: string): NewEvent[] =>
   Array.from({ length: count }, (_, order) => ({ type: "order.created", data: { order }, tenant }));

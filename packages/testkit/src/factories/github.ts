@@ -18,7 +18,9 @@ export const githubEvents: readonly ExampleEvent[] = webhooks.flatMap((webhook) 
   webhook.examples.map((example) => eventOf(webhook.name, example)),
 );
 
-/** The same with the kinds mixed: one event of each kind, then the next of each; from the start again after the last. */
+/**
+ * The same with the kinds mixed: one event of each kind, then the next of each; from the start again after the last.
+ */
 export function mixedGithubEvents(count: number): ExampleEvent[] {
   const turns = webhooks.flatMap(({ name, examples }) =>
     examples.map((example, turn) => ({ turn, event: eventOf(name, example) })),

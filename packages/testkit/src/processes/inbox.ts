@@ -5,7 +5,7 @@ export interface Message {
   kind: string;
 }
 
-/** Messages of a child that nobody has asked for yet. */
+/** Messages of a child that have not been taken yet. */
 export class Inbox {
   readonly #messages: Message[] = [];
   #wake: () => void = () => undefined;
@@ -15,7 +15,7 @@ export class Inbox {
     this.#wake();
   }
 
-  /** Interrupts `change`, for news that is not a message. */
+  /** Interrupts `change`, for an event other than a message. */
   wake(): void {
     this.#wake();
   }
@@ -26,7 +26,7 @@ export class Inbox {
     return index === -1 ? undefined : this.#messages.splice(index, 1)[0];
   }
 
-  /** Waits for a message or a wake-up, at most so long. */
+  /** Waits up to `maxMs` for a message or a wake-up. */
   async change(maxMs: number): Promise<void> {
     const changed = new AbortController();
     const woken = new Promise<void>((resolve) => (this.#wake = resolve));

@@ -79,7 +79,7 @@ export class ManagedProcess {
     return !this.isRunning && !this.#hasEndedForGood;
   }
 
-  /** How the process that runs now ends. */
+  /** Settles when the current process ends. */
   get exit(): Promise<Exit> {
     return this.#exit;
   }
@@ -96,12 +96,12 @@ export class ManagedProcess {
     return this;
   }
 
-  /** Sends a signal and does not wait for what it does. */
+  /** Sends a signal without waiting for its effect. */
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
   }
 
-  /** Ends it by this signal; with `restartAfterMs` it starts again. @throws Error if it is still there at the deadline */
+  /** Ends it by this signal; with `restartAfterMs` it starts again. @throws Error if it still runs at the deadline */
   async kill(name: NodeJS.Signals = "SIGTERM", within = EXIT_WITHIN_MS): Promise<Exit> {
     this.#isEndExpected = true;
     const exit = this.#exit;
@@ -145,7 +145,7 @@ export class ManagedProcess {
   }
 
   /**
-   * Waits for the next message of this kind; one that has come already counts.
+   * Waits for the next message of this kind, or takes one that has already arrived.
    *
    * @throws Error with its output if it ends first or sends none by the deadline
    */

@@ -11,8 +11,8 @@ const DPKG = "/usr/bin/dpkg-deb";
 const OWN = join(tmpdir(), "postrider-prometheus");
 
 /**
- * The path of `prometheus` or `promtool`: from PATH, or on Debian from its package, which is unpacked and not installed, so
- * that no server of it is started.
+ * The path of `prometheus` or `promtool`: from PATH, or on Debian from its package, which is unpacked and not
+ * installed, so that no server of it is started.
  */
 export function prometheusTool(name: "prometheus" | "promtool"): string {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter).filter(Boolean), join(OWN, "usr/bin")];

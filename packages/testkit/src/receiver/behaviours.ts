@@ -16,7 +16,7 @@ export function answer(status: number, { headers = {}, body = "", afterMs = 0 }:
   };
 }
 
-/** Asks to be left alone for 50 minutes: no retry and no probe follows while a test lasts. */
+/** Answers 503 with a Retry-After of 50 minutes, so that no retry and no probe follows during a test. */
 export const unavailableForLong = answer(503, { headers: { "retry-after": "3000" } });
 
 /** Fails the first `times` requests. */

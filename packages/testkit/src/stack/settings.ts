@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Env } from "../processes/managed-process.ts";
 
 /**
- * Intervals of a second, so that a test can wait for what follows them. Deadlines whose expiry would repeat a request are
- * long: a busy machine must not cause a second attempt.
+ * Intervals of a second, so that a test can wait for what follows them. Deadlines whose expiry would repeat a request
+ * are long: a busy machine must not cause a second attempt.
  */
 export const SHORT_TIMES: Env = {
   RETRY_SCHEDULE: "100ms,200ms,400ms",

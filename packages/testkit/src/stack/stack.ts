@@ -16,7 +16,7 @@ const SHOWN_LINES = 60;
 export class Stack {
   readonly api: PollingClient;
   readonly consoleUrl: string;
-  /** In the order of their start, those that have ended too. */
+  /** In the order of their start, including ended ones. */
   readonly workers: AppProcess[] = [];
   console: AppProcess | undefined;
   #ingest: AppProcess | undefined;

@@ -42,7 +42,7 @@ export class Subscriber {
     this.endpoint = endpoint;
   }
 
-  /** Posts so many events in one call. @returns their ids, oldest first */
+  /** Posts `count` events in one call. @returns their ids, oldest first */
   async send(count: number): Promise<string[]> {
     return (await this.#api.sendBatch(orders(count, this.tenant))).map((event) => event.id);
   }
@@ -83,7 +83,7 @@ export class Subscriber {
     return (await everyPage((page) => this.#api.deliveries(page), query)).flat();
   }
 
-  /** Waits until the subscription looks like this. */
+  /** Waits until the subscription matches. */
   until(what: string, matches: (now: Subscription) => boolean, options?: WaitOptions): Promise<Subscription> {
     return waitFor(
       what,
@@ -121,7 +121,7 @@ export class Subscriber {
     );
   }
 
-  /** All requests but the first so many. */
+  /** All requests after the first `count`. */
   requestsAfter(count: number): Received[] {
     return this.endpoint.requests.slice(count);
   }

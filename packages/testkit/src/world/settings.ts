@@ -3,7 +3,10 @@ import { readWorkerSettings, type WorkerSettings } from "@postrider/shared/runti
 
 const encryptionKey = randomBytes(32).toString("base64");
 
-/** Settings of a process under test, on servers of its own and with loopback allowed; `over` has the environment's names. */
+/**
+ * Settings of a process under test, on servers of its own and with loopback allowed; `over` has the environment's
+ * names.
+ */
 export function testSettings(databaseUrl: string, redisUrl: string, over: Record<string, string> = {}): WorkerSettings {
   return readWorkerSettings({
     DATABASE_URL: databaseUrl,
