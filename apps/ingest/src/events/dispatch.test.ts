@@ -1,10 +1,10 @@
 import { EventEmitter } from "node:events";
 import { Writable } from "node:stream";
-import { pino } from "pino";
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { createIngestMetrics } from "../metrics.ts";
 import { createDispatcher } from "./dispatch.ts";
 
@@ -32,7 +32,7 @@ function refusingRedis() {
     { dispatch: { add, addBulk } } as never,
     redis as never,
     createIngestMetrics(registry, () => 0),
-    pino(sink),
+    createLogger("ingest", "info", sink),
   );
   const recover = () => {
     isFull = false;
