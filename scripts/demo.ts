@@ -43,7 +43,7 @@ const BREAKER_COOLDOWN = "2s";
 
 const stopping = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.abort());
-const receiver = await startReceiver();
+const receiver = await startReceiver({ keepsRequests: false });
 let stack: Stack | undefined;
 let exitCode = 1;
 try {

@@ -8,7 +8,7 @@ export const overview: Dashboard = {
       "Delivered, last hour",
       "percentunit",
       "1 - postrider:dead_share:ratio_rate1h",
-      "Share of settled deliveries, without those that ended with a 410. The objective is 99 %.",
+      "Share of settled deliveries, except deliveries that ended with a 410. The objective is 99 %.",
       { yellow: 0.995, red: 0.99, isLowerWorse: true },
     ),
     stat(

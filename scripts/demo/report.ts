@@ -1,4 +1,3 @@
-import { eventOf, isSignedWith } from "@postrider/testkit/receiver/request.ts";
 import { type DemoResult, type DemoSubscriber, DOWN_MS, POISON_TYPE, TENANT } from "./scenario.ts";
 
 /** Prints the result. @returns whether every check passed */
@@ -23,26 +22,17 @@ const row = (subscriber: DemoSubscriber) => ({
   retried: subscriber.deliveries.filter(({ attemptCount }) => attemptCount > 1).length,
   held: count(subscriber, "held"),
   dead: count(subscriber, "dead"),
-  requests: subscriber.endpoint.requests.length,
-  "signatures verified": verified(subscriber),
+  requests: subscriber.requests,
+  "signatures verified": subscriber.verified,
 });
 
 const count = ({ deliveries }: DemoSubscriber, status: string): number =>
   deliveries.filter((delivery) => delivery.status === status).length;
 
-const verified = ({ endpoint, secret }: DemoSubscriber): number =>
-  endpoint.requests.filter((request) => isSignedWith(request, secret)).length;
-
 const poisonOf = ({ deliveries }: DemoSubscriber) => deliveries.filter(({ eventType }) => eventType === POISON_TYPE);
 
-/** The time of the subscriber's first 2xx by event id, Unix milliseconds. */
-function receivedAt({ endpoint }: DemoSubscriber): Map<string, number> {
-  const accepted = endpoint.requests.filter(({ status }) => status !== undefined && status < 300);
-  return new Map(accepted.toReversed().map((request) => [eventOf(request), request.at]));
-}
-
 function printLatencies({ subscribers, acceptedAt }: DemoResult): void {
-  const latencies = [...receivedAt(subscribers.works)]
+  const latencies = [...subscribers.works.receivedAt]
     .map(([id, at]) => Math.max(0, at - acceptedAt.get(id)!))
     .sort((a, b) => a - b);
   const percentile = (share: number) =>
@@ -54,13 +44,13 @@ function check({ subscribers, acceptedAt }: DemoResult): [guarantee: string, hol
   const { works, recovers, dead, picky } = subscribers;
   const events = acceptedAt.size;
   const hasAll = (subscriber: DemoSubscriber) =>
-    count(subscriber, "delivered") === events && receivedAt(subscriber).size === events;
+    count(subscriber, "delivered") === events && subscriber.receivedAt.size === events;
   const poison = poisonOf(picky);
   return [
     [`every event reached "works"`, hasAll(works)],
     [`every event reached "recovers", although it was down for ${DOWN_MS / 1000} s`, hasAll(recovers)],
     [
-      `nothing for "dead" was lost, and it cost ${dead.endpoint.requests.length} requests`,
+      `nothing for "dead" was lost, and it cost ${dead.requests} requests`,
       count(dead, "dead") + count(dead, "held") === events,
     ],
     [
@@ -69,7 +59,7 @@ function check({ subscribers, acceptedAt }: DemoResult): [guarantee: string, hol
     ],
     [
       "every signature was genuine",
-      Object.values(subscribers).every((subscriber) => verified(subscriber) === subscriber.endpoint.requests.length),
+      Object.values(subscribers).every((subscriber) => subscriber.verified === subscriber.requests),
     ],
   ];
 }

@@ -3,9 +3,8 @@ import { type Client, everyPage } from "@postrider/testkit/client/client.ts";
 import type { Delivery } from "@postrider/testkit/client/types.ts";
 import { mixedGithubEvents } from "@postrider/testkit/factories/github.ts";
 import { answer } from "@postrider/testkit/receiver/behaviours.ts";
-import type { Endpoint } from "@postrider/testkit/receiver/endpoint.ts";
 import type { Receiver } from "@postrider/testkit/receiver/receiver.ts";
-import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
+import { eventOf, isSignedWith } from "@postrider/testkit/receiver/request.ts";
 
 export const TENANT = "demo";
 /** "picky" rejects this event type, so each of its deliveries becomes a dead letter. */
@@ -24,8 +23,11 @@ const POLL_MS = 250;
 export interface DemoSubscriber {
   name: string;
   id: string;
-  secret: string;
-  endpoint: Endpoint;
+  requests: number;
+  /** Requests whose signature was genuine when they arrived: it expires after five minutes. */
+  verified: number;
+  /** Event id → when it was first answered with a 2xx, Unix milliseconds. */
+  receivedAt: Map<string, number>;
   deliveries: Delivery[];
 }
 
@@ -38,6 +40,7 @@ export interface DemoResult {
 
 interface DemoOptions {
   api: Client;
+  /** It need not keep requests: 100,000 events would not fit into memory. */
   receiver: Receiver;
   events: number;
   signal: AbortSignal;
@@ -72,11 +75,18 @@ async function subscribe(
   const endpoint = receiver.endpoint(undefined, `/${name}`);
   const subscription = { url: endpoint.url, eventTypes: ["github.*"], tenant: TENANT, retrySchedule };
   const { id, secret } = await api.subscribe({ ...subscription, description: `demo: ${name}` });
+  const subscriber: DemoSubscriber = { name, id, requests: 0, verified: 0, receivedAt: new Map(), deliveries: [] };
   endpoint.behave((request, response) => {
+    subscriber.requests += 1;
+    if (!isSignedWith(request, secret)) return answer(401)(request, response);
+    subscriber.verified += 1;
     const { type } = JSON.parse(request.body.toString("utf8")) as { type: string };
-    answer(isSignedWith(request, secret) ? statusFor(type) : 401)(request, response);
+    const status = statusFor(type);
+    const event = eventOf(request);
+    if (status < 300 && !subscriber.receivedAt.has(event)) subscriber.receivedAt.set(event, Date.now());
+    answer(status)(request, response);
   });
-  return { name, id, secret, endpoint, deliveries: [] };
+  return subscriber;
 }
 
 async function postAll({ api, events, signal, progress }: DemoOptions): Promise<Map<string, number>> {
