@@ -20,7 +20,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{apps,packages,bench,chaos}/**/*.test.ts"],
+          include: ["{apps,packages,bench,chaos,scripts}/**/*.test.ts"],
           testTimeout: patience(30_000),
         },
       },

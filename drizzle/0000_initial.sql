@@ -1,5 +1,5 @@
--- Generated from packages/shared/src/store/schema, then completed by hand where the generator has no word for it:
--- PARTITION BY RANGE on three tables, and below them the functions and the comments.
+-- Generated from packages/shared/src/store/schema, then extended by hand with what drizzle-kit can't generate:
+-- PARTITION BY RANGE on three tables, the functions and the comments.
 CREATE TABLE "api_keys" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -110,39 +110,40 @@ CREATE INDEX "idempotency_keys_expiry_idx" ON "idempotency_keys" USING btree ("e
 CREATE INDEX "subscriptions_tenant_idx" ON "subscriptions" USING btree ("tenant","id");
 --> statement-breakpoint
 CREATE FUNCTION "delivery_id"("event_id" uuid) RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
-	-- A UUIDv7 whose first 8 bytes (time, version, sequence) are its event's, so that an event's deliveries are one short id range in one partition.
+	-- A UUIDv7 with the first 8 bytes (time, version, sequence) of its event's id, so that an event's deliveries are a
+	-- short id range in one partition.
 	SELECT encode(substring(uuid_send(event_id) FOR 8) || substring(uuid_send(gen_random_uuid()) FROM 9), 'hex')::uuid
 $$;
 --> statement-breakpoint
 CREATE FUNCTION "batch_id"("base" uuid, "number" bigint) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	-- The number-th batch of one statement: the caller's fresh UUIDv7 with its last 4 bytes counted.
+	-- The id of a statement's batch: the caller's new UUIDv7 with the number as its last 4 bytes.
 	SELECT encode(substring(uuid_send(base) FOR 12) || int4send(number::int), 'hex')::uuid
 $$;
 --> statement-breakpoint
 CREATE FUNCTION "refuse_idempotency_conflict"("n" bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-	-- Takes back the whole statement: the request is all or nothing. PR409 is ours (see store/errors.ts).
+	-- Fails the whole statement, because a batch request is all or nothing. store/errors.ts maps PR409.
 	RAISE EXCEPTION 'idempotency conflict' USING ERRCODE = 'PR409', DETAIL = n::text;
 END
 $$;
 --> statement-breakpoint
-COMMENT ON TABLE "events" IS 'One thing that happened, immutable. Written by ingest (accept), read by workers and the API, drained by dropping partitions. Healthy: today''s partition grows, tomorrow''s exists.';
+COMMENT ON TABLE "events" IS 'Accepted events, immutable. Written by ingest (accept), read by workers and the API, removed by dropping partitions. Healthy: today''s partition grows, tomorrow''s exists.';
 --> statement-breakpoint
-COMMENT ON TABLE "deliveries" IS 'One event for one subscription; the unit of state. Written by ingest (accept) and by workers (record), drained by dropping partitions. Healthy: pending and past-due retrying rows are seconds old.';
+COMMENT ON TABLE "deliveries" IS 'One event for one subscription; the unit of state. Written by ingest (accept) and by workers (record), removed by dropping partitions. Healthy: pending and past-due retrying rows are seconds old.';
 --> statement-breakpoint
-COMMENT ON TABLE "attempts" IS 'One HTTP request and what came of it, append-only. Written by workers (record), read by the API, drained by dropping partitions. Healthy: superseded rows are rare.';
+COMMENT ON TABLE "attempts" IS 'One HTTP request and its outcome, append-only. Written by workers (record), read by the API, removed by dropping partitions. Healthy: superseded rows are rare.';
 --> statement-breakpoint
-COMMENT ON TABLE "subscriptions" IS 'A subscriber''s URL, wishes, secrets and policy. Written by the API, and by workers that disable one; deletion is soft. Healthy: disabled ones are few and have a reason.';
+COMMENT ON TABLE "subscriptions" IS 'A subscriber''s URL, event types, secrets and delivery policy. Written by the API, and by workers that disable a subscription; deletion is soft. Healthy: few are disabled.';
 --> statement-breakpoint
-COMMENT ON TABLE "subscription_patterns" IS 'event_types of live subscriptions, one row per pattern, for matching. Written with its subscription in one transaction, emptied when it is deleted. Healthy: equals unnest(event_types).';
+COMMENT ON TABLE "subscription_patterns" IS 'event_types of the subscriptions that are not deleted, one row per pattern, for matching. Written and deleted with the subscription in one transaction. Healthy: equals unnest(event_types).';
 --> statement-breakpoint
-COMMENT ON TABLE "idempotency_keys" IS 'What was accepted under which key. Written by ingest (accept), drained hourly of expired rows by workers. Healthy: rows are at most a day and an hour old.';
+COMMENT ON TABLE "idempotency_keys" IS 'The event of each idempotency key. Written by ingest (accept); workers remove expired rows hourly. Healthy: rows are at most a day and an hour old.';
 --> statement-breakpoint
-COMMENT ON TABLE "api_keys" IS 'Who may call the API, by SHA-256 of the key. Written by the operator, read by ingest. Healthy: every row has a living owner.';
+COMMENT ON TABLE "api_keys" IS 'API keys by their SHA-256. Written by the operator, read by ingest. Healthy: every key is in use.';
 --> statement-breakpoint
-COMMENT ON INDEX "deliveries_pending_idx" IS 'Loading a batch; the watchdog''s walk over batches; the oldest pending delivery.';
+COMMENT ON INDEX "deliveries_pending_idx" IS 'Loading a batch; the watchdog''s scan of batches; the oldest pending delivery.';
 --> statement-breakpoint
-COMMENT ON INDEX "deliveries_retrying_idx" IS 'The watchdog''s search for retries past due; the oldest of them as a metric.';
+COMMENT ON INDEX "deliveries_retrying_idx" IS 'The watchdog''s search for past-due retries; the metric of the oldest one.';
 --> statement-breakpoint
 COMMENT ON INDEX "deliveries_held_idx" IS 'The release job''s next held deliveries of a subscription, longest held first; held counts by reason.';
 --> statement-breakpoint

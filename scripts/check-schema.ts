@@ -1,4 +1,4 @@
-// Fails when the Drizzle schema and the migrations in drizzle/ differ: drizzle-kit would then have a migration to write.
+// Fails if the Drizzle schema and the migrations in drizzle/ differ, i.e. if drizzle-kit would generate a migration.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const migrations = join(root, "drizzle");
-// Inside the project, because drizzle-kit takes its output folder relative to it.
+// Inside the project, because drizzle-kit resolves its output folder relative to it.
 const copy = mkdtempSync(join(root, ".data-schema-check-"));
 try {
   cpSync(migrations, copy, { recursive: true });
@@ -26,7 +26,7 @@ try {
   const before = new Set(readdirSync(migrations));
   const drift = readdirSync(copy).filter((file) => file.endsWith(".sql") && !before.has(file));
   if (drift.length > 0) {
-    console.error("The schema and drizzle/ differ. Write a migration: npx drizzle-kit generate --name <what-it-does>");
+    console.error("The schema and drizzle/ differ. Generate a migration: npx drizzle-kit generate --name <name>");
     process.exitCode = 1;
   } else {
     console.log("schema and migrations agree");

@@ -12,13 +12,13 @@ import { createPrinter } from "./stack/print.ts";
 
 const HELP = `Usage: npm run demo [-- --events N] [--keep] [--url URL --api-key KEY]
 
-Posts real GitHub webhook payloads to Postrider and follows them to four subscribers: one that works, one that is down
-at first and recovers, one that is dead, and one that refuses one type of event. Every signature is verified by the npm
-package standardwebhooks. Uses the Postrider that runs (npm start) or starts one for the time of the demo.
+Posts real GitHub webhook payloads to Postrider and follows them to four subscribers: one works, one is down at first
+and recovers, one is dead, and one rejects one type of event. Every signature is verified by the npm package
+standardwebhooks. Uses a running Postrider (npm start) or starts one for the demo.
 
-  --events N      how many events to post (default 200)
-  --keep          leave a Postrider that was started for the demo running until Ctrl-C, to look around in the console
-  --url, --api-key  another Postrider than the one of npm start; it must be allowed to deliver to 127.0.0.1
+  --events N      number of events to post (default 200)
+  --keep          keeps a Postrider that the demo started running until Ctrl-C, to explore the console
+  --url, --api-key  a Postrider other than npm start's; it must be allowed to deliver to 127.0.0.1
   --help
 `;
 
@@ -38,12 +38,12 @@ if (values.help) {
 
 const DEFAULT_API = "http://127.0.0.1:3000";
 const DEFAULT_CONSOLE = "http://127.0.0.1:3001";
-/** Of a Postrider that is started for the demo; the default of 60 s is too long to watch. */
+/** For a Postrider that the demo starts; the default of 60 s is too long to watch. */
 const BREAKER_COOLDOWN = "2s";
 
 const stopping = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.abort());
-const receiver = await startReceiver();
+const receiver = await startReceiver({ keepsRequests: false });
 let stack: Stack | undefined;
 let exitCode = 1;
 try {
@@ -76,17 +76,17 @@ async function findOrStart(): Promise<Client> {
   const url = values.url ?? DEFAULT_API;
   const key = values["api-key"] ?? process.env["API_KEYS"]?.split(",")[0] ?? kept.API_KEYS;
   if (await isReady(url)) {
-    if (key === undefined) throw new Error(`a Postrider runs at ${url}: pass its key with --api-key`);
+    if (key === undefined) throw new Error(`a Postrider is running at ${url}: pass its key with --api-key`);
     console.log(`Using the Postrider at ${url}`);
     return new Client(url, key);
   }
-  if (values.url !== undefined) throw new Error(`no answer from ${url}/readyz`);
-  console.log("Starting a Postrider for the time of the demo …");
+  if (values.url !== undefined) throw new Error(`${url}/readyz does not respond`);
+  console.log("Starting a Postrider for the demo …");
   const print = createPrinter(true);
   stack = await startStack({
-    // Failed attempts are the point of the demo; its table shows them.
+    // The demo's table shows the failed attempts.
     env: { LOG_LEVEL: "error", BREAKER_COOLDOWN: process.env["BREAKER_COOLDOWN"] ?? BREAKER_COOLDOWN },
-    say: (line) => print("postrider", line),
+    report: (line) => print("postrider", line),
     print,
     signal: stopping.signal,
   });
@@ -95,12 +95,12 @@ async function findOrStart(): Promise<Client> {
 
 async function isReady(url: string): Promise<boolean> {
   const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-  // Another program may use the port: only Postrider's own answer counts.
+  // Another program may use the port, so the response must be Postrider's.
   const body = (await answer?.json().catch(() => undefined)) as { checks?: unknown } | undefined;
   return body?.checks !== undefined;
 }
 
-/** One line that is rewritten on a terminal; nothing elsewhere. */
+/** Rewrites one line of a terminal; prints nothing if stdout is not a terminal. */
 function progress(line: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r\u001B[K${line}`);
 }

@@ -4,17 +4,17 @@ import { readEnvironment } from "./services/environment.ts";
 
 const HELP = `Usage: npm run migrate
 
-Brings the database to the schema of this version: the one that DATABASE_URL names, else the local one, which is
-started for it. Running it twice is harmless.
+Migrates a database to the schema of this version: the one in DATABASE_URL, otherwise the local one, which is started
+for that. Running it twice is harmless.
 `;
 
-/** The local services are for people; a container has its DATABASE_URL, and not the programs to start any. */
+/** Imports the local services only if needed: a container sets DATABASE_URL and lacks the programs to start them. */
 async function database(): Promise<{ url: string; stop: () => Promise<void> }> {
   const env = readEnvironment();
   const url = env["DATABASE_URL"]?.trim();
   if (url) return { url, stop: async () => undefined };
   const { ensureServices } = await import("./services/ensure-services.ts");
-  const services = await ensureServices({ env, tied: true });
+  const services = await ensureServices({ env, isTemporary: true });
   return { url: services.databaseUrl, stop: () => services.stop() };
 }
 
@@ -27,7 +27,7 @@ try {
   const { url, stop } = await database();
   try {
     const { applied, partitions } = await migrate(url);
-    console.log(`${applied} migrations applied, ${partitions.length} partitions made`);
+    console.log(`${applied} migrations applied, ${partitions.length} partitions created`);
     for (const partition of partitions) console.log(`  ${partition}`);
   } finally {
     await stop();

@@ -6,13 +6,13 @@ import { withClient } from "./services/postgres-server.ts";
 
 const HELP = `Usage: npm run reset [-- --yes]
 
-Back to nothing: stops the local services and removes .data/ (or the Docker volumes), with every event and secret in it.
+Stops the local services and removes .data/ (or the Docker volumes), including all events and secrets.
 
-  --yes  where DATABASE_URL or REDIS_URL is set: empties that database (schema public) and that Redis database
+  --yes  empties the database in DATABASE_URL (schema public) and the Redis database in REDIS_URL, if they are set
 `;
 
-/** Processes of ours that work on the database at the moment. */
-async function whoUses(databaseUrl: string): Promise<string[]> {
+/** The names of the Postrider processes that are connected to the database. */
+async function findConnectedApps(databaseUrl: string): Promise<string[]> {
   return withClient(databaseUrl, async (client) => {
     const { rows } = await client.query<{ name: string }>(
       `select distinct application_name as name from pg_stat_activity
@@ -23,15 +23,15 @@ async function whoUses(databaseUrl: string): Promise<string[]> {
 }
 
 async function refuseWhileRunning(databaseUrl: string): Promise<void> {
-  const users = await whoUses(databaseUrl);
-  if (users.length > 0) throw new Error(`${users.join(", ")} still running: stop Postrider first`);
+  const apps = await findConnectedApps(databaseUrl);
+  if (apps.length > 0) throw new Error(`${apps.join(", ")} still running: stop Postrider first`);
 }
 
-async function emptyGiven(databaseUrl: string | undefined, redisUrl: string | undefined): Promise<void> {
+async function emptyConfigured(databaseUrl: string | undefined, redisUrl: string | undefined): Promise<void> {
   if (databaseUrl) {
     await refuseWhileRunning(databaseUrl);
     await withClient(databaseUrl, (client) => client.query("drop schema public cascade; create schema public"));
-    console.log("emptied the database that DATABASE_URL names");
+    console.log("emptied the database in DATABASE_URL");
   }
   if (redisUrl) {
     const redis = new Redis(redisUrl, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
@@ -41,7 +41,7 @@ async function emptyGiven(databaseUrl: string | undefined, redisUrl: string | un
     } finally {
       redis.disconnect();
     }
-    console.log("emptied the Redis database that REDIS_URL names");
+    console.log("emptied the Redis database in REDIS_URL");
   }
 }
 
@@ -49,10 +49,10 @@ async function reset(yes: boolean): Promise<void> {
   const env = readEnvironment();
   const [databaseUrl, redisUrl] = [env["DATABASE_URL"]?.trim(), env["REDIS_URL"]?.trim()];
   if ((databaseUrl || redisUrl) && !yes) {
-    throw new Error("DATABASE_URL or REDIS_URL is set: add --yes to empty what they name (npm run reset -- --yes)");
+    throw new Error("DATABASE_URL or REDIS_URL is set: add --yes to empty these databases (npm run reset -- --yes)");
   }
   for (const { name, url } of await findLocal(DATA_DIR)) if (name === "postgres") await refuseWhileRunning(url);
-  await emptyGiven(databaseUrl, redisUrl);
+  await emptyConfigured(databaseUrl, redisUrl);
   await destroyServices();
   console.log("removed .data");
 }
@@ -65,6 +65,6 @@ if (values.help) {
 try {
   await reset(values.yes ?? false);
 } catch (error) {
-  console.error(`not reset: ${(error as Error).message}`);
+  console.error(`could not reset: ${(error as Error).message}`);
   process.exit(1);
 }

@@ -6,10 +6,10 @@ const HELP = `Usage: npm run services -- up | down | status
 
 PostgreSQL and Redis for this checkout, with their data in .data/.
 
-  up      starts what DATABASE_URL and REDIS_URL do not name, by Docker Compose where an engine answers, else with the
-          machine's own programs; prints the URLs; they go on until "down"
+  up      starts the services without a DATABASE_URL or REDIS_URL, with Docker Compose if Docker is running, otherwise
+          with the machine's own programs; prints the URLs; the services run until "down"
   down    stops them; the data stays
-  status  prints what runs (exit code 3: nothing)
+  status  prints the running services (exit code 3 if there are none)
 `;
 
 const commands: Record<string, () => Promise<number>> = {

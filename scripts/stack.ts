@@ -4,13 +4,13 @@ import { readStackSettings, type StackSettings } from "../packages/shared/src/ru
 import { migrate } from "../packages/shared/src/store/migrate.ts";
 import { DATA_DIR, ensureServices, readEnvironment, ROOT } from "./services/index.ts";
 import { freePort, isFree } from "./services/ports.ts";
-import type { Say } from "./services/say.ts";
+import type { Report } from "./services/report.ts";
 import { adminPortSetting, chooseAdminPorts, type App } from "./stack/admin-ports.ts";
 import { devSecrets } from "./stack/dev-secrets.ts";
 import type { Print } from "./stack/print.ts";
 import { SupervisedProcess } from "./stack/supervised-process.ts";
 
-/** A whole Postrider on this machine: services, ingest, workers and console, looked after until it is stopped. */
+/** A whole Postrider on this machine: services, ingest, workers and console, supervised until `stop`. */
 export interface Stack {
   apiUrl: string;
   consoleUrl: string;
@@ -18,48 +18,49 @@ export interface Stack {
   consolePassword: string;
   databaseUrl: string;
   redisUrl: string;
-  /** Process name → its metrics. */
+  /** URL of the metrics by process name. */
   metricsUrls: Record<string, string>;
-  /** Settles only if a process cannot be kept alive: with the reason. The rest still runs until `stop`. */
+  /** Resolves with a reason if a process keeps exiting. The others run until `stop`. */
   failed: Promise<string>;
   stop(): Promise<void>;
 }
 
 export interface StackOptions {
-  /** Settings over those of the environment and `.env`. */
+  /** Settings that override the environment and `.env`. */
   env?: Record<string, string>;
-  say: Say;
+  report: Report;
   print: Print;
-  /** Gives up starting, and stops what was started. */
+  /** Aborts the start and stops the processes started so far. */
   signal?: AbortSignal;
 }
 
 const READY_DEADLINE_MS = 60_000;
-/** Beyond their own deadline, for processes to notice that it is over. */
+/** Time beyond their own shutdown deadline before processes are killed. */
 const GRACE_MS = 5_000;
-/** Look-ups of host names block a thread each, and four (the default) are not enough for a fleet of slow name servers. */
+/** DNS look-ups block a thread each. The default of four is too few for subscribers with slow name servers. */
 const THREADS = "32";
 
 /**
- * @throws SettingsError; Error in one line where a port is taken, a service is missing or a process does not come up.
- * Nothing is left running then
+ * Starts all processes. If it throws, none is left running.
+ *
+ * @throws SettingsError; Error of one line if a port is taken, a service is missing or a process does not start
  */
-export async function startStack({ env: over = {}, say, print, signal }: StackOptions): Promise<Stack> {
+export async function startStack({ env: over = {}, report, print, signal }: StackOptions): Promise<Stack> {
   const cleanUp: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const step of cleanUp.splice(0).toReversed()) await step();
   };
   try {
     const given = { ...readEnvironment(), ...over };
-    const services = await ensureServices({ env: given, say, tied: true });
+    const services = await ensureServices({ env: given, report, isTemporary: true });
     cleanUp.push(() => services.stop());
     const { databaseUrl, redisUrl } = services;
-    const env = complete({ ...given, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }, say);
+    const env = complete({ ...given, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }, report);
     const settings = readStackSettings(env);
     const port = await publicPort("PORT", settings.port, settings.host);
     const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
     const { applied } = await migrate(databaseUrl);
-    if (applied > 0) say(`${applied} migrations applied`);
+    if (applied > 0) report(`${applied} migrations applied`);
     signal?.throwIfAborted();
 
     const names = [
@@ -67,7 +68,7 @@ export async function startStack({ env: over = {}, say, print, signal }: StackOp
       ...Array.from({ length: settings.workers }, (_, index) => `worker-${index + 1}`),
       "console",
     ];
-    const adminPorts = await chooseAdminPorts(settings.adminPort, settings.host, names, say);
+    const adminPorts = await chooseAdminPorts(settings.adminPort, settings.host, names, report);
     const shared = { ...env, PORT: String(port), CONSOLE_PORT: String(consolePort), UV_THREADPOOL_SIZE: THREADS };
     const processes = names.map((name) => {
       const app = name.split("-")[0] as App;
@@ -80,11 +81,11 @@ export async function startStack({ env: over = {}, say, print, signal }: StackOp
     const host = reachable(settings.host);
     const [apiUrl, consoleUrl] = [`http://${host}:${port}`, `http://${host}:${consolePort}`];
     const gaveUp = failed.then((reason) => Promise.reject(new Error(reason)));
-    // It may still come later, when nobody waits for it here.
+    // It may reject after the race; without a handler that would be an unhandled rejection.
     gaveUp.catch(() => undefined);
     await Promise.race([
       gaveUp,
-      Promise.all([answers(`${apiUrl}/readyz`, signal), answers(`${consoleUrl}/healthz`, signal)]),
+      Promise.all([waitUntilReady(`${apiUrl}/readyz`, signal), waitUntilReady(`${consoleUrl}/healthz`, signal)]),
     ]);
     return {
       apiUrl,
@@ -105,28 +106,30 @@ export async function startStack({ env: over = {}, say, print, signal }: StackOp
 
 type Env = Record<string, string | undefined>;
 
-/** What a person who tries it out has not set. */
-function complete(env: Env, say: Say): Env {
+/** Adds development values for secrets and ALLOWED_NETWORKS. */
+function complete(env: Env, report: Report): Env {
   const completed = { ...env, ...devSecrets(DATA_DIR, env) };
   if (env["ALLOWED_NETWORKS"]?.trim()) return completed;
-  say("ALLOWED_NETWORKS is not set: deliveries to this machine (127.0.0.0/8, ::1) are allowed");
+  report("ALLOWED_NETWORKS is not set: deliveries to this machine (127.0.0.0/8, ::1) are allowed");
   return { ...completed, ALLOWED_NETWORKS: "127.0.0.0/8,::1/128" };
 }
 
 async function publicPort(setting: string, port: number, host: string): Promise<number> {
   if (port === 0) return freePort();
   if (await isFree(port, host)) return port;
-  throw new Error(`${setting} ${port} is in use on ${host}: set ${setting} to a free port, or stop what uses it`);
+  throw new Error(
+    `${setting} ${port} is in use on ${host}: set ${setting} to a free port, or stop the process that uses it`,
+  );
 }
 
-/** Workers hear of it first, so that they take on no new work that the others still hand out. */
+/** Signals the workers first, so that they fetch no new work that ingest still dispatches. */
 async function stopAll(processes: readonly SupervisedProcess[], { shutdownDeadlineMs }: StackSettings): Promise<void> {
   const isWorker = ({ name }: SupervisedProcess) => name.startsWith("worker");
   const inOrder = [...processes.filter(isWorker), ...processes.filter((one) => !isWorker(one))];
   await Promise.all(inOrder.map((one) => one.stop(shutdownDeadlineMs + GRACE_MS)));
 }
 
-/** Also ends them all with this process, by whatever way it exits. */
+/** Also kills all processes when this one exits. */
 function firstFailure(processes: readonly SupervisedProcess[]): Promise<string> {
   const killAll = () => processes.forEach((one) => one.kill());
   process.once("exit", killAll);
@@ -136,18 +139,18 @@ function firstFailure(processes: readonly SupervisedProcess[]): Promise<string> 
   });
 }
 
-/** An address to listen on is not always one to connect to. */
+/** Wildcard addresses are for listening; clients connect to loopback. */
 const reachable = (host: string): string =>
   host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
 
-async function answers(url: string, signal: AbortSignal | undefined): Promise<void> {
+async function waitUntilReady(url: string, signal: AbortSignal | undefined): Promise<void> {
   const deadline = Date.now() + READY_DEADLINE_MS;
   for (;;) {
     signal?.throwIfAborted();
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
     await response?.text();
     if (response?.ok) return;
-    if (Date.now() > deadline) throw new Error(`${url} did not answer within ${READY_DEADLINE_MS / 1_000} s`);
+    if (Date.now() > deadline) throw new Error(`${url} did not respond within ${READY_DEADLINE_MS / 1_000} s`);
     await pause(100);
   }
 }

@@ -7,11 +7,11 @@ import { createPrinter } from "./stack/print.ts";
 
 const HELP = `Usage: npm start [-- --quiet]
 
-Runs all of Postrider on this machine: PostgreSQL and Redis (unless DATABASE_URL and REDIS_URL name some), the API,
-WORKERS worker processes and the console. Settings come from the environment and from .env (see .env.example); secrets
-that are not set are made once and kept in .data/. Ctrl-C stops everything.
+Runs all of Postrider on this machine: PostgreSQL and Redis (unless DATABASE_URL and REDIS_URL are set), the API,
+WORKERS worker processes and the console. Settings come from the environment and from .env (see .env.example). Missing
+secrets are generated once and stored in .data/. Ctrl-C stops everything.
 
-  --quiet  log lines from warnings on
+  --quiet  only logs warnings and errors
   --help
 `;
 
@@ -22,24 +22,24 @@ if (values.help) {
 }
 
 const print = createPrinter(values.quiet ?? false);
-const say = (line: string) => print("postrider", line);
+const report = (line: string) => print("postrider", line);
 const stopping = new AbortController();
-const told = waitForShutdown().then((reason) => {
+const shutdown = waitForShutdown().then((reason) => {
   stopping.abort();
-  say(`${reason}: stopping (once more to end at once)`);
+  report(`${reason}: stopping (press Ctrl-C again to exit immediately)`);
   return undefined;
 });
 
-const stack = await startStack({ say, print, signal: stopping.signal }).catch((error: unknown) => {
+const stack = await startStack({ report, print, signal: stopping.signal }).catch((error: unknown) => {
   if (stopping.signal.aborted) process.exit(0);
-  say(error instanceof SettingsError ? error.message : `could not start: ${(error as Error).message}`);
+  report(error instanceof SettingsError ? error.message : `could not start: ${(error as Error).message}`);
   process.exit(1);
 });
 console.log(summary(stack));
-const failure = await Promise.race([told, stack.failed]);
-if (failure !== undefined) say(`${failure}: stopping everything`);
+const failure = await Promise.race([shutdown, stack.failed]);
+if (failure !== undefined) report(`${failure}: stopping everything`);
 await stack.stop();
-say("stopped");
+report("stopped");
 process.exit(failure === undefined ? 0 : 1);
 
 function summary({ apiUrl, consoleUrl, apiKey, consolePassword, metricsUrls, databaseUrl }: Stack): string {

@@ -11,7 +11,7 @@ import type { Listening } from "./receiver.ts";
 
 const settings = readIngestSettings(process.env);
 const context = await createContext(settings);
-const dispatch = createDispatcher(context.enqueue, context.redis, context.metrics, context.log);
+const dispatch = createDispatcher(context.queues, context.redis, context.metrics, context.log);
 const acceptor: Acceptor = {
   // An acceptor that lives for one request has nothing to group.
   accept: (events) => createAcceptor(context.pool, dispatch).accept(events),

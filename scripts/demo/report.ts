@@ -1,4 +1,3 @@
-import { eventOf, isSignedWith } from "@postrider/testkit/receiver/request.ts";
 import { type DemoResult, type DemoSubscriber, DOWN_MS, POISON_TYPE, TENANT } from "./scenario.ts";
 
 /** Prints the result. @returns whether every check passed */
@@ -11,7 +10,7 @@ export function report(result: DemoResult, consoleUrl: string, isRunning: boolea
   printLatencies(result);
   const checks = check(result);
   console.log();
-  for (const [what, holds] of checks) console.log(`  ${holds ? "✓" : "✗"} ${what}`);
+  for (const [guarantee, holds] of checks) console.log(`  ${holds ? "✓" : "✗"} ${guarantee}`);
   const [deadLetter] = poisonOf(result.subscribers.picky);
   console.log(lookNext(deadLetter?.id, consoleUrl, isRunning));
   return checks.every(([, holds]) => holds);
@@ -23,26 +22,17 @@ const row = (subscriber: DemoSubscriber) => ({
   retried: subscriber.deliveries.filter(({ attemptCount }) => attemptCount > 1).length,
   held: count(subscriber, "held"),
   dead: count(subscriber, "dead"),
-  requests: subscriber.endpoint.requests.length,
-  "signatures verified": verified(subscriber),
+  requests: subscriber.requests,
+  "signatures verified": subscriber.verified,
 });
 
 const count = ({ deliveries }: DemoSubscriber, status: string): number =>
   deliveries.filter((delivery) => delivery.status === status).length;
 
-const verified = ({ endpoint, secret }: DemoSubscriber): number =>
-  endpoint.requests.filter((request) => isSignedWith(request, secret)).length;
-
 const poisonOf = ({ deliveries }: DemoSubscriber) => deliveries.filter(({ eventType }) => eventType === POISON_TYPE);
 
-/** Event id → when the subscriber first answered it with a 2xx, Unix milliseconds. */
-function receivedAt({ endpoint }: DemoSubscriber): Map<string, number> {
-  const accepted = endpoint.requests.filter(({ status }) => status !== undefined && status < 300);
-  return new Map(accepted.toReversed().map((request) => [eventOf(request), request.at]));
-}
-
 function printLatencies({ subscribers, acceptedAt }: DemoResult): void {
-  const latencies = [...receivedAt(subscribers.works)]
+  const latencies = [...subscribers.works.receivedAt]
     .map(([id, at]) => Math.max(0, at - acceptedAt.get(id)!))
     .sort((a, b) => a - b);
   const percentile = (share: number) =>
@@ -50,17 +40,17 @@ function printLatencies({ subscribers, acceptedAt }: DemoResult): void {
   console.log(`From the 202 to the receipt at "works": p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms`);
 }
 
-function check({ subscribers, acceptedAt }: DemoResult): [what: string, holds: boolean][] {
+function check({ subscribers, acceptedAt }: DemoResult): [guarantee: string, holds: boolean][] {
   const { works, recovers, dead, picky } = subscribers;
   const events = acceptedAt.size;
   const hasAll = (subscriber: DemoSubscriber) =>
-    count(subscriber, "delivered") === events && receivedAt(subscriber).size === events;
+    count(subscriber, "delivered") === events && subscriber.receivedAt.size === events;
   const poison = poisonOf(picky);
   return [
     [`every event reached "works"`, hasAll(works)],
     [`every event reached "recovers", although it was down for ${DOWN_MS / 1000} s`, hasAll(recovers)],
     [
-      `nothing for "dead" was lost, and it cost ${dead.endpoint.requests.length} requests`,
+      `nothing for "dead" was lost, and it cost ${dead.requests} requests`,
       count(dead, "dead") + count(dead, "held") === events,
     ],
     [
@@ -69,7 +59,7 @@ function check({ subscribers, acceptedAt }: DemoResult): [what: string, holds: b
     ],
     [
       "every signature was genuine",
-      Object.values(subscribers).every((subscriber) => verified(subscriber) === subscriber.endpoint.requests.length),
+      Object.values(subscribers).every((subscriber) => subscriber.verified === subscriber.requests),
     ],
   ];
 }

@@ -3,18 +3,17 @@ import { type Client, everyPage } from "@postrider/testkit/client/client.ts";
 import type { Delivery } from "@postrider/testkit/client/types.ts";
 import { mixedGithubEvents } from "@postrider/testkit/factories/github.ts";
 import { answer } from "@postrider/testkit/receiver/behaviours.ts";
-import type { Endpoint } from "@postrider/testkit/receiver/endpoint.ts";
 import type { Receiver } from "@postrider/testkit/receiver/receiver.ts";
-import { isSignedWith } from "@postrider/testkit/receiver/request.ts";
+import { eventOf, isSignedWith } from "@postrider/testkit/receiver/request.ts";
 
 export const TENANT = "demo";
-/** "picky" refuses this event type, so that each of its deliveries ends as a dead letter. */
+/** "picky" rejects this event type, so each of its deliveries becomes a dead letter. */
 export const POISON_TYPE = "github.ping";
 /** How long "recovers" is down. */
 export const DOWN_MS = 3_000;
 
 const RETRY_SCHEDULE = ["250ms", "500ms", "1s"];
-/** Dead letters exist by the end of the demo only without retries. */
+/** With retries there would be no dead letters by the end of the demo. */
 const NO_RETRIES: string[] = [];
 const POSTERS = 8;
 const SETTLE_DEADLINE_MS = 120_000;
@@ -24,27 +23,31 @@ const POLL_MS = 250;
 export interface DemoSubscriber {
   name: string;
   id: string;
-  secret: string;
-  endpoint: Endpoint;
+  requests: number;
+  /** Requests whose signature was genuine when they arrived: it expires after five minutes. */
+  verified: number;
+  /** Event id → when it was first answered with a 2xx, Unix milliseconds. */
+  receivedAt: Map<string, number>;
   deliveries: Delivery[];
 }
 
 export interface DemoResult {
   subscribers: Record<"works" | "recovers" | "dead" | "picky", DemoSubscriber>;
-  /** Event id → when its 202 arrived, Unix milliseconds. */
+  /** The time of the 202 by event id, Unix milliseconds. */
   acceptedAt: ReadonlyMap<string, number>;
   tookMs: number;
 }
 
 interface DemoOptions {
   api: Client;
+  /** It need not keep requests: 100,000 events would not fit into memory. */
   receiver: Receiver;
   events: number;
   signal: AbortSignal;
   progress: (line: string) => void;
 }
 
-/** Subscribes the four subscribers, posts the events and waits until their deliveries are settled. */
+/** Creates the four subscriptions, posts the events and waits until their deliveries are settled. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { api } = options;
   const earlier = (await everyPage((query) => api.subscriptions(query), { tenant: TENANT, limit: 200 })).flat();
@@ -62,7 +65,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   return { subscribers, acceptedAt, tookMs: Date.now() - startedAt };
 }
 
-/** @param statusFor the status for an event of a type; a request without a valid signature is answered 401 */
+/** @param statusFor returns the response status for an event type; an invalid signature gets a 401 */
 async function subscribe(
   { api, receiver }: DemoOptions,
   name: string,
@@ -72,11 +75,18 @@ async function subscribe(
   const endpoint = receiver.endpoint(undefined, `/${name}`);
   const subscription = { url: endpoint.url, eventTypes: ["github.*"], tenant: TENANT, retrySchedule };
   const { id, secret } = await api.subscribe({ ...subscription, description: `demo: ${name}` });
+  const subscriber: DemoSubscriber = { name, id, requests: 0, verified: 0, receivedAt: new Map(), deliveries: [] };
   endpoint.behave((request, response) => {
+    subscriber.requests += 1;
+    if (!isSignedWith(request, secret)) return answer(401)(request, response);
+    subscriber.verified += 1;
     const { type } = JSON.parse(request.body.toString("utf8")) as { type: string };
-    answer(isSignedWith(request, secret) ? statusFor(type) : 401)(request, response);
+    const status = statusFor(type);
+    const event = eventOf(request);
+    if (status < 300 && !subscriber.receivedAt.has(event)) subscriber.receivedAt.set(event, Date.now());
+    answer(status)(request, response);
   });
-  return { name, id, secret, endpoint, deliveries: [] };
+  return subscriber;
 }
 
 async function postAll({ api, events, signal, progress }: DemoOptions): Promise<Map<string, number>> {

@@ -2,13 +2,13 @@ import { existsSync, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { run } from "./processes.ts";
 
-/** Where to look: the folders of PATH, and the patterns of folders in which systems keep PostgreSQL outside of PATH. */
+/** The folders to search: those of PATH, and patterns of folders where systems install PostgreSQL outside of PATH. */
 export interface Search {
   path: string;
   patterns: readonly string[];
 }
 
-export const USUAL_PLACES: Search = {
+export const DEFAULT_SEARCH: Search = {
   get path() {
     return process.env["PATH"] ?? "";
   },
@@ -31,27 +31,26 @@ export interface PostgresBinaries {
   initdb: string;
 }
 
-export const OLDEST_POSTGRES = 15;
-export const OLDEST_REDIS = 7;
+export const MIN_POSTGRES = 15;
+export const MIN_REDIS = 7;
 
-/** Every PostgreSQL that is new enough, the newest first. */
+/** Finds all PostgreSQL installations of a supported version, newest first. */
 export async function findPostgres(search: Search): Promise<PostgresBinaries[]> {
   const found: PostgresBinaries[] = [];
   for (const folder of foldersOf(search)) {
     const [postgres, initdb] = [join(folder, "postgres"), join(folder, "initdb")];
     if (!existsSync(postgres) || !existsSync(initdb)) continue;
     const major = majorIn((await run(postgres, ["--version"])).stdout, /PostgreSQL\) (\d+)/);
-    if (major >= OLDEST_POSTGRES) found.push({ major, postgres, initdb });
+    if (major >= MIN_POSTGRES) found.push({ major, postgres, initdb });
   }
   return found.sort((a, b) => b.major - a.major);
 }
 
-/** The first redis-server that is new enough. */
+/** Finds the first redis-server of a supported version. */
 export async function findRedis(search: Search): Promise<string | undefined> {
   for (const folder of foldersOf(search)) {
     const server = join(folder, "redis-server");
-    if (existsSync(server) && majorIn((await run(server, ["--version"])).stdout, /v=(\d+)/) >= OLDEST_REDIS)
-      return server;
+    if (existsSync(server) && majorIn((await run(server, ["--version"])).stdout, /v=(\d+)/) >= MIN_REDIS) return server;
   }
   return undefined;
 }

@@ -2,35 +2,35 @@ import { createHash, randomBytes } from "node:crypto";
 import { recall, remember, type ServiceName } from "./memory.ts";
 import { freePort, isFree } from "./ports.ts";
 import { run, type Ran } from "./processes.ts";
-import type { Say } from "./say.ts";
+import type { Report } from "./report.ts";
 import type { Up } from "./local.ts";
 
 const PORTS = { postgres: 5432, redis: 6379 } as const;
 type ComposeService = keyof typeof PORTS;
 
-/** Whether there is an engine behind the docker command, and the command knows Compose. */
+/** Whether the docker command has a running engine and supports Compose. */
 export async function hasCompose(): Promise<boolean> {
   const [engine, compose] = await Promise.all([
     run("docker", ["info", "--format", "{{.ServerVersion}}"], { timeoutMs: 4_000 }),
     run("docker", ["compose", "version"], { timeoutMs: 4_000 }),
   ]);
-  // Without an engine some versions print an empty version and end well.
+  // Without an engine some versions print an empty version and exit with 0.
   return engine.code === 0 && engine.stdout !== "" && compose.code === 0;
 }
 
-/** Postgres or Redis of docker-compose.yml in a project of its own, apart from a whole Postrider that may run by the same file. */
+/** Starts Postgres or Redis from docker-compose.yml, in a project separate from a whole Postrider of the same file. */
 export async function ensureComposeService(
   root: string,
   dataDir: string,
   service: ComposeService,
-  say: Say,
+  report: Report,
 ): Promise<Up> {
   const name: ServiceName = `compose-${service}`;
   const memory = recall(dataDir, name) ?? { password: randomBytes(16).toString("hex") };
   const running = (await compose(root, {}, "ps", "-q", "--status", "running", service)).stdout !== "";
   if (!running && !(memory.port !== undefined && (await isFree(memory.port)))) memory.port = await freePort();
   remember(dataDir, name, memory);
-  if (!running) say(`starting ${service} with Docker Compose`);
+  if (!running) report(`starting ${service} with Docker Compose`);
   const env = {
     [`${service.toUpperCase()}_PORT`]: String(memory.port),
     ...(service === "postgres" && { POSTGRES_PASSWORD: memory.password }),
@@ -47,16 +47,16 @@ export async function ensureComposeService(
   return running ? { url } : { url, started: { stop } };
 }
 
-/** Stops the services; with `andData` their volumes go too. */
+/** @param andData removes the volumes too */
 export async function composeDown(root: string, andData: boolean): Promise<void> {
   const { code, stderr } = await compose(root, {}, "down", ...(andData ? ["-v"] : []));
   if (code !== 0) throw new Error(`docker compose down failed: ${stderr.split("\n").at(-1)}`);
 }
 
 function compose(root: string, env: Record<string, string>, ...args: string[]): Promise<Ran> {
-  // Two checkouts are two projects.
+  // Each checkout has its own project.
   const project = `postrider-dev-${createHash("sha256").update(root).digest("hex").slice(0, 8)}`;
-  // The whole file is read whatever is started of it, and it insists on the secrets of the parts that we do not start.
+  // Compose validates the whole file, including the required secrets of services that are not started here.
   const placeholders = { POSTGRES_PASSWORD: "-", ENCRYPTION_KEY: "-", API_KEYS: "-", CONSOLE_PASSWORD: "-" };
   return run("docker", ["compose", "-p", project, ...args], {
     cwd: root,

@@ -3,10 +3,10 @@ import { join, resolve } from "node:path";
 
 /** The checkout. */
 export const ROOT = resolve(import.meta.dirname, "../..");
-/** Everything that is kept between two starts. */
+/** All data that survives a restart. */
 export const DATA_DIR = join(ROOT, ".data");
 
-/** The environment, completed by the `.env` file where there is one; what is set already wins. */
+/** The environment, completed by the `.env` file. Variables that are already set take precedence. */
 export function readEnvironment(): Record<string, string | undefined> {
   const file = join(ROOT, ".env");
   if (existsSync(file)) process.loadEnvFile(file);

@@ -1,4 +1,4 @@
-// PostgreSQL and Redis for people who have them, who have Docker, and who have neither.
+// PostgreSQL and Redis, whether they are configured, run in Docker, or have to be installed.
 export { destroyServices, ensureServices, stopServices } from "./ensure-services.ts";
 export { DATA_DIR, readEnvironment, ROOT } from "./environment.ts";
 export { startThrowawayPostgres, startThrowawayRedis, type Throwaway } from "./throwaway.ts";

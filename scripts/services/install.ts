@@ -5,55 +5,55 @@ import { isRoot } from "./account.ts";
 import {
   findPostgres,
   findRedis,
-  OLDEST_POSTGRES,
-  OLDEST_REDIS,
-  USUAL_PLACES,
+  MIN_POSTGRES,
+  MIN_REDIS,
+  DEFAULT_SEARCH,
   type PostgresBinaries,
   type Search,
 } from "./binaries.ts";
 import { withLock } from "./lock.ts";
 import { run } from "./processes.ts";
-import type { Say } from "./say.ts";
+import type { Report } from "./report.ts";
 
-/** How to get what is missing. Replaced in tests. */
+/** Where to find programs and whether they can be installed. Replaced in tests. */
 interface Machine {
   search: Search;
   canInstall: () => boolean;
 }
 
 const THIS_MACHINE: Machine = {
-  search: USUAL_PLACES,
+  search: DEFAULT_SEARCH,
   canInstall: () => isRoot() && existsSync("/usr/bin/apt-get"),
 };
 
 /**
- * Finds PostgreSQL, or installs it where that is possible (Debian or Ubuntu, as root).
+ * Finds PostgreSQL, or installs it (on Debian or Ubuntu, as root).
  *
- * @param major only this one will do: data can be read by the major version that wrote it alone
- * @throws Error that says in one line what to install
+ * @param major the required major version: only the version that wrote the data can read it
+ * @throws Error of one line that names the missing package
  */
-export async function needPostgres(say: Say, major?: number, machine = THIS_MACHINE): Promise<PostgresBinaries> {
+export async function needPostgres(report: Report, major?: number, machine = THIS_MACHINE): Promise<PostgresBinaries> {
   const find = async () =>
     (await findPostgres(machine.search)).find((found) => major === undefined || found.major === major);
-  const version = major === undefined ? `${OLDEST_POSTGRES} or newer` : `${major} (which wrote the data here)`;
+  const version = major === undefined ? `${MIN_POSTGRES} or newer` : `${major} (which wrote the existing data)`;
   return need(
     `PostgreSQL ${version}`,
     major === undefined ? "postgresql" : `postgresql-${major}`,
     "DATABASE_URL",
     find,
-    say,
+    report,
     machine,
   );
 }
 
-/** Finds Redis, or installs it, like PostgreSQL. */
-export async function needRedis(say: Say, machine = THIS_MACHINE): Promise<string> {
+/** Finds Redis or installs it, like PostgreSQL. */
+export async function needRedis(report: Report, machine = THIS_MACHINE): Promise<string> {
   return need(
-    `Redis ${OLDEST_REDIS} or newer`,
+    `Redis ${MIN_REDIS} or newer`,
     "redis-server",
     "REDIS_URL",
     () => findRedis(machine.search),
-    say,
+    report,
     machine,
   );
 }
@@ -63,40 +63,41 @@ async function need<T>(
   debianPackage: string,
   setting: string,
   find: () => Promise<T | undefined>,
-  say: Say,
+  report: Report,
   machine: Machine,
 ): Promise<T> {
-  let trouble = "";
+  let failure = "";
   const found = await find();
   if (found !== undefined) return found;
   if (machine.canInstall()) {
-    // One at a time on the whole machine; whoever waited looks again first.
+    // Installations are serialised on the whole machine. Another process may have installed it meanwhile.
     const installed = await withLock(join(tmpdir(), "postrider-install.lock"), async () => {
       const meanwhile = await find();
       if (meanwhile !== undefined) return meanwhile;
-      say(`installing ${debianPackage} with apt-get; this takes a minute`);
-      trouble = await aptInstall(debianPackage);
+      report(`installing ${debianPackage} with apt-get; this takes a minute`);
+      failure = await aptInstall(debianPackage);
       return find();
     });
     if (installed !== undefined) return installed;
   }
-  const because = trouble && ` (apt-get: ${trouble})`;
+  const because = failure && ` (apt-get: ${failure})`;
   throw new Error(
-    `${what} was not found${because}: install it (on Debian or Ubuntu: ${debianPackage}), start Docker, or set ${setting}`,
+    `${what} was not found${because}: ` +
+      `install it (on Debian or Ubuntu: ${debianPackage}), start Docker, or set ${setting}`,
   );
 }
 
-/** Debian's own word on whether a package's services may be started: 101 is no. */
+/** Debian asks this script whether a package may start its services. Exit code 101 refuses. */
 const POLICY = "/usr/sbin/policy-rc.d";
 
-/** @returns what went wrong, in one line, or "" */
+/** @returns the error in one line, or "" */
 async function aptInstall(debianPackage: string): Promise<string> {
-  // We want the programs, and not a server on the usual port that nobody has asked for.
+  // Only the programs are needed, not a running server on the default port.
   const isOurPolicy = !existsSync(POLICY);
   if (isOurPolicy) writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    // Lists that cannot be refreshed may still be good enough to install from.
+    // If this fails, the existing lists may still be usable.
     await run("apt-get", ["update", "-q"], { env });
     const { code, stderr } = await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", debianPackage], {
       env,

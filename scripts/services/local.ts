@@ -2,41 +2,41 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { needPostgres, needRedis } from "./install.ts";
-import type { Leashed } from "./leash.ts";
+import type { StoppableServer } from "./stop-with-parent.ts";
 import { recall, remember, type Remembered } from "./memory.ts";
 import { freePort, isFree } from "./ports.ts";
 import * as postgres from "./postgres-server.ts";
 import * as redis from "./redis-server.ts";
-import type { Say } from "./say.ts";
+import type { Report } from "./report.ts";
 import { serverFolder } from "./server-folder.ts";
 
-/** One of the two services, up. */
+/** A running service. */
 export interface Up {
   url: string;
-  /** Undefined where it ran before. */
-  started?: { stop: () => Promise<void>; leashed?: Leashed };
+  /** Undefined if it was already running. */
+  started?: { stop: () => Promise<void>; stoppable?: StoppableServer };
 }
 
 const DATABASE = "postrider";
 
-/** Durable: data survives a restart of the server and of the machine. */
+/** Durable: data survives a crash of the server and of the machine. */
 const POSTGRES_SETTINGS = { fsync: "on", shared_buffers: "256MB", max_connections: "200" };
 const REDIS_SETTINGS = { appendonly: "yes", appendfsync: "everysec" };
 
-/** The machine's own PostgreSQL on the data in `<dataDir>/postgres`: the one that runs, else a new process. */
-export async function ensureLocalPostgres(dataDir: string, say: Say): Promise<Up> {
-  const { server, memory } = await place(dataDir, "postgres", say);
+/** Reuses or starts the machine's own PostgreSQL with the data in `<dataDir>/postgres`. */
+export async function ensureLocalPostgres(dataDir: string, report: Report): Promise<Up> {
+  const { server, memory } = await locate(dataDir, "postgres", report);
   const running = await postgres.findRunning(server);
   if (running) {
     await postgres.ensureDatabase(running.port, server.password, DATABASE);
     return { url: postgres.postgresUrl(running.port, server.password, DATABASE) };
   }
-  const binaries = await needPostgres(say, postgres.majorOfData(server.folder));
+  const binaries = await needPostgres(report, postgres.majorOfData(server.folder));
   if (postgres.majorOfData(server.folder) === undefined) {
-    say(`making a PostgreSQL ${binaries.major} database in ${server.folder}`);
+    report(`creating a PostgreSQL ${binaries.major} database in ${server.folder}`);
     await postgres.initialise(binaries, server);
   }
-  const { port, pid } = await startOnPort(dataDir, "postgres", memory, say, (chosen) =>
+  const { port, pid } = await startOnPort(dataDir, "postgres", memory, report, (chosen) =>
     postgres.startPostgres(binaries, server, chosen, POSTGRES_SETTINGS),
   );
   await postgres.ensureDatabase(port, server.password, DATABASE);
@@ -45,8 +45,8 @@ export async function ensureLocalPostgres(dataDir: string, say: Say): Promise<Up
     url: postgres.postgresUrl(port, server.password, DATABASE),
     started: {
       stop: () => postgres.stopPostgres(pid),
-      // TERM lets those who are connected finish: our own processes, which have lost their supervisor and are stopping too.
-      leashed: {
+      // TERM waits for open connections: the apps have lost their supervisor too and are stopping.
+      stoppable: {
         pidFile,
         signals: [
           ["TERM", 300],
@@ -58,20 +58,20 @@ export async function ensureLocalPostgres(dataDir: string, say: Say): Promise<Up
   };
 }
 
-/** The machine's own Redis on the data in `<dataDir>/redis`: the one that runs, else a new process. */
-export async function ensureLocalRedis(dataDir: string, say: Say): Promise<Up> {
-  const { server, memory } = await place(dataDir, "redis", say);
+/** Reuses or starts the machine's own Redis with the data in `<dataDir>/redis`. */
+export async function ensureLocalRedis(dataDir: string, report: Report): Promise<Up> {
+  const { server, memory } = await locate(dataDir, "redis", report);
   const running = await redis.findRunning(server);
   if (running) return { url: redis.redisUrl(running.port, server.password) };
-  const program = await needRedis(say);
-  const { port, pid } = await startOnPort(dataDir, "redis", memory, say, (chosen) =>
+  const program = await needRedis(report);
+  const { port, pid } = await startOnPort(dataDir, "redis", memory, report, (chosen) =>
     redis.startRedis(program, server, chosen, REDIS_SETTINGS),
   );
   return {
     url: redis.redisUrl(port, server.password),
     started: {
       stop: () => redis.stopRedis(pid),
-      leashed: {
+      stoppable: {
         pidFile: join(server.folder, "redis.pid"),
         signals: [
           ["TERM", 100],
@@ -82,7 +82,7 @@ export async function ensureLocalRedis(dataDir: string, say: Say): Promise<Up> {
   };
 }
 
-/** What runs of ours on this machine: to be stopped, or told about. */
+/** Finds the running servers of this checkout. */
 export async function findLocal(
   dataDir: string,
 ): Promise<{ name: "postgres" | "redis"; url: string; stop: () => Promise<void> }[]> {
@@ -105,37 +105,37 @@ export async function findLocal(
   return found;
 }
 
-/** Where the server's data is and whom it belongs to; remembered from its first start on. */
-async function place(dataDir: string, name: "postgres" | "redis", say: Say) {
+/** Returns the server's folder and its account, which are stored at the first start. */
+async function locate(dataDir: string, name: "postgres" | "redis", report: Report) {
   const memory: Remembered = recall(dataDir, name) ?? { password: randomBytes(16).toString("hex") };
-  const usual = join(dataDir, name);
-  const { folder, account } = await serverFolder(memory.elsewhere ?? usual);
-  if (folder !== usual && folder !== memory.elsewhere) {
-    say(`the account that ${name} runs as cannot reach ${dataDir}: its data is in ${folder}`);
+  const defaultFolder = join(dataDir, name);
+  const { folder, account } = await serverFolder(memory.elsewhere ?? defaultFolder);
+  if (folder !== defaultFolder && folder !== memory.elsewhere) {
+    report(`the account of ${name} can't access ${dataDir}: its data is in ${folder}`);
     memory.elsewhere = folder;
   }
   remember(dataDir, name, memory);
   return { server: { folder, account, password: memory.password }, memory };
 }
 
-/** Starts on the port of last time, or on another where a stranger has taken it. */
+/** Starts a server on its previous port, or on another one if that is taken. */
 async function startOnPort(
   dataDir: string,
   name: "postgres" | "redis",
   memory: Remembered,
-  say: Say,
+  report: Report,
   start: (port: number) => Promise<number>,
 ): Promise<{ port: number; pid: number }> {
   for (let attempt = 1; ; attempt += 1) {
     const isKept = memory.port !== undefined && (await isFree(memory.port));
     const port = isKept ? memory.port! : await freePort();
-    if (memory.port !== undefined && !isKept) say(`port ${memory.port} is taken: ${name} moves to ${port}`);
+    if (memory.port !== undefined && !isKept) report(`port ${memory.port} is taken: ${name} moves to ${port}`);
     memory.port = port;
     remember(dataDir, name, memory);
     try {
       return { port, pid: await start(port) };
     } catch (error) {
-      // Somebody may have taken the port since we looked.
+      // Another process may have taken the port since isFree().
       if (attempt === 3 || (await isFree(port))) throw error;
     }
   }

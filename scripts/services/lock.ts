@@ -4,16 +4,19 @@ import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { isAlive } from "./processes.ts";
 
-/** A holder touches its lock this often, and one that has not for STALE_MS is gone though another process has its pid now. */
+/**
+ * A holder touches its lock this often. A lock that was not touched for STALE_MS is stale, even if its pid is in use
+ * again.
+ */
 const TOUCH_MS = 2_000;
 const STALE_MS = 20_000;
 
-/** Does the work while no other process (nor another call in this one) holds the lock file. A dead holder's lock is taken over. */
+/** Runs the work under a lock file, exclusively among all processes and calls. Takes over the lock of a dead holder. */
 export async function withLock<T>(file: string, work: () => Promise<T>): Promise<T> {
   const token = `${process.pid} ${randomUUID()}`;
   mkdirSync(dirname(file), { recursive: true });
-  while (!tryTake(file, token)) {
-    if (isStale(file)) takeAway(file);
+  while (!tryAcquire(file, token)) {
+    if (isStale(file)) removeStale(file);
     await pause(50);
   }
   const touch = setInterval(() => existsSync(file) && utimesSync(file, new Date(), new Date()), TOUCH_MS);
@@ -25,7 +28,7 @@ export async function withLock<T>(file: string, work: () => Promise<T>): Promise
   }
 }
 
-function tryTake(file: string, token: string): boolean {
+function tryAcquire(file: string, token: string): boolean {
   try {
     writeFileSync(file, token, { flag: "wx" });
     return true;
@@ -38,12 +41,12 @@ function tryTake(file: string, token: string): boolean {
 function isStale(file: string): boolean {
   const age = ageOf(file);
   const holder = Number.parseInt(read(file) ?? "", 10);
-  // A lock without a holder is being written right now.
+  // A lock without a pid is being written at the moment.
   return age !== undefined && (age > STALE_MS || (holder > 0 && !isAlive(holder)));
 }
 
-/** Two waiters must not both remove it: the second would remove the lock that the first has just taken. */
-function takeAway(file: string): void {
+/** Only one waiter may remove the lock: a second one would remove the lock that the first has just acquired. */
+function removeStale(file: string): void {
   const guard = `${file}.takeover`;
   try {
     mkdirSync(guard);

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname, join } from "node:path";
 import { giveToOwnerOfFolder } from "./account.ts";
 
-/** What is remembered of a server between two starts. */
+/** The settings of a server that survive a restart. */
 export interface Remembered {
   password: string;
   port?: number;
-  /** Where its data is, if it could not be in the data folder itself. */
+  /** Folder of its data, if it could not be inside the data folder. */
   elsewhere?: string;
 }
 
@@ -19,11 +19,11 @@ export function recall(dataDir: string, name: ServiceName): Remembered | undefin
   return readAll(dataDir)[name];
 }
 
-export function remember(dataDir: string, name: ServiceName, what: Remembered): void {
+export function remember(dataDir: string, name: ServiceName, settings: Remembered): void {
   const file = fileIn(dataDir);
   mkdirSync(dirname(file), { recursive: true });
   const unfinished = `${file}.${process.pid}`;
-  writeFileSync(unfinished, JSON.stringify({ ...readAll(dataDir), [name]: what }, null, 2), { mode: 0o600 });
+  writeFileSync(unfinished, JSON.stringify({ ...readAll(dataDir), [name]: settings }, null, 2), { mode: 0o600 });
   giveToOwnerOfFolder(unfinished);
   renameSync(unfinished, file);
 }

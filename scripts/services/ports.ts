@@ -1,16 +1,16 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-/** Whether nobody listens there. */
+/** Whether no process listens on the port. */
 export function isFree(port: number, host = "127.0.0.1"): Promise<boolean> {
   const probe = createServer();
-  return new Promise((decided) => {
-    probe.once("error", () => decided(false));
-    probe.listen(port, host, () => probe.close(() => decided(true)));
+  return new Promise((resolve) => {
+    probe.once("error", () => resolve(false));
+    probe.listen(port, host, () => probe.close(() => resolve(true)));
   });
 }
 
-/** A free port below the range that kernels take for outgoing connections, so that it is still free after a restart. */
+/** A free port below the ephemeral range of kernels, so that it is likely to be free after a restart too. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000);

@@ -9,7 +9,7 @@ import { launch } from "./server-process.ts";
 
 const USER = "postrider";
 
-/** A PostgreSQL of ours: its folder holds `data/` and `server.log`. */
+/** A PostgreSQL server whose folder contains `data/` and `server.log`. */
 export interface PostgresServer {
   folder: string;
   password: string;
@@ -21,13 +21,13 @@ export const postgresUrl = (port: number, password: string, database: string): s
 
 export const dataOf = (folder: string): string => join(folder, "data");
 
-/** The major version that wrote the data; undefined where there is none yet. */
+/** The major version that wrote the data; undefined without data. */
 export function majorOfData(folder: string): number | undefined {
   const file = join(dataOf(folder), "PG_VERSION");
   return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
 }
 
-/** Makes an empty cluster, whole or not at all: an interrupted one is begun again. */
+/** Creates an empty cluster. An interrupted one is created again. */
 export async function initialise(
   binaries: PostgresBinaries,
   server: PostgresServer,
@@ -60,7 +60,10 @@ export async function initialise(
   renameSync(unfinished, dataOf(folder));
 }
 
-/** Starts the server on this port, loopback only and without a unix socket (whose path could be too long). Returns its pid. */
+/**
+ * Starts the server on this port, on loopback only and without a unix socket, whose path could be too long. Returns its
+ * pid.
+ */
 export async function startPostgres(
   binaries: PostgresBinaries,
   server: PostgresServer,
@@ -80,14 +83,14 @@ export async function startPostgres(
     try {
       return await start();
     } catch (error) {
-      // After kill -9 the old server's children hold its shared memory for a moment longer.
+      // After kill -9 the old server's children keep its shared memory for a moment.
       if (attempt === 5 || !/shared memory|lock file/.test(String(error))) throw error;
       await pause(500);
     }
   }
 }
 
-/** The server that runs on this data, ready; undefined where none does, whatever a pid file says. */
+/** Waits for the running server of this data; undefined if none is running, even with a pid file. */
 export async function findRunning(server: PostgresServer): Promise<{ pid: number; port: number } | undefined> {
   const recorded = readPidFile(server.folder);
   if (!recorded || !(await isServerOf(server.folder, recorded.pid))) return undefined;
@@ -95,18 +98,18 @@ export async function findRunning(server: PostgresServer): Promise<{ pid: number
   while (!(await isOurs(recorded.port, server).catch(() => false))) {
     if (!isAlive(recorded.pid)) return undefined;
     if (Date.now() > deadline)
-      throw new Error(`PostgreSQL (pid ${recorded.pid}) runs on ${server.folder} and does not answer`);
+      throw new Error(`PostgreSQL (pid ${recorded.pid}) runs in ${server.folder} and does not respond`);
     await pause(50);
   }
   return recorded;
 }
 
-/** Ends the server: politely to its clients' transactions at first, and without its shutdown checkpoint in the end. */
+/** Stops the server: SIGINT aborts transactions, SIGQUIT skips the shutdown checkpoint. */
 export async function stopPostgres(pid: number): Promise<void> {
   await end(pid, ["SIGINT", 30_000], ["SIGQUIT", 10_000], ["SIGKILL", 5_000]);
 }
 
-/** Makes a database unless it is there; empty, whatever the server's own template has collected. */
+/** Creates a missing database from template0, because template1 may have been changed. */
 export async function ensureDatabase(port: number, password: string, name: string): Promise<void> {
   await withClient(postgresUrl(port, password, "postgres"), async (client) => {
     const { rowCount } = await client.query("select from pg_database where datname = $1", [name]);
@@ -114,14 +117,14 @@ export async function ensureDatabase(port: number, password: string, name: strin
   });
 }
 
-/** One short connection. */
+/** Runs work on a short-lived connection. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: 5_000,
     application_name: "postrider-scripts",
   });
-  // A connection that breaks rejects what is under way; without a listener it would end the process as well.
+  // A broken connection already rejects its query; without a listener the event would end the process.
   client.on("error", () => undefined);
   await client.connect();
   try {
@@ -131,7 +134,7 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
   }
 }
 
-/** Whether the server on this port is the one of this folder, and not a stranger. */
+/** Whether the server on this port is the one of this folder. */
 async function isOurs(port: number, { folder, password }: PostgresServer): Promise<boolean> {
   return withClient(postgresUrl(port, password, "postgres"), async (client) => {
     const { rows } = await client.query<{ data_directory: string }>("show data_directory");
@@ -153,7 +156,7 @@ async function isServerOf(folder: string, pid: number): Promise<boolean> {
   return command.includes("postgres") && command.includes(dataOf(folder));
 }
 
-/** After a reboot the pid may be another process's, and PostgreSQL would then refuse to start. */
+/** After a reboot another process may have the pid, and PostgreSQL would refuse to start. */
 async function removeStalePidFile(folder: string): Promise<void> {
   const recorded = readPidFile(folder);
   if (recorded && !(await isServerOf(folder, recorded.pid))) rmSync(join(dataOf(folder), "postmaster.pid"));

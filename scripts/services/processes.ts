@@ -9,7 +9,7 @@ export interface Account {
 }
 
 export interface Ran {
-  /** 127 where the program does not exist, as in a shell; 124 where it took too long. */
+  /** As in a shell: 127 if the program does not exist, 124 after a timeout. */
   code: number;
   stdout: string;
   stderr: string;
@@ -22,7 +22,7 @@ export interface RunOptions {
   timeoutMs?: number;
 }
 
-/** Runs a program to its end. Never throws: what went wrong is in the code. */
+/** Runs a program to its end. Never throws; errors are in `code`. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { account, env = process.env, cwd = "/", timeoutMs = 0 } = options;
   return new Promise((resolve) => {
@@ -38,13 +38,13 @@ export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it lives and is somebody else's.
+    // EPERM: it is alive and belongs to another account.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
   return !isZombie(pid);
 }
 
-/** Ended, and only waits for its parent to take note: where nobody reaps orphans (a bare container) it stays so for ever. */
+/** A zombie has exited and waits to be reaped. In a container without an init process it stays for ever. */
 function isZombie(pid: number): boolean {
   try {
     return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -53,7 +53,7 @@ function isZombie(pid: number): boolean {
   }
 }
 
-/** The command line of a process, or "" where it is gone. Tells whether a recorded pid still means what it meant. */
+/** The command line of a process, or "" if it has exited. Used to check that a recorded pid was not reused. */
 export async function commandOf(pid: number): Promise<string> {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
@@ -62,7 +62,7 @@ export async function commandOf(pid: number): Promise<string> {
   }
 }
 
-/** Sends a signal; a process that is gone already is no error. */
+/** Sends a signal. A process that has already exited is not an error. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
@@ -71,7 +71,7 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** @returns whether the process was gone before the deadline */
+/** @returns whether the process exited before the deadline */
 export async function waitForExit(pid: number, deadlineMs: number): Promise<boolean> {
   const deadline = Date.now() + deadlineMs;
   while (isAlive(pid)) {
@@ -81,11 +81,11 @@ export async function waitForExit(pid: number, deadlineMs: number): Promise<bool
   return true;
 }
 
-/** Asks a process to end, each signal with its own patience, until it is gone. */
+/** Ends a process with a sequence of signals, each with its own timeout. */
 export async function end(pid: number, ...steps: [NodeJS.Signals, number][]): Promise<void> {
-  for (const [name, patienceMs] of steps) {
+  for (const [name, timeoutMs] of steps) {
     signal(pid, name);
-    if (await waitForExit(pid, patienceMs)) return;
+    if (await waitForExit(pid, timeoutMs)) return;
   }
-  throw new Error(`process ${pid} does not end`);
+  throw new Error(`process ${pid} did not exit`);
 }

@@ -6,7 +6,7 @@ import type { Account } from "./processes.ts";
 import { commandOf, end, isAlive } from "./processes.ts";
 import { launch } from "./server-process.ts";
 
-/** A Redis of ours: its folder holds its data, `redis.conf`, `redis.pid` and `server.log`. */
+/** A Redis server whose folder contains its data, `redis.conf`, `redis.pid` and `server.log`. */
 export interface RedisServer {
   folder: string;
   password: string;
@@ -15,7 +15,7 @@ export interface RedisServer {
 
 export const redisUrl = (port: number, password: string): string => `redis://:${password}@127.0.0.1:${port}`;
 
-/** Starts the server on this port, loopback only. Returns its pid. */
+/** Starts the server on this port, on loopback only. Returns its pid. */
 export async function startRedis(
   program: string,
   server: RedisServer,
@@ -24,7 +24,7 @@ export async function startRedis(
   extraArgs: readonly string[] = [],
 ): Promise<number> {
   const { folder, account } = server;
-  // In a file and not on the command line, which everybody on the machine can read.
+  // The password is in a file, because every account can read command lines.
   const configFile = join(folder, "redis.conf");
   const all = {
     bind: "127.0.0.1",
@@ -34,7 +34,7 @@ export async function startRedis(
     requirepass: server.password,
     save: '""',
     "maxmemory-policy": "noeviction",
-    // A delayed job is a hash just above the usual limit: 649 bytes of memory instead of 1074.
+    // A delayed job is a hash just above the default limit. A listpack takes 649 bytes instead of 1074.
     "hash-max-listpack-value": "1024",
     ...settings,
   };
@@ -51,7 +51,7 @@ export async function startRedis(
   return launch({ name: "Redis", program, args: [configFile, ...extraArgs], account, folder, logFile, isReady });
 }
 
-/** The server that runs in this folder, ready; undefined where none does, whatever a pid file says. */
+/** Waits for the running server of this folder; undefined if none is running, even with a pid file. */
 export async function findRunning(server: RedisServer): Promise<{ pid: number; port: number } | undefined> {
   const recorded = readPidFile(server.folder);
   if (!recorded || !isAlive(recorded.pid)) return undefined;
@@ -63,7 +63,7 @@ export async function findRunning(server: RedisServer): Promise<{ pid: number; p
     const answer = await isOurs(recorded.port, server).catch(() => undefined);
     if (answer !== undefined) return answer ? recorded : undefined;
     if (Date.now() > deadline)
-      throw new Error(`Redis (pid ${recorded.pid}) runs on ${server.folder} and does not answer`);
+      throw new Error(`Redis (pid ${recorded.pid}) runs in ${server.folder} and does not respond`);
     await pause(50);
   }
   return undefined;
@@ -73,7 +73,7 @@ export async function stopRedis(pid: number): Promise<void> {
   await end(pid, ["SIGTERM", 10_000], ["SIGKILL", 5_000]);
 }
 
-/** Whether the server on this port is the one of this folder. Throws while it is away or loads its data. */
+/** Whether the server on this port is the one of this folder. Throws while it is unreachable or loads its data. */
 async function isOurs(port: number, { folder, password }: RedisServer): Promise<boolean> {
   const redis = new Redis({
     host: "127.0.0.1",

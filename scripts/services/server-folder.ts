@@ -4,15 +4,15 @@ import { dirname, join } from "node:path";
 import { canReach, ownerOf, unprivilegedAccount } from "./account.ts";
 import type { Account } from "./processes.ts";
 
-/** A folder that a server may use, and whom it runs as there. */
+/** A server's folder, and the account that the server runs as. */
 export interface ServerFolder {
   folder: string;
   account: Account | undefined;
 }
 
 /**
- * Makes the folder of a server, or takes the one there is with the account that owns it. Where the server's account
- * could not reach it (a checkout below /root, say), another is made below /var/lib.
+ * Creates a server's folder, or reuses an existing one with the account that owns it. If the account can't access the
+ * folder (for example a checkout below /root), another one is created below /var/lib.
  */
 export async function serverFolder(wanted: string): Promise<ServerFolder> {
   if (existsSync(wanted)) {
@@ -22,13 +22,13 @@ export async function serverFolder(wanted: string): Promise<ServerFolder> {
   const account = await unprivilegedAccount("postgres");
   const parent = dirname(wanted);
   mkdirSync(parent, { recursive: true });
-  // Ours alone, but for passing through to the server's own folder.
+  // Private, except for entering the server's own folder.
   if (account) chmodSync(parent, 0o711);
   const isReachable = !account || canReach(parent, account);
-  return { folder: own(isReachable ? wanted : join(elsewhere(), "server"), account), account };
+  return { folder: own(isReachable ? wanted : join(createSharedFolder(), "server"), account), account };
 }
 
-/** A new folder for a server that lives for a short while, below this one if its account can get there. */
+/** Creates the folder of a throwaway server, below `parent` if its account can access that. */
 export async function throwawayFolder(parent: string, prefix: string): Promise<ServerFolder> {
   const account = await unprivilegedAccount("postgres");
   mkdirSync(parent, { recursive: true });
@@ -42,8 +42,8 @@ function own(folder: string, account: Account | undefined): string {
   return folder;
 }
 
-/** Survives a reboot, which the temporary folder might not. */
-function elsewhere(): string {
+/** Outside of the temporary folder, which may be cleared at a reboot. */
+function createSharedFolder(): string {
   const base = ["/var/lib", "/var/tmp"].find((folder) => existsSync(folder)) ?? tmpdir();
   const folder = mkdtempSync(join(base, "postrider-"));
   chmodSync(folder, 0o711);

@@ -10,19 +10,19 @@ export interface Launch {
   account: Account | undefined;
   folder: string;
   logFile: string;
-  /** Connects, really; throws while the server is not there yet. */
+  /** Connects to the server. Throws while it is not ready. */
   isReady: () => Promise<boolean>;
 }
 
-/** Replaying a long log after a crash takes its time. */
+/** Long, because a server may have to replay a long log after a crash. */
 const READY_DEADLINE_MS = 180_000;
 
 /**
- * Starts a server in a session of its own, so that a Ctrl-C meant for the program in front does not end it, and waits
- * until it answers.
+ * Starts a server in a session of its own, so that a Ctrl-C in the terminal does not end it, and waits until it is
+ * ready.
  *
  * @returns its pid
- * @throws Error with the end of its log
+ * @throws Error with the last lines of its log
  */
 export async function launch({ name, program, args, account, folder, logFile, isReady }: Launch): Promise<number> {
   const log = openSync(logFile, "a", 0o600);
@@ -31,7 +31,7 @@ export async function launch({ name, program, args, account, folder, logFile, is
     cwd: folder,
     detached: true,
     stdio: ["ignore", log, log],
-    // Nothing of ours: PGPORT and its kin would change what the server does.
+    // Not the environment of this process: PGPORT and similar variables would affect the server.
     env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C", TZ: "UTC" },
   });
   closeSync(log);
@@ -39,7 +39,7 @@ export async function launch({ name, program, args, account, folder, logFile, is
   const failed = failure(child);
   const deadline = Date.now() + READY_DEADLINE_MS;
   while (!(await isReady().catch(() => false))) {
-    const reason = failed() ?? (Date.now() > deadline ? "it does not answer" : undefined);
+    const reason = failed() ?? (Date.now() > deadline ? "it does not respond" : undefined);
     if (reason !== undefined) {
       child.kill("SIGKILL");
       throw new Error(`${name} did not start: ${reason}\n${lastLines(logFile)}`);

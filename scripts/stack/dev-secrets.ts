@@ -12,18 +12,18 @@ type SecretName = keyof typeof GENERATE;
 type Secrets = Partial<Record<SecretName, string>>;
 
 /**
- * The secrets that the environment does not set, made once and kept in a file that only its owner can read. The
- * encryption key has to stay the same for as long as the data does.
+ * Generates the secrets that the environment does not set and stores them in a file that only its owner can read,
+ * because the encryption key must stay the same as long as the data exists.
  */
 export function devSecrets(dataDir: string, env: Readonly<Record<string, string | undefined>>): Secrets {
   const file = join(dataDir, "dev-secrets.json");
-  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Secrets) : {};
+  const stored = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Secrets) : {};
   const names = Object.keys(GENERATE) as SecretName[];
   const missing = names.filter((name) => !env[name]?.trim());
-  const secrets: Secrets = Object.fromEntries(missing.map((name) => [name, kept[name] ?? GENERATE[name]()]));
-  if (missing.some((name) => kept[name] === undefined)) {
+  const secrets: Secrets = Object.fromEntries(missing.map((name) => [name, stored[name] ?? GENERATE[name]()]));
+  if (missing.some((name) => stored[name] === undefined)) {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify({ ...kept, ...secrets }, null, 2)}\n`, { mode: 0o600 });
+    writeFileSync(file, `${JSON.stringify({ ...stored, ...secrets }, null, 2)}\n`, { mode: 0o600 });
     chmodSync(file, 0o600);
     giveToOwnerOfFolder(file);
   }

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** A process that ended sooner than this after its start ended at once. */
-const AT_ONCE_MS = 5_000;
-const TRIES = 3;
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 30_000;
+/** A process that exits within this time after its start counts as failing at start. */
+const EARLY_EXIT_MS = 5_000;
+const MAX_EARLY_EXITS = 3;
+const INITIAL_DELAY_MS = 500;
+const MAX_DELAY_MS = 30_000;
 
 export interface ProcessSpec {
   name: string;
@@ -19,12 +19,12 @@ export interface ProcessSpec {
 }
 
 /**
- * A child that is started again whenever it ends by itself, each time after a longer wait. Its IPC channel closes when
- * this process is gone, however it went: that is how it learns that nobody looks after it any more.
+ * A child process that is restarted with back-off when it exits by itself. It has an IPC channel, which closes when
+ * this process ends, so that it can stop too.
  */
 export class SupervisedProcess {
   readonly name: string;
-  /** Settles when it has ended at once too often, with the reason, or by `stop`, with nothing. */
+  /** Resolves with a reason after too many early exits, or with undefined after `stop`. */
   readonly ended: Promise<string | undefined>;
   private readonly spec: ProcessSpec;
   private child: ChildProcess | undefined;
@@ -52,18 +52,19 @@ export class SupervisedProcess {
 
   private async run(): Promise<string | undefined> {
     const { onLine } = this.spec;
-    let [atOnce, delayMs] = [0, FIRST_DELAY_MS];
+    let [earlyExits, delayMs] = [0, INITIAL_DELAY_MS];
     while (!this.stopping.signal.aborted) {
       const startedAt = Date.now();
       const how = await this.runOnce();
       if (this.stopping.signal.aborted) break;
-      const lastedLong = Date.now() - startedAt > AT_ONCE_MS;
-      atOnce = lastedLong ? 0 : atOnce + 1;
-      if (lastedLong) delayMs = FIRST_DELAY_MS;
-      if (atOnce === TRIES) return `${this.name} ended at once ${TRIES} times, the last time with ${how}`;
-      onLine(`ended with ${how}; starting again in ${delayMs / 1_000} s`);
+      const ranLong = Date.now() - startedAt > EARLY_EXIT_MS;
+      earlyExits = ranLong ? 0 : earlyExits + 1;
+      if (ranLong) delayMs = INITIAL_DELAY_MS;
+      if (earlyExits === MAX_EARLY_EXITS)
+        return `${this.name} exited right after its start ${MAX_EARLY_EXITS} times, the last time with ${how}`;
+      onLine(`exited with ${how}; restarting in ${delayMs / 1_000} s`);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
-      delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
+      delayMs = Math.min(delayMs * 2, MAX_DELAY_MS);
     }
     return undefined;
   }

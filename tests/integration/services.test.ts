@@ -62,7 +62,7 @@ test("throwaway servers end with the process that started them, even if it is ki
 });
 
 test("a server starts despite a stale pid file with the pid of another process", async () => {
-  const options = { dataDir: dir, env: {}, say: () => undefined };
+  const options = { dataDir: dir, env: {}, report: () => undefined };
   const first = await ensureServices(options);
   await query(first.databaseUrl, "create table kept as select 1");
   await first.stop();
@@ -76,7 +76,7 @@ test("a server starts despite a stale pid file with the pid of another process",
 });
 
 test("concurrent calls start one pair of servers, which only the caller that started it stops", async () => {
-  const options = { dataDir: dir, env: {}, say: () => undefined };
+  const options = { dataDir: dir, env: {}, report: () => undefined };
   const all = await Promise.all([ensureServices(options), ensureServices(options), ensureServices(options)]);
   expect(new Set(all.map(({ databaseUrl, redisUrl }) => `${databaseUrl} ${redisUrl}`)).size).toBe(1);
   await all[1].stop();

@@ -55,7 +55,7 @@ test("the Lua script agrees with the reducer for any sequence of events", async 
       let now = 1_700_000_000_000;
       const breakers = createBreakers(redis, policy, () => now);
       const model = new Map(SUBSCRIPTIONS.map((id) => [id, CLOSED_BREAKER]));
-      const answers: Promise<unknown>[] = [];
+      const comparisons: Promise<unknown>[] = [];
       for (const { subscription, passes, behind, agoMs, isLost, event: shape } of sequence) {
         // A burst goes to the script in one call, and time stands still in it.
         if (!asBurst) now += passes;
@@ -69,16 +69,16 @@ test("the Lua script agrees with the reducer for any sequence of events", async 
         model.set(subscription, expected);
         reached.add(`${before.state} ${event.kind} ${expected.state}`);
         if (event.kind === "success" && behind === 1) reached.add(`${before.state} late success ${expected.state}`);
-        const answer = breakers.apply(subscription, event);
-        answers.push(
-          answer.then((actual) => {
+        const applying = breakers.apply(subscription, event);
+        comparisons.push(
+          applying.then((actual) => {
             expect(plain(actual)).toEqual(plain(expected));
             expect(actual.changed).toBe(expected.generation !== before.generation);
           }),
         );
-        if (!asBurst) await answer;
+        if (!asBurst) await applying;
       }
-      await Promise.all(answers);
+      await Promise.all(comparisons);
       const states = [...model.values()].map(({ state }) => state);
       expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual([...model.values()].map(plain));
       expect(await breakers.count(now)).toEqual({
@@ -88,7 +88,7 @@ test("the Lua script agrees with the reducer for any sequence of events", async 
     }),
     propertyRuns(300, 0.1),
   );
-  // The sequences are worth something only if they go everywhere.
+  // The sequences must reach every transition, or the comparison shows little.
   for (const transition of [
     "closed failure open",
     "open probe half_open",
@@ -114,23 +114,23 @@ test("of many workers that request a probe at once exactly one is granted it", a
       return { own, breakers: createBreakers(own, policy, () => now) };
     }),
   );
-  const ask = async () => {
-    const answers = await Promise.all(
+  const requestProbes = async () => {
+    const results = await Promise.all(
       fleet.flatMap(({ breakers }) =>
         Array.from({ length: 5 }, () => breakers.apply("shared", { kind: "probe", leaseMs: 800 })),
       ),
     );
-    return answers.filter(({ changed }) => changed).length;
+    return results.filter(({ changed }) => changed).length;
   };
   for (let failed = 0; failed < policy.threshold; failed += 1) {
     const { breakers } = fleet[failed]!;
     await breakers.apply("shared", { kind: "failure", generation: 0, agoMs: 0, isProbe: false, retryAfterMs: 0 });
   }
-  expect(await ask()).toBe(0);
+  expect(await requestProbes()).toBe(0);
   now += policy.cooldownMs;
-  expect(await ask()).toBe(1);
+  expect(await requestProbes()).toBe(1);
   now += 800;
-  expect(await ask()).toBe(1);
+  expect(await requestProbes()).toBe(1);
   for (const { own } of fleet) own.disconnect();
 });
 

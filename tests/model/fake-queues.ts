@@ -1,3 +1,5 @@
+export const REDIS_UNREACHABLE = "Redis is unreachable";
+
 interface AddedJob {
   name: string;
   data: unknown;
@@ -8,22 +10,22 @@ export interface FakeJob {
   id: string;
   data: unknown;
   state: "waiting" | "active" | "failed";
-  /** Who works on it; whoever lost it can neither complete nor return it, as BullMQ's lock token sees to. */
+  /** The execution that holds the lock. No other one can move the job, as with BullMQ's lock token. */
   owner: object | undefined;
 }
 
-/** What the code under test uses of a BullMQ queue, in memory, so that a schedule can be lost and doubled at will. */
+/** The part of a BullMQ queue that the code under test uses, in memory, so that jobs can be lost and doubled. */
 export class FakeQueue {
   readonly jobs = new Map<string, FakeJob>();
-  /** Redis is away: whoever adds is told so. */
-  away = false;
+  /** Adding jobs throws while Redis is unreachable. */
+  isReachable = true;
 
   add(name: string, data: unknown, opts: AddedJob["opts"]): Promise<void> {
     return this.addBulk([{ name, data, opts }]);
   }
 
   async addBulk(added: readonly AddedJob[]): Promise<void> {
-    if (this.away) throw new Error("Redis is away");
+    if (!this.isReachable) throw new Error(REDIS_UNREACHABLE);
     for (const { data, opts } of added) {
       // As in BullMQ, an id that exists in any state is left as it is.
       if (!this.jobs.has(opts.jobId))
@@ -46,8 +48,8 @@ export class FakeQueue {
     return state === "waiting" || state === "active";
   }
 
-  /** The job of an owner that still has it becomes something else; `undefined` is gone. */
-  conclude(id: string, owner: object, state: FakeJob["state"] | undefined): void {
+  /** Moves a job where the owner still holds its lock. @param state undefined removes the job */
+  moveOwned(id: string, owner: object, state: FakeJob["state"] | undefined): void {
     const job = this.jobs.get(id);
     if (job?.owner !== owner) return;
     if (state === undefined) this.jobs.delete(id);

@@ -14,13 +14,13 @@ const POOL_SIZE = 20;
 /** Creates what the routes need. `close()` closes it in reverse order. */
 export async function createContext(settings: IngestSettings) {
   const infrastructure = openInfrastructure("ingest", settings, { poolSize: POOL_SIZE });
-  const { log, pool, redis, enqueue, registry } = infrastructure;
+  const { log, pool, redis, queues, registry } = infrastructure;
   const secretBox = await checkDatabase(infrastructure, settings, Date.now);
   let acceptor: Acceptor | undefined;
   const metrics = createIngestMetrics(registry, () => acceptor?.waitingRows ?? 0);
   acceptor = createAcceptor(
     pool,
-    createDispatcher(enqueue, redis, metrics, log),
+    createDispatcher(queues, redis, metrics, log),
     createFlushMetrics(registry, "accept"),
   );
   return {

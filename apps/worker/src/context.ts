@@ -23,16 +23,16 @@ import { createBreakerReports, type BreakerReports } from "./isolation/breaker-r
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
 const POOL_SIZE = 10;
-/** A breaker that opens is news; a probe is not. */
+/** An opened breaker matters to operators. A breaker is half open during every probe. */
 const LOG_LEVELS = { open: "warn", half_open: "debug", closed: "info" } as const;
 
-/** What a test or a benchmark puts in the place of the real one. */
+/** Replacements for tests and benchmarks. */
 export interface Overrides {
   slots?: SlotPool;
   breakerReports?: BreakerReports;
 }
 
-/** Everything that the lanes need, made once; `close()` lets go of it in reverse. */
+/** Creates everything that the lanes need; `close()` closes it in reverse order. */
 export async function createContext(settings: WorkerSettings, overrides: Overrides = {}) {
   const infrastructure = openInfrastructure("worker", settings, { poolSize: POOL_SIZE, serverSettings: STEADY_PLANS });
   const { log, pool, redis, queues, enqueue, registry } = infrastructure;
@@ -56,12 +56,12 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     overrides.breakerReports ??
     createBreakerReports(breakers, (id, state) => {
       metrics.breakerTransitions.inc({ to: state });
-      log[LOG_LEVELS[state]]({ subscription: toPublicId("sub", id), breaker: state }, "breaker");
+      log[LOG_LEVELS[state]]({ subscription: toPublicId("sub", id), breaker: state }, "breaker changed its state");
       if (state === "open") outageClock.start(id);
-      // Not every success is the release job's own: that may still be waiting for the end of the cooldown.
       if (state === "closed") {
-        // It need not have been known to fail when the delivery that closed it was loaded.
+        // The delivery that closed it may have been loaded before the outage began.
         outageClock.clear(id);
+        // A manual retry may have closed it, while the release job still waits for the end of the cooldown.
         void enqueue.wakeRelease(id);
       }
     });

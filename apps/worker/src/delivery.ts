@@ -11,7 +11,7 @@ export type Delivery = DeliveryRow;
 /** A delivery that may wait for its next attempt. */
 export type ScheduledDelivery = ScheduledDeliveryRow;
 
-/** A subscription as delivering needs it: defaults filled in, secrets opened. */
+/** A subscription with defaults filled in and secrets opened. */
 export interface Subscription {
   id: string;
   tenant: string;
@@ -29,16 +29,16 @@ export interface Subscription {
   isFailing: boolean;
 }
 
-/** A row that cannot be used, for example because a secret was altered. Only its own deliveries fail. */
+/** A subscription whose row cannot be used, for example because a secret was altered. Only its deliveries fail. */
 export interface BrokenSubscription {
   problem: string;
 }
 
-/** A delivery's subscription and breaker, as they were read for it. */
+/** A delivery's subscription and breaker, read together with it. */
 export interface Subscriber {
   /** Undefined where the row is missing. */
   subscription: Subscription | BrokenSubscription | undefined;
-  /** Undefined while Redis cannot be reached. */
+  /** Undefined while Redis is unreachable. */
   breaker: Breaker | undefined;
 }
 
@@ -46,7 +46,7 @@ export interface Subscriber {
 export interface Work {
   delivery: Delivery;
   subscriber: Subscriber;
-  /** Follows from the delivery's row where it is left out; a probe sets it. */
+  /** A probe sets it; otherwise it follows from the delivery's row. */
   trigger?: Trigger;
 }
 
@@ -55,7 +55,7 @@ export interface Attempt {
   /** Made before sending, so that recording the attempt twice is harmless. */
   id: string;
   trigger: Trigger;
-  /** The breaker's generation that it was sent in; undefined where the breaker is unknown. */
+  /** The breaker's generation when it was sent; undefined where the breaker is unknown. */
   generation: number | undefined;
   startedAt: Date;
   /** When it started, in milliseconds of `performance.now()`. */
@@ -65,9 +65,9 @@ export interface Attempt {
 
 /** What a lane does next with a delivery. */
 export type Result =
-  /** Nothing: it is delivered, held or cancelled, or had moved on before. */
+  /** Nothing: it is delivered, held or cancelled, or another worker changed its state. */
   | { kind: "done" }
   | { kind: "retrying"; delayMs: number; error: string }
   | { kind: "dead"; reason: DeadReason; error: string }
-  /** Nothing was sent, so the delivery is as it was loaded: its job gives it back. */
+  /** Nothing was sent or recorded, so its job has to run again. */
   | { kind: "given_back" };

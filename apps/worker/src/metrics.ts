@@ -18,11 +18,11 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
   gauge("postrider_in_flight", "HTTP requests under way", () => slots.inUse);
   gauge("postrider_slots", "HTTP requests that may be under way at once", () => slots.size);
   gauge("postrider_slot_waiting", "Loaded deliveries that wait for a slot", () => slots.waiting);
-  gauge("postrider_records_waiting", "Outcomes that wait for their group commit", recordsWaiting);
+  gauge("postrider_records_waiting", "Attempts and transitions that wait for their group commit", recordsWaiting);
   const metrics = {
     attempts: new Counter({
       name: "postrider_attempts_total",
-      help: "HTTP requests made: outcome, trigger, class of the response's status (none where there was none), and error code",
+      help: "HTTP requests, by outcome, trigger, class of the response status (none without a response) and error code",
       labelNames: ["outcome", "trigger", "status", "error"] as const,
       registers,
     }),
@@ -35,7 +35,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
     }),
     attemptPhase: new Histogram({
       name: "postrider_attempt_phase_seconds",
-      help: "Parts of it: first_byte from the request to the head of the response, body to its end; of new connections dns, connect and tls",
+      help: "Phases of a request: first_byte until the response head, body until its end; for new connections dns, connect, tls",
       labelNames: ["phase"] as const,
       buckets: REQUEST_BUCKETS,
       registers,
@@ -48,7 +48,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
     }),
     batchSize: new Histogram({
       name: "postrider_batch_deliveries",
-      help: "Deliveries that were loaded with a batch",
+      help: "Deliveries loaded with a batch",
       buckets: [1, 2, 5, 10, 20, 50, 75, 100],
       registers,
     }),
@@ -58,7 +58,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
       buckets: [...REQUEST_BUCKETS, 60, 300],
       registers,
     }),
-    moves: new Counter({
+    transitions: new Counter({
       name: "postrider_delivery_transitions_total",
       help: "Deliveries that moved to a state, with the reason where the state has one",
       labelNames: ["state", "reason"] as const,
@@ -66,18 +66,18 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
     }),
     superseded: new Counter({
       name: "postrider_attempts_superseded_total",
-      help: "Outcomes that decided nothing, because the delivery had moved on meanwhile",
+      help: "Attempts whose outcome was not applied, because the delivery had changed its state",
       registers,
     }),
     repairs: new Counter({
       name: "postrider_watchdog_repairs_total",
-      help: "What the watchdog put back, by lane",
+      help: "Jobs that the watchdog added, by the state of their deliveries",
       labelNames: ["lane"] as const,
       registers,
     }),
     poison: new Counter({
       name: "postrider_poison_total",
-      help: "What workers died of: batches that were split, and single deliveries that became dead (internal)",
+      help: "Batches that were split, and deliveries that were dead-lettered (internal), because workers died of them",
       labelNames: ["kind"] as const,
       registers,
     }),
@@ -99,10 +99,10 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
       registers,
     }),
   };
-  // A counter that appears with its first 1 has not increased, as Prometheus sees it: the alerts need the 0 before it.
-  for (const reason of DEAD_REASONS) metrics.moves.inc({ state: "dead", reason }, 0);
-  for (const reason of HELD_REASONS) metrics.moves.inc({ state: "held", reason }, 0);
-  for (const state of ["delivered", "retrying", "cancelled"]) metrics.moves.inc({ state, reason: "" }, 0);
+  // Prometheus sees no increase in a counter that first appears with a 1, so the alerts need the 0 before it.
+  for (const reason of DEAD_REASONS) metrics.transitions.inc({ state: "dead", reason }, 0);
+  for (const reason of HELD_REASONS) metrics.transitions.inc({ state: "held", reason }, 0);
+  for (const state of ["delivered", "retrying", "cancelled"]) metrics.transitions.inc({ state, reason: "" }, 0);
   for (const lane of ["pending", "retrying", "held"]) metrics.repairs.inc({ lane }, 0);
   for (const kind of ["batch", "delivery"]) metrics.poison.inc({ kind }, 0);
   for (const result of ["success", "failure"]) metrics.probes.inc({ result }, 0);

@@ -27,7 +27,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
     await runOnce(context);
     await expireHeld(context);
   });
-  // Redis may come back empty: what it lost is put back at once, and what was accepted just now a moment later.
+  // Redis may come back empty: repair its jobs at once, and those of deliveries within the watchdog's grace after that.
   const onRedisReady = () => {
     watchdog.trigger();
     setTimeout(watchdog.trigger, WATCHDOG_GRACE_MS + 500).unref();
@@ -61,7 +61,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
         heartbeat.stop(),
         ...lanes.map((lane) => lane.stop()),
       ]);
-      // Redis or Postgres may be away: what cannot be finished by then stays in Postgres and is taken up by others.
+      // Redis or Postgres may be unreachable. Postgres keeps every unfinished delivery, and other workers resume them.
       await Promise.race([stopped, sleep(settings.shutdownDeadlineMs * 0.8)]);
       context.recorder.giveUp();
       await closeServer(admin.server, 0);

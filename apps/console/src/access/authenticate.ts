@@ -29,7 +29,9 @@ export function authenticate({ isPassword, sessions, throttle, log }: Context): 
     challenge();
     response.status(401).json(boardError("Not logged in", "The user name or the password is wrong."));
 
-    /** `Basic` would open the browser's own dialog over the board. Calls of the page have a referer, a script's none. */
+    /**
+     * `Basic` would open the browser's own dialog over the board. Calls of the page have a referer, a script's none.
+     */
     function challenge() {
       const scheme = request.get("referer") === undefined ? "Basic" : "Cookie";
       response.setHeader("www-authenticate", `${scheme} realm="Postrider console", charset="UTF-8"`);

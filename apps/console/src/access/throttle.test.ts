@@ -5,7 +5,7 @@ function fail(throttle: LoginThrottle, times: number, addressOf: (n: number) => 
   for (let n = 0; n < times; n += 1) throttle.recordFailure(addressOf(n));
 }
 
-test("an address waits after ten failed logins, until the minute is over", () => {
+test("after ten failed logins an address must wait until the minute is over", () => {
   let now = 0;
   const throttle = new LoginThrottle(() => now);
   expect(throttle.waitSeconds("192.0.2.1")).toBe(0);
@@ -25,7 +25,7 @@ test("addresses of one IPv6 network count as one", () => {
   expect(throttle.waitSeconds("2001:db8:0:1::1")).toBe(0);
 });
 
-test("guessing from many addresses is stopped as well", () => {
+test("failed logins from many addresses are limited in total", () => {
   const throttle = new LoginThrottle(() => 0);
   throttle.waitSeconds("192.0.2.1");
   fail(throttle, 50, (n) => `192.0.2.${n}`);

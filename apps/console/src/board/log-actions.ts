@@ -8,7 +8,7 @@ export function logActions(log: Logger): RequestHandler {
     if (request.method !== "GET" && request.method !== "HEAD") {
       const { method, originalUrl: path, ip: address } = request;
       response.on("finish", () => {
-        log.info({ user: USER, address, method, path, status: response.statusCode }, "console action");
+        log.info({ user: USER, address, method, path, status: response.statusCode }, "handled a console action");
       });
     }
     next();

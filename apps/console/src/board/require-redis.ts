@@ -9,6 +9,8 @@ export function requireRedis(redis: Redis): RequestHandler {
     if (redis.status === "ready" || request.path.startsWith("/static/")) return next();
     response.status(503).setHeader("retry-after", 5);
     if (!request.path.startsWith("/api/")) return void response.send(redisUnavailablePage());
-    response.json(boardError("Redis is away", "The queues are shown again when it is back. Nothing was changed."));
+    response.json(
+      boardError("Redis is unreachable", "The queues are shown again when it is back. Nothing was changed."),
+    );
   };
 }

@@ -1,4 +1,4 @@
-import { MOST_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
+import { MAX_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import { age, bytes, count } from "./format.ts";
 
 /** A problem that an operator should know about. `critical` needs action now, `warning` needs a look. */
@@ -25,9 +25,9 @@ export function findingsOf(state: FleetState, now: number): Finding[] {
   const { workers, oldestDueSeconds, watchdog, redis, breakers, deadLastDay, postgres } = state;
 
   if (postgres === undefined)
-    add("critical", "postgres-is-away", "Postgres does not answer: events are refused and nothing is recorded.");
+    add("critical", "postgres-is-unreachable", "Postgres does not answer: events are refused and nothing is recorded.");
   if (redis === undefined)
-    add("critical", "redis-is-away", "Redis does not answer: events are accepted and wait in Postgres.");
+    add("critical", "redis-is-unreachable", "Redis does not answer: events are accepted and wait in Postgres.");
   else if (workers?.length === 0)
     add("critical", "no-worker", "No worker is running: events are accepted, and none is delivered.");
   if (oldestDueSeconds !== undefined && oldestDueSeconds > PAST_DUE_S.warning) {
@@ -51,7 +51,7 @@ export function findingsOf(state: FleetState, now: number): Finding[] {
     );
   }
   if (deadLastDay !== undefined && deadLastDay > 0) {
-    const orMore = deadLastDay >= MOST_COUNTED ? " or more" : "";
+    const orMore = deadLastDay >= MAX_COUNTED ? " or more" : "";
     add(
       "warning",
       "dead-letters",

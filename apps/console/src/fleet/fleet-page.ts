@@ -1,4 +1,4 @@
-import { MOST_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
+import { MAX_COUNTED, type FleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import type { WatchdogEntry } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
 import { escapeHtml, page } from "../pages/page.ts";
 import { age, bytes, count, moment } from "./format.ts";
@@ -43,7 +43,7 @@ function tiles({ oldestDueSeconds, deadLastDay, held, breakers, redis, postgres 
   const reasons = held
     ?.filter(({ deliveries }) => deliveries > 0)
     .map((one) => `${count(one.deliveries)} ${one.reason}`);
-  const plus = deadLastDay !== undefined && deadLastDay >= MOST_COUNTED ? "+" : "";
+  const plus = deadLastDay !== undefined && deadLastDay >= MAX_COUNTED ? "+" : "";
   const all = [
     tile(
       "Oldest past due",

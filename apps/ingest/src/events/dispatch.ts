@@ -1,7 +1,8 @@
 import type { Redis } from "ioredis";
 import { priorityOfBatch } from "@postrider/shared/core/ids/batch-id.ts";
-import type { Enqueue } from "@postrider/shared/queue/enqueue.ts";
+import { createEnqueue } from "@postrider/shared/queue/enqueue.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
+import type { Queues } from "@postrider/shared/queue/queues.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import type { IngestMetrics } from "../metrics.ts";
 
@@ -13,7 +14,7 @@ const MAX_KEPT = 10_000;
  * Postgres. This process dispatches them when Redis is back; if it has ended by then, the watchdog does.
  */
 export function createDispatcher(
-  enqueue: Pick<Enqueue, "dispatch">,
+  queues: Queues,
   redis: Redis,
   metrics: IngestMetrics,
   log: Logger,
@@ -21,18 +22,21 @@ export function createDispatcher(
   let kept: Batch[] = [];
   let isFailing = false;
 
+  const enqueue = createEnqueue(queues, (_lane, jobs, error) => {
+    metrics.dispatchEnqueueFailures.inc(jobs);
+    // One line per outage, not one per flush.
+    if (!isFailing) log.warn({ err: error }, "could not dispatch batches; their deliveries wait in Postgres");
+    isFailing = true;
+  });
+
   async function dispatch(batches: readonly Batch[]): Promise<void> {
-    if (await enqueue.dispatch(batches)) {
-      for (const { id, size } of batches) if (priorityOfBatch(id) > 0) metrics.deprioritizedDeliveries.inc(size);
-      if (isFailing) log.info("dispatching batches again");
-      isFailing = false;
+    if (!(await enqueue.dispatch(batches))) {
+      if (kept.length < MAX_KEPT) kept.push(...batches);
       return;
     }
-    metrics.dispatchEnqueueFailures.inc(batches.length);
-    // One line per outage, not one per flush.
-    if (!isFailing) log.warn("could not dispatch batches; their deliveries wait in Postgres");
-    isFailing = true;
-    if (kept.length < MAX_KEPT) kept.push(...batches);
+    for (const { id, size } of batches) if (priorityOfBatch(id) > 0) metrics.deprioritizedDeliveries.inc(size);
+    if (isFailing) log.info("dispatching batches again");
+    isFailing = false;
   }
 
   redis.on("ready", () => {

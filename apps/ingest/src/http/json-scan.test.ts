@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { extentOf, NotJson, skipSpace } from "./json-scan.ts";
 
-/** Whether a text is one JSON value with white space around it, as the scanner sees it. */
+/** Whether the scanner accepts a text as one JSON value with white space around it. */
 function isJson(json: Buffer): boolean {
   try {
     return skipSpace(json, extentOf(json, skipSpace(json, 0)).end) === json.length;
@@ -21,30 +21,30 @@ function isParsed(json: Buffer): boolean {
   }
 }
 
-/** Every text of so many characters of an alphabet. */
+/** Every text of `length` characters of an alphabet. */
 function* textsOf(alphabet: string, length: number): Generator<string> {
   if (length === 0) yield "";
   else for (const rest of textsOf(alphabet, length - 1)) for (const char of alphabet) yield rest + char;
 }
 
 test.each([
-  ["lists, objects and what is between them", '[]{},:" 1', 5],
+  ["lists and objects", '[]{},:" 1', 5],
   ["numbers", "-+.eE019 ", 5],
   ["strings", '"\\u0aFg/\n\x1f', 4],
   ["anything", '[]{},:"\\-+.eE09 \t\n\r\f\x00truefalsn\x7fé', 3],
-])("what JSON.parse takes is taken and nothing else: %s", (_, alphabet, most) => {
+])("exactly the texts that JSON.parse accepts are accepted: %s", (_, alphabet, maxLength) => {
   const wrong: string[] = [];
-  let taken = 0;
-  for (let length = 0; length <= most; length += 1) {
+  let accepted = 0;
+  for (let length = 0; length <= maxLength; length += 1) {
     for (const text of textsOf([...new Set(alphabet)].join(""), length)) {
       const json = Buffer.from(text);
-      const isTaken = isJson(json);
-      if (isTaken) taken += 1;
-      if (isTaken !== isParsed(json)) wrong.push(text);
+      const isAccepted = isJson(json);
+      if (isAccepted) accepted += 1;
+      if (isAccepted !== isParsed(json)) wrong.push(text);
     }
   }
   expect(wrong).toEqual([]);
-  expect(taken).toBeGreaterThan(0);
+  expect(accepted).toBeGreaterThan(0);
 });
 
 const PIECES = [
@@ -60,7 +60,7 @@ const PIECES = [
   "-0",
 ];
 
-test("JSON of any value is taken, and a damaged one where JSON.parse takes it", () => {
+test("JSON of any value is accepted, and a damaged one only if JSON.parse accepts it", () => {
   const edit = fc.record({ at: fc.nat(), remove: fc.nat({ max: 3 }), insert: fc.constantFrom("", ...PIECES) });
   const damaged = fc
     .tuple(fc.jsonValue(), fc.constantFrom(undefined, 1, "\t"), fc.array(edit, { maxLength: 3 }))
@@ -82,7 +82,7 @@ test("JSON of any value is taken, and a damaged one where JSON.parse takes it", 
   );
 });
 
-test("a text that is cut short anywhere has no end", () => {
+test("a truncated text has no end", () => {
   const text = Buffer.from('{"a":[true,-1.5e+3,"\\u00e9\\n é",{}],"b":null}');
   for (let length = 0; length < text.length; length += 1) expect(isJson(text.subarray(0, length))).toBe(false);
   expect(isJson(text)).toBe(true);

@@ -26,7 +26,7 @@ const event = fc.tuple(jsonText, fc.array(fc.tuple(fc.string(), jsonText)), fc.n
   return { data, text: ` {${members.join(" ,")}} ` };
 });
 
-test("an event's data is cut out as it was sent, to the byte, wherever it stands", () => {
+test("an event's data is kept byte for byte, wherever it stands", () => {
   fc.assert(
     fc.property(event, ({ data, text }) => {
       expect(textOf(eventOf(text))).toBe(data);
@@ -34,7 +34,7 @@ test("an event's data is cut out as it was sent, to the byte, wherever it stands
   );
 });
 
-test("so is that of every event of a batch, in order", () => {
+test("the data of every event of a batch is kept byte for byte, in order", () => {
   fc.assert(
     fc.property(fc.array(event), jsonText, (events, other) => {
       const batch = `\n{ "other":${other},"events" :[ ${events.map(({ text }) => text).join(",")}]}`;
@@ -51,7 +51,7 @@ const parsed = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, parsed(member)]));
 };
 
-test("whatever else is in a body is what JSON.parse makes of it, in an event as in a batch", () => {
+test("all other members equal the result of JSON.parse, in an event and in a batch", () => {
   const bodies = fc.oneof(
     jsonText,
     event.map(({ text }) => text),
@@ -84,19 +84,19 @@ test.each([
   expect(JSON.parse(raw)).toEqual((JSON.parse(text) as { data: unknown }).data);
 });
 
-test("a member that is there twice, or spelled with escapes, is the one that JSON.parse takes", () => {
+test("of repeated or escaped members the same one counts as with JSON.parse", () => {
   expect(textOf(eventOf(String.raw`{"data":1,"data":2,"d\u0061ta":3}`))).toBe("3");
   const batch = '{"events":[1,[2],{"data":3}],"events":{"data":4},"events":[{"data":5},{"data":6}]}';
   expect(eventsOf(batch).map(textOf)).toEqual(["5", "6"]);
 });
 
-test("no member is the prototype of what is parsed", () => {
+test("no member becomes the prototype of the result", () => {
   const event = eventOf('{"__proto__":{"type":"smuggled"},"data":1}') as unknown as Record<string, unknown>;
   expect(Object.hasOwn(event, "__proto__")).toBe(true);
   expect(event["type"]).toBeUndefined();
 });
 
-test("how deep it is nested is counted without recursion", () => {
+test("the nesting depth is counted without recursion", () => {
   const depths = ["1", '"["', "[]", '{"a":[{}],"b":1}', "[".repeat(100_000) + "]".repeat(100_000)];
   const batch = `{"events":[${depths.map((data) => `{"data":${data}}`).join(",")}]}`;
   expect(eventsOf(batch).map(({ data }) => data.depth)).toEqual([0, 0, 1, 3, 100_000]);

@@ -4,7 +4,7 @@ import type { Subscriber, Subscription } from "../delivery.ts";
 
 /** Whether a delivery may be attempted now. */
 export type Admission =
-  /** Where the breaker is unknown, because Redis cannot be reached, the outcome is not reported to it. */
+  /** The breaker is undefined while Redis is unreachable; then the outcome is not reported to it. */
   | { kind: "admitted"; subscription: Subscription; breaker: Breaker | undefined }
   | { kind: "held"; reason: HeldReason }
   | { kind: "cancelled" }

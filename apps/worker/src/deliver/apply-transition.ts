@@ -5,7 +5,7 @@ import type { Delivery, Result } from "../delivery.ts";
 export const DONE: Result = { kind: "done" };
 export const GIVEN_BACK: Result = { kind: "given_back" };
 
-/** Records a transition that no attempt decided. */
+/** Records a transition without an attempt. */
 export async function applyTransition(
   context: Context,
   delivery: Delivery,
@@ -19,7 +19,7 @@ export async function applyTransition(
   return afterTransition(context, delivery, transition, lastError ?? "");
 }
 
-/** What the lane does next after a transition was applied. A held delivery is left to its subscription's release job. */
+/** Starts the release of a held delivery's subscription, and returns the lane's next step after a transition. */
 export function afterTransition(context: Context, delivery: Delivery, transition: Transition, error: string): Result {
   switch (transition.state) {
     case "retrying":
@@ -27,7 +27,7 @@ export function afterTransition(context: Context, delivery: Delivery, transition
     case "dead":
       return { kind: "dead", reason: transition.reason, error };
     case "held":
-      // Resuming or enabling the subscription starts the release of paused or disabled ones.
+      // A paused or disabled subscription starts its release when it is resumed or enabled.
       if (transition.reason !== "paused" && transition.reason !== "disabled") {
         context.startRelease(delivery.subscriptionId);
       }
@@ -39,5 +39,5 @@ export function afterTransition(context: Context, delivery: Delivery, transition
 }
 
 export function countTransition({ metrics }: Context, transition: Transition): void {
-  metrics.moves.inc({ state: transition.state, reason: "reason" in transition ? transition.reason : "" });
+  metrics.transitions.inc({ state: transition.state, reason: "reason" in transition ? transition.reason : "" });
 }

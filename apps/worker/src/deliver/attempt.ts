@@ -18,14 +18,14 @@ import { reportToBreaker } from "./report-to-breaker.ts";
 /** A delivery whose body is loaded. */
 export type Sendable = Delivery & { body: string };
 
-/** A probe counts as lost this long after its timeout: time to record and report it. */
+/** A probe counts as lost this long after its timeout, which leaves time to record and report it. */
 const PROBE_SLACK_MS = 5_000;
 
 /**
  * Makes one attempt: acquires a slot, sends, decides by the outcome, and records.
  *
- * @param onStarted called when the caller need not wait any longer before it starts others: the request has a slot, or is
- *   blocked by its own subscription
+ * @param onStarted called when the caller may start further deliveries: the request has a slot, or is blocked by its
+ *   own subscription
  */
 export async function attempt(
   context: Context,
@@ -99,7 +99,7 @@ async function sendNow(
   return { id, trigger, generation, startedAt, startedAtMs, exchange };
 }
 
-/** Decides which state the delivery moves to, and records that with the attempt. */
+/** Decides the delivery's next state, and records it with the attempt. */
 async function decideAndRecord(
   context: Context,
   delivery: Delivery,
@@ -135,7 +135,7 @@ async function decideAndRecord(
     context.metrics.superseded.inc();
     return DONE;
   }
-  // After a failed probe the delivery is held as before.
+  // A failed probe leaves the delivery held, which is no transition.
   if (transition.state !== "held") countTransition(context, transition);
   return afterTransition(context, delivery, transition, error ?? "");
 }

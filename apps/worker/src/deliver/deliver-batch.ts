@@ -11,7 +11,7 @@ import { deliverOrDeadLetter, lacksBody } from "./deliver.ts";
 const POSTGRES_RETRY_MS = 500;
 
 /**
- * Delivers what is still pending of a batch.
+ * Delivers the deliveries of a batch that are still pending.
  *
  * @param onQueued called once when every delivery waits for its slot or is under way, so that the next job may be fetched
  * @returns true when every delivery is recorded; false when the lease ended before
@@ -35,8 +35,8 @@ export async function deliverBatch(
 }
 
 /**
- * The first slice needs no more bodies. The others load theirs before a slot is acquired, because a slot must not wait
- * for Postgres. Deliveries that are not admitted never read their bodies.
+ * The first slice lacks no bodies. The others load theirs before a slot is acquired, because a slot must not wait for
+ * Postgres. The bodies of deliveries that are not admitted are never read.
  */
 function slicesOf(deliveries: readonly Delivery[], subscribers: ReadonlyMap<string, Subscriber>): Delivery[][] {
   const ready: Delivery[] = [];
@@ -47,7 +47,7 @@ function slicesOf(deliveries: readonly Delivery[], subscribers: ReadonlyMap<stri
   return [ready, ...sliceByBytes(lacking)];
 }
 
-/** @returns how many deliveries are done in this lane */
+/** @returns how many deliveries this lane is done with */
 async function deliverSlices(
   context: Context,
   slices: readonly Delivery[][],
@@ -90,7 +90,7 @@ async function deliverSlices(
   return done;
 }
 
-/** @returns whether the delivery is done in this lane */
+/** @returns whether this lane is done with the delivery */
 async function enqueueRetry(
   { enqueue }: Context,
   { delivery: { id, cycle, eventType }, subscriber: { subscription } }: Work,
@@ -103,7 +103,7 @@ async function enqueueRetry(
       return true;
     case "retrying":
     case "dead": {
-      // A dead one too: the retry lane turns its job into a failed one, which is how Bull Board shows dead letters.
+      // Dead deliveries too: the retry lane fails their jobs, which Bull Board shows as dead letters.
       const delayMs = result.kind === "retrying" ? result.delayMs : 0;
       const url = subscription && "url" in subscription ? subscription.url.href : undefined;
       await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs }]);
@@ -113,7 +113,7 @@ async function enqueueRetry(
 }
 
 /**
- * Repeats a query until Postgres is available. The job is kept, and no attempt is spent.
+ * Repeats a query until Postgres is available. The job keeps its lock meanwhile, and no attempt is spent.
  *
  * @returns undefined where the lease ended first
  */

@@ -10,11 +10,11 @@ import { attempt, type Sendable } from "./attempt.ts";
 import { deadLetter } from "./dead-letter.ts";
 
 /**
- * Attempts a delivery where it is admitted. Where that throws (a bug, a value that Postgres refuses), only this delivery is
+ * Attempts a delivery if it is admitted. If that throws (a bug, a value that Postgres refuses), only this delivery is
  * dead-lettered.
  *
- * @param onStarted called when the caller need not wait any longer before it starts others: the request has a slot, is
- *   blocked by its own subscription, or will not be sent now
+ * @param onStarted called when the caller may start further deliveries: the request has a slot, is blocked by its own
+ *   subscription, or will not be sent now
  */
 export async function deliverOrDeadLetter(
   context: Context,
@@ -26,9 +26,12 @@ export async function deliverOrDeadLetter(
   try {
     return await deliver(context, work, lease, onStarted);
   } catch (error) {
-    // Nothing was sent yet: once it was, the recorder itself waits for Postgres.
+    // Nothing was sent: after sending, the recorder waits for Postgres itself.
     if (lease.signal.aborted || isUnavailable(error)) return GIVEN_BACK;
-    context.log.error({ err: error, delivery: toPublicId("dlv", delivery.id) }, "delivering threw an error");
+    context.log.error(
+      { err: error, delivery: toPublicId("dlv", delivery.id) },
+      "could not deliver because of an internal error",
+    );
     return deadLetter(context, delivery, error instanceof Error ? error.message : String(error));
   }
 }
@@ -60,7 +63,7 @@ function refuse(
   }
 }
 
-/** Whether a delivery will be sent, and was loaded without its body. */
+/** Whether a delivery is admitted, and was loaded without its body. */
 export const lacksBody = (delivery: Delivery, subscriber: Subscriber): boolean =>
   !hasBody(delivery) &&
   delivery.hasEvent &&

@@ -2,7 +2,7 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { disableSubscriptionRow } from "@postrider/shared/store/sql/disable-subscription.ts";
 import type { Context } from "../context.ts";
 
-/** Disables a subscription. Its events are still stored, and held until it is enabled. */
+/** Disables a subscription. New events for it are still stored, and held until it is enabled. */
 export async function disableSubscription({ pool, log }: Context, id: string, reason: string): Promise<void> {
   const subscription = toPublicId("sub", id);
   try {

@@ -37,7 +37,7 @@ function observeMetrics({ metrics }: Context, { delivery, attempt, outcome }: Ob
   }
   const waitedMs = Math.max(0, attempt.startedAt.getTime() - timeOfId(delivery.id));
   if (delivery.attemptCount === 0) metrics.firstAttemptDelay.observe(waitedMs / 1000);
-  // A manual retry may come days later, so its cycle is no measure of speed.
+  // A manual retry may come days later, so later cycles are not measured.
   if (kind === "delivered" && delivery.cycle === 0) {
     metrics.deliveryDuration.observe((waitedMs + exchange.durationMs) / 1000);
   }

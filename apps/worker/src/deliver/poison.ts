@@ -10,8 +10,8 @@ import { deadLetter } from "./dead-letter.ts";
 export const POISON_STALLS = 3;
 
 /**
- * Splits a batch whose workers keep dying into single deliveries, so that the one that kills them is alone. A single
- * delivery is dead-lettered (`internal`). The batch's own job then finds nothing left to do.
+ * Splits a batch whose workers keep dying into single deliveries, so that the delivery that kills them is alone. A
+ * single delivery is dead-lettered (`internal`). The batch's own job then finds nothing to do.
  */
 export async function splitPoisonBatch(context: Context, batch: { id: string } & IdRange): Promise<void> {
   const deliveries = await loadBatchRows(context.pool, batch);
@@ -24,7 +24,7 @@ export async function splitPoisonBatch(context: Context, batch: { id: string } &
   const rows = await splitPoisonBatchRows(context.pool, batch, newId());
   context.log.error(
     { batch: batch.id, deliveries: rows.length },
-    "workers died of this batch; split it into single deliveries",
+    "split a batch into single deliveries because workers died of it",
   );
   context.metrics.poison.inc({ kind: "batch" });
   await context.enqueue.dispatch(rows.map(({ id, batch: single }) => ({ id: single, size: 1, ...familyRange([id]) })));

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { beat, BEAT_MS, leave } from "@postrider/shared/runtime/fleet/roster.ts";
+import { HEARTBEAT_MS, recordHeartbeat, removeHeartbeat } from "@postrider/shared/runtime/fleet/roster.ts";
 import { every } from "@postrider/shared/concurrency/every.ts";
 import type { Context } from "../context.ts";
 
@@ -11,13 +11,14 @@ export function startHeartbeat(
 ): { stop(): Promise<void> } {
   const id = randomUUID();
   const self = { host: hostname(), pid: process.pid, adminPort, startedAt: Date.now() };
-  const send = () => beat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() });
-  const beats = every(BEAT_MS, "heartbeat", log, () => send().catch(() => undefined));
+  const send = () =>
+    recordHeartbeat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() });
+  const beats = every(HEARTBEAT_MS, "heartbeat", log, () => send().catch(() => undefined));
   beats.trigger();
   return {
     async stop() {
       await beats.stop();
-      await Promise.all([leave(redis, id), fleetMetrics.close()]).catch(() => undefined);
+      await Promise.all([removeHeartbeat(redis, id), fleetMetrics.close()]).catch(() => undefined);
     },
   };
 }

@@ -15,7 +15,7 @@ export function createRedisErrorLog(log: Logger, now: () => number): (error: Err
   return (error) => {
     const kind = /^[A-Z]+(?= )/.exec(error.message)?.[0];
     if (kind === undefined) {
-      log.debug({ err: error }, "a lane reported an error");
+      log.debug({ err: error }, "a lane got an error from Redis or BullMQ");
       return;
     }
     if (now() - (lastLoggedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS) return;

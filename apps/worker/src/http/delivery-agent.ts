@@ -3,7 +3,7 @@ import { isIP, type BlockList, type Socket } from "node:net";
 import { Agent, buildConnector } from "undici";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
 
-/** The host is at no address that deliveries may reach. Nothing was sent. */
+/** The host resolves to no address that deliveries may reach. Nothing was sent. */
 export class AddressNotAllowedError extends Error {
   constructor(host: string, addresses: readonly string[]) {
     super(`${host} is at ${addresses.join(", ")}, which deliveries may not reach`);
@@ -11,19 +11,19 @@ export class AddressNotAllowedError extends Error {
   }
 }
 
-/** A part of making a connection. An address in the URL needs no `dns`, and plain HTTP no `tls`. */
+/** A phase of connecting. A URL with an address has no `dns` phase, and plain HTTP no `tls` phase. */
 export type ConnectPhase = "dns" | "connect" | "tls";
 
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
 /**
- * The HTTP client of all deliveries. Its connections go to allowed addresses only: the address that is checked is the
- * address that is dialled, because the check is inside of the DNS look-up of the very connection, so a name that
- * changes its address in between (DNS rebinding) gains nothing. Redirects are not followed: undici does so only when asked.
+ * Creates the HTTP client of all deliveries. It connects to allowed addresses only. The check is part of the
+ * connection's own DNS look-up, so the address that was checked is the address that is dialled, and DNS rebinding is
+ * not possible. Redirects are not followed: undici follows them only with an interceptor.
  *
  * @param allowed networks beyond the public internet (setting ALLOWED_NETWORKS)
- * @param connectTimeoutMs for TCP and TLS; the delivery's own deadline comes on top
- * @param onPhase told how long each part of a new connection took, in seconds
+ * @param connectTimeoutMs for TCP and TLS; the delivery's own deadline applies as well
+ * @param onPhase called with the duration of each phase of a new connection, in seconds
  */
 export function createDeliveryAgent(
   allowed: BlockList,
@@ -47,7 +47,7 @@ export function createDeliveryAgent(
     if (isIP(host) && !isAllowedAddress(host, allowed)) {
       return callback(new AddressNotAllowedError(host, [host]), null);
     }
-    // Typed as if it answered nothing; it answers the socket, which tells how far it is.
+    // undici's types say that the connector returns nothing. It returns the socket, whose events end the phases.
     const socket = dial(options, callback) as unknown as Socket | undefined;
     if (socket) timePhases(socket, onPhase);
   };
@@ -65,13 +65,13 @@ export function createDeliveryAgent(
 
 function timePhases(socket: Socket, onPhase: (phase: ConnectPhase, seconds: number) => void): void {
   let since = performance.now();
-  const ended = (phase: ConnectPhase) => {
+  const endPhase = (phase: ConnectPhase) => {
     const now = performance.now();
     onPhase(phase, (now - since) / 1000);
     since = now;
   };
-  // A name with several addresses is looked up once, and told of for each.
-  socket.once("lookup", () => ended("dns"));
-  socket.once("connect", () => ended("connect"));
-  socket.once("secureConnect", () => ended("tls"));
+  // A host with several addresses is looked up once, but emits `lookup` for each.
+  socket.once("lookup", () => endPhase("dns"));
+  socket.once("connect", () => endPhase("connect"));
+  socket.once("secureConnect", () => endPhase("tls"));
 }

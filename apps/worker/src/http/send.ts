@@ -14,10 +14,10 @@ export interface SendRequest {
 /** Why there is no complete response; a label of metrics. `blocked`: the address is not allowed, so nothing was sent. */
 type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
 
-/** What one HTTP request gave, as far as it got. */
+/** The result of one HTTP request, complete or not. */
 export interface Exchange {
   durationMs: number;
-  /** Null where no head of a response arrived. */
+  /** Null where no response head arrived. */
   responseStatus: number | null;
   /** At most 16 KiB, safe for Postgres. */
   responseBody: string | null;
@@ -25,7 +25,7 @@ export interface Exchange {
   /** Why there is no complete response; null where there is one. */
   error: string | null;
   errorCode: ErrorCode | null;
-  /** From the request to the head of the response, and from there to its end; null where no head arrived. */
+  /** From the request to the response head, and from there to its end; null where no head arrived. */
   phases: { firstByteMs: number; bodyMs: number } | null;
 }
 
@@ -84,9 +84,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#headAt = performance.now();
     this.#status = status;
-    this.#retryAfter = one(headers["retry-after"]);
-    const encoding = one(headers["content-encoding"]);
-    // We ask for no encoding. Where a receiver compresses anyway, the cap is on the decoded bytes.
+    this.#retryAfter = firstValue(headers["retry-after"]);
+    const encoding = firstValue(headers["content-encoding"]);
+    // The request forbids encodings. If a receiver compresses anyway, the cap applies to the decoded bytes.
     if (encoding !== undefined) this.#decoder = decoderFor(encoding.trim().toLowerCase());
     this.#decoder
       ?.on("data", (chunk: Buffer) => this.#keep(chunk))
@@ -139,7 +139,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
+const firstValue = (header: string | string[] | undefined): string | undefined =>
+  Array.isArray(header) ? header[0] : header;
 
 function textOf(chunks: readonly Buffer[]): string {
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
@@ -185,10 +186,10 @@ const MAX_ERROR_CHARS = 500;
 function describe(error: unknown): Failure {
   if (!(error instanceof Error)) return { code: "other", text: String(error).slice(0, MAX_ERROR_CHARS) };
   // Several addresses were dialled: report the failure of the first.
-  const found = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
-  const code = "code" in found && typeof found.code === "string" ? found.code : undefined;
+  const first = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
+  const code = "code" in first && typeof first.code === "string" ? first.code : undefined;
   const known = code === undefined ? undefined : FAILURES[code];
-  const text = known ? `${known.text} (${code})` : code ? `${code}: ${found.message}` : found.message || found.name;
+  const text = known ? `${known.text} (${code})` : code ? `${code}: ${first.message}` : first.message || first.name;
   return {
     code: known?.code ?? (code !== undefined && TLS_CODE.test(code) ? "tls" : "other"),
     text: safeText(Buffer.from(text)).slice(0, MAX_ERROR_CHARS),

@@ -7,7 +7,7 @@ const MAX_EXCESS = 1_000;
 export class BackPressure {
   readonly #size: number;
   #waiting = 0;
-  /** Of the waiting requests, those that a slow subscriber or its rate limit blocked at the last sweep. */
+  /** How many waiting requests a slow subscriber or a rate limit blocked at the last sweep. */
   #throttled = 0;
   /** Requests completed per second: a count that decays with a time constant of a second. */
   #completedPerSecond = 0;
@@ -38,7 +38,7 @@ export class BackPressure {
     this.#completedAt = now;
   }
 
-  /** A sweep counts the throttled requests anew. */
+  /** Called at the start of a sweep, which counts the throttled requests again. */
   resetThrottled(): void {
     this.#throttled = 0;
   }

@@ -146,8 +146,8 @@ export function createBreakerReports(
       }
       // Reported in the order in which they happened: a success in between restarts the breaker's count.
       void reportSuccess(id);
-      const asked = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
-      const retryAfterMs = Math.min(asked, MAX_RETRY_AFTER_MS);
+      const requestedMs = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
+      const retryAfterMs = Math.min(requestedMs, MAX_RETRY_AFTER_MS);
       const agoMs = performance.now() - beganAt;
       await reportToBreaker(id, { kind: "failure", generation, agoMs, isProbe, retryAfterMs });
     },

@@ -28,7 +28,7 @@ export function createOutageClock(pool: Pool, log: Logger, { disableAfterMs }: W
     if (before?.kind === kind) return;
     const done = (before?.done ?? Promise.resolve())
       .then(statement)
-      .catch((error: unknown) => log.warn({ err: error }, "could not record since when a subscription fails"))
+      .catch((error: unknown) => log.warn({ err: error }, "could not record the start or the end of an outage"))
       .finally(() => {
         if (writing.get(id)?.done === done) writing.delete(id);
       });
@@ -39,7 +39,8 @@ export function createOutageClock(pool: Pool, log: Logger, { disableAfterMs }: W
     start(id) {
       write(id, "start", async () => {
         const isDisabled = await startOutage(pool, id, disableAfterMs);
-        if (isDisabled) log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "subscription disabled");
+        if (isDisabled)
+          log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "disabled the subscription");
       });
     },
     clear(id) {

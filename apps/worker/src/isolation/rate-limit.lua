@@ -14,6 +14,10 @@
   Output:
     { how many tokens are granted, microseconds until the next one is available }
 ]]
+-- The expiry only frees memory: a TAT in the past counts as `now`. It comes a minute late, so that a caller whose clock
+-- runs slower than Redis's does not find the key expired before the TAT has passed.
+local EXPIRY_SLACK_MS = 60000
+
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
@@ -26,6 +30,6 @@ local available = math.floor((tolerance - (tat - now)) / interval) + 1
 local granted = math.max(0, math.min(wanted, available))
 if granted > 0 then
   tat = tat + granted * interval
-  redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + 1)
+  redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + EXPIRY_SLACK_MS)
 end
 return { granted, math.max(0, math.ceil(tat - tolerance - now)) }

@@ -178,7 +178,7 @@ export class Slots implements SlotPool {
     this.#turns.moveToEnd(queue);
     queue.isAskingForTokens = true;
     const wanted = usableTokens(queue, this.#free);
-    // The slots are reserved before the answer: tokens that find no free slot would be lost to the whole fleet.
+    // The slots are reserved before the call returns: tokens without a free slot would be lost to the whole fleet.
     this.#inUse += wanted;
     void this.#takeTokens(queue.subscription, queue.rateLimit!, wanted).then(({ granted, retryInMs }) => {
       this.#inUse -= wanted;

@@ -8,7 +8,7 @@ export interface Waiter {
   resolve: (result: SlotResult) => void;
 }
 
-/** A subscription's requests in this process: those under way and those that wait. */
+/** A subscription's requests in this process, both under way and waiting. */
 export interface SubscriptionQueue {
   /** The subscription, or its probe, which has a queue of its own. */
   readonly key: string;

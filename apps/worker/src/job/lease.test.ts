@@ -21,7 +21,7 @@ test("a lease is held until its lock was not renewed for as long as the lock las
 
 test("a lease whose signal is aborted is not held", () => {
   const ending = new AbortController();
-  const lease = new RenewableLease(LOCK_MS, ending.signal);
+  const lease = new RenewableLease(LOCK_MS, never, ending.signal);
   ending.abort();
   expect(lease.isHeld()).toBe(false);
 });
@@ -62,19 +62,54 @@ test("a job whose lock is lost is cancelled, and its lease ends with it or with 
   });
 });
 
-test("a job counts as held while any run of it is under way, and no longer when the work throws", async () => {
+test("a lease ends with its work, so that a part that goes on after the lane gave the job up sends nothing", async () => {
   const leases = keepLeases(fakeWorker() as never, LOCK_MS, never);
-  let first: JobLease | undefined;
-  let end = (): void => undefined;
-  const running = leases.hold("job", never, (lease) => {
-    first = lease;
-    return new Promise<void>((resolve) => (end = resolve));
+  const [completed, failed] = [Promise.withResolvers<JobLease>(), Promise.withResolvers<JobLease>()];
+  await leases.hold("completed", never, async (lease) => {
+    completed.resolve(lease);
+    expect(lease.isHeld()).toBe(true);
   });
-  // The lock lapsed, and the job came back while its first run is under way: the newest run has the lease.
-  const second = leases.hold("job", never, async () => Promise.reject(new Error("broken")));
-  await expect(second).rejects.toThrow("broken");
-  expect(leases.has("job")).toBe(false);
-  end();
-  await running;
-  expect(first?.signal.aborted).toBe(false);
+  const failing = leases.hold("failed", never, async (lease) => {
+    failed.resolve(lease);
+    throw new Error("broken");
+  });
+  await expect(failing).rejects.toThrow("broken");
+  for (const lease of [await completed.promise, await failed.promise]) {
+    expect(lease.isHeld()).toBe(false);
+    expect(lease.signal.aborted).toBe(true);
+  }
+  expect(leases.endEarlier("completed")).toBe(false);
+  expect(leases.endEarlier("failed")).toBe(false);
+});
+
+test("when a job comes back during its first run, the first lease ends, and renewals of the new lock do not revive it", async () => {
+  const worker = fakeWorker();
+  const leases = keepLeases(worker as never, LOCK_MS, never);
+  const ending = Promise.withResolvers<void>();
+  const running = leases.hold("job", never, async (lease) => {
+    await ending.promise;
+    return lease.isHeld();
+  });
+  expect(leases.endEarlier("job")).toBe(true);
+  worker.emit("locksRenewed", { count: 1, jobIds: ["job"] });
+  // It is still under way, however often the job comes back.
+  expect(leases.endEarlier("job")).toBe(true);
+  ending.resolve();
+  expect(await running).toBe(false);
+  expect(leases.endEarlier("job")).toBe(false);
+});
+
+test("the end of a job's first run leaves the lease of its second run alone", async () => {
+  const worker = fakeWorker();
+  const leases = keepLeases(worker as never, LOCK_MS, never);
+  const ending = Promise.withResolvers<void>();
+  const first = leases.hold("job", never, () => ending.promise);
+  await leases.hold("job", never, async (lease) => {
+    ending.resolve();
+    await first;
+    vi.advanceTimersByTime(LOCK_MS - 1);
+    worker.emit("locksRenewed", { count: 1, jobIds: ["job"] });
+    vi.advanceTimersByTime(LOCK_MS - 1);
+    expect(lease.isHeld()).toBe(true);
+  });
 });

@@ -2,7 +2,7 @@ import type { Worker } from "bullmq";
 
 /** A job's lock as this process believes it to be. */
 export interface JobLease {
-  /** Aborted when the lock is lost, the job's deadline passes or the worker stops: nothing new may be started then. */
+  /** Aborted when the lock is lost, the work or its time is over, or the worker stops: nothing new may start then. */
   readonly signal: AbortSignal;
   /** Whether the lock is certainly ours. In a process that was frozen it is false before any timer has fired. */
   isHeld(): boolean;
@@ -11,28 +11,40 @@ export interface JobLease {
 /** A lease as its lane keeps it. */
 export class RenewableLease implements JobLease {
   readonly signal: AbortSignal;
+  readonly #ending = new AbortController();
   readonly #lockDurationMs: number;
   #renewedAt = performance.now();
 
-  constructor(lockDurationMs: number, signal: AbortSignal) {
+  /** @param endedBy each of these signals ends the lease */
+  constructor(lockDurationMs: number, ...endedBy: AbortSignal[]) {
     this.#lockDurationMs = lockDurationMs;
-    this.signal = signal;
+    this.signal = AbortSignal.any([this.#ending.signal, ...endedBy]);
   }
 
   isHeld(): boolean {
     return !this.signal.aborted && performance.now() - this.#renewedAt < this.#lockDurationMs;
   }
 
-  /** @param since when the call that renewed the lock began, in milliseconds of `performance.now()` */
+  /** @param since when the lock was renewed at the latest, in milliseconds of `performance.now()` */
   renew(since: number): void {
     this.#renewedAt = since;
+  }
+
+  end(): void {
+    this.#ending.abort();
   }
 }
 
 /** The leases of a lane whose locks BullMQ renews. */
 export interface Leases {
-  has(jobId: string): boolean;
-  /** Works on a job with a lease of its own. */
+  /**
+   * Ends the lease of an earlier run of a job that has come back. Its lock lapsed, but BullMQ renews by job id, so it
+   * would renew the earlier lease with the new lock.
+   *
+   * @returns whether an earlier run is under way
+   */
+  endEarlier(jobId: string): boolean;
+  /** Works on a job with a lease of its own, which ends with the work. */
   hold<T>(jobId: string, cancelled: AbortSignal, work: (lease: JobLease) => Promise<T>): Promise<T>;
 }
 
@@ -54,14 +66,24 @@ export function keepLeases(
   worker.on("lockRenewalFailed", (jobIds) => {
     for (const id of jobIds) worker.cancelJob(id, "lock lost");
   });
+
+  function endEarlier(jobId: string): boolean {
+    const earlier = leases.get(jobId);
+    earlier?.end();
+    return earlier !== undefined;
+  }
+
   return {
-    has: (jobId) => leases.has(jobId),
+    endEarlier,
     async hold(jobId, cancelled, work) {
-      const lease = new RenewableLease(lockDurationMs, AbortSignal.any([cancelled, stopping]));
+      endEarlier(jobId);
+      const lease = new RenewableLease(lockDurationMs, cancelled, stopping);
       leases.set(jobId, lease);
       try {
         return await work(lease);
       } finally {
+        // A lane may give the job up while a part of the work goes on: that part must not send any more.
+        lease.end();
         if (leases.get(jobId) === lease) leases.delete(jobId);
       }
     },

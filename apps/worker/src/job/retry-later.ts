@@ -1,4 +1,4 @@
-/** Thrown by a job that has to run again after a delay that BullMQ cannot know. */
+/** Thrown by a job that must run again after a delay of its own. */
 export class RetryLater extends Error {
   readonly delayMs: number;
 
@@ -12,12 +12,12 @@ export class RetryLater extends Error {
 /** A release waits for the end of its breaker's cooldown. */
 export class BreakerNotClosed extends RetryLater {}
 
-/** How long a job waits that failed for an internal reason, and not because of its subscriber. */
+/** The delay of a job that failed for an internal reason, and not because of its subscriber. */
 export const INTERNAL_RETRY_MS = 1_000;
 
 /**
- * BullMQ passes the thrown error, and so the delay that it carries. A strategy that throws would leave the job active
- * until the stalled check, so this one cannot.
+ * BullMQ passes the error that the job threw, which carries the delay. This function must not throw: that would leave
+ * the job active until the stalled check.
  */
 export const backoffStrategy = (_attemptsMade: number, _type?: string, error?: Error): number =>
   error instanceof RetryLater ? Math.ceil(error.delayMs) : INTERNAL_RETRY_MS;

@@ -3,7 +3,7 @@ import { Semaphore } from "./semaphore.ts";
 
 const never = new AbortController().signal;
 
-test("no more than `size` have their turn at once, and waiters are served in order", async () => {
+test("a semaphore grants at most `size` permits at once, and serves waiters in order", async () => {
   const semaphore = new Semaphore(2);
   expect(await semaphore.acquire(never)).toBe(true);
   expect(await semaphore.acquire(never)).toBe(true);
@@ -17,7 +17,7 @@ test("no more than `size` have their turn at once, and waiters are served in ord
   expect(order).toEqual([1, 2]);
 });
 
-test("an aborted waiter leaves the queue, and takes no turn from the next", async () => {
+test("an aborted waiter leaves the semaphore's queue, and takes no permit from the next one", async () => {
   const semaphore = new Semaphore(1);
   await semaphore.acquire(never);
   const aborting = new AbortController();

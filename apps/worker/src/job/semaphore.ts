@@ -1,4 +1,4 @@
-/** Limits how many callers do something at once. Waiters are served in order; one that is aborted leaves the queue. */
+/** A counting semaphore. Waiters are served in order; an aborted waiter leaves the queue. */
 export class Semaphore {
   readonly #size: number;
   #inUse = 0;
@@ -9,9 +9,9 @@ export class Semaphore {
   }
 
   /**
-   * Waits until it is acquired; the caller must `release()` it.
+   * Waits for a permit; the caller must `release()` it.
    *
-   * @returns false where the signal was aborted first; then there is nothing to release
+   * @returns false if the signal was aborted first; then there is nothing to release
    */
   acquire(signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
@@ -39,7 +39,7 @@ export class Semaphore {
       this.#inUse -= 1;
       return;
     }
-    // The next waiter takes over this place, so that no other caller can get in between.
+    // The permit goes straight to the next waiter, so that no new caller can overtake it.
     this.#waiters.delete(next);
     next();
   }

@@ -38,13 +38,13 @@ export function startControlLane(context: Context): Lane {
     }
   }
 
-  /** The breaker may have closed before the job was delayed until the end of the cooldown, when nothing could wake it. */
+  /** The breaker may have closed just before the job was delayed, when the job could not be woken yet. */
   async function wakeIfClosed(subscriptionId: string): Promise<void> {
     const breaker = (await context.breakerReports.read([subscriptionId])).get(subscriptionId);
     if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 
-  /** A delivery may have been held while the job was ending, when no other job could be added for its subscription. */
+  /** A delivery may have been held while the job was ending, when another job with its id could not be added. */
   async function restartRelease(subscriptionId: string): Promise<void> {
     try {
       if (await hasReleasable(pool, subscriptionId)) context.startRelease(subscriptionId);

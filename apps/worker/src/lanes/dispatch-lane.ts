@@ -10,14 +10,14 @@ import { laneOptions, type Lane } from "./lane.ts";
 
 /** How many batches may be between Redis and the slots at once. */
 const MAX_LOADING = 2;
-/** How often a full worker checks for a batch without a priority, which goes before all others. */
+/** How often a full worker checks for a batch without a priority. BullMQ serves those before all others. */
 const POLL_MS = 20;
 /**
  * Even a full worker fetches this often: its queue may be blocked by slow subscribers while others could be served.
  */
 const MAX_PAUSE_MS = 250;
 const REDIS_RETRY_MS = 1_000;
-/** A batch that cannot be worked on now is taken again after this. */
+/** A batch that failed, or whose earlier run is still under way, runs again after this. */
 const POSTPONE_MS = 1_000;
 
 interface BatchLimits {
@@ -32,8 +32,6 @@ const BATCH_LIMITS: BatchLimits = { deadlineMs: 5 * 60_000, graceMs: 90_000 };
 interface ActiveJob {
   token: string;
   lease: RenewableLease;
-  /** Ends the lease. */
-  ending: AbortController;
   startedAt: number;
   /** False once the lock is lost: it is no longer renewed, while the requests on the wire are finished. */
   isLocked: boolean;
@@ -49,12 +47,12 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
   const loading = new Semaphore(MAX_LOADING);
-  /** Jobs that this process works on, whether their locks are lost or not; one that hangs for too long is removed. */
+  /** Jobs under way in this process, with or without their locks. A job that hangs for too long is removed. */
   const active = new Map<string, ActiveJob>();
   const running = new Set<Promise<void>>();
   const worker = new Worker<DispatchJob>("dispatch", null, laneOptions(context));
   worker.on("error", context.onRedisError);
-  worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "took over a batch whose worker died"));
+  worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "requeued a batch whose worker died"));
   void worker.startStalledCheckTimer();
 
   const looping = loop();
@@ -72,8 +70,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   }
 
   /**
-   * Waits until this worker is not full. Even a full worker fetches a batch without a priority: it goes before those of a
-   * tenant that exceeds its share, and its deliveries are next when a slot is free.
+   * Waits until this worker is not full. Even a full worker fetches a batch without a priority, so that its deliveries
+   * are not delayed by those of a tenant that exceeds its share.
    */
   async function waitForCapacity(): Promise<void> {
     const since = performance.now();
@@ -118,7 +116,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       return;
     }
     const entry = activate(id, token);
-    const deadline = setTimeout(() => entry.ending.abort(), limits.deadlineMs);
+    const deadline = setTimeout(() => entry.lease.end(), limits.deadlineMs);
     let finish = () => postpone(job, token);
     try {
       const batch = { id, from: job.data.from, to: job.data.to };
@@ -136,14 +134,13 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   }
 
   function activate(id: string, token: string): ActiveJob {
-    const ending = new AbortController();
-    const lease = new RenewableLease(lockDurationMs, AbortSignal.any([ending.signal, stopping.signal]));
-    const entry = { token, lease, ending, startedAt: performance.now(), isLocked: true };
+    const lease = new RenewableLease(lockDurationMs, stopping.signal);
+    const entry = { token, lease, startedAt: performance.now(), isLocked: true };
     active.set(id, entry);
     return entry;
   }
 
-  // Each of these fails where the lock is lost. Then another worker has the job, or the stalled check brings it back.
+  // Each of these fails if the lock is lost. Then another worker has the job, or the stalled check requeues it.
   const complete = (job: Job, token: string) => moveJob(job, () => job.moveToCompleted("", token, false));
   const giveBack = (job: Job, token: string) => moveJob(job, () => job.moveToWait(token));
   const postpone = (job: Job, token: string) => moveJob(job, () => job.moveToDelayed(Date.now() + POSTPONE_MS, token));
@@ -158,9 +155,9 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
 
   async function renewLocks(): Promise<void> {
     const now = performance.now();
-    for (const [id, { lease, ending, startedAt }] of active) {
-      if (!lease.isHeld()) ending.abort();
-      // It hangs. The stalled check gives the job to another worker, or to this one.
+    for (const [id, { lease, startedAt }] of active) {
+      if (!lease.isHeld()) lease.end();
+      // It hangs. Without renewals the stalled check requeues the job, for this worker or another one.
       if (now - startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
     const locked = [...active].filter(([, { isLocked }]) => isLocked);
@@ -181,7 +178,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   function loseLock(id: string, entry: ActiveJob): void {
     log.warn({ batch: id }, "lost the lock of a batch; starting none of its other deliveries");
     entry.isLocked = false;
-    entry.ending.abort();
+    entry.lease.end();
   }
 
   return {
@@ -190,7 +187,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       await looping;
       while (running.size > 0) await Promise.all(running);
       clearInterval(renewing);
-      // No job is active any more, and a graceful close would wait for Redis for ever while it cannot be reached.
+      // No job is active any more, and a graceful close would wait for ever while Redis is unreachable.
       await worker.close(true);
     },
   };

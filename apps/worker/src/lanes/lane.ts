@@ -7,11 +7,11 @@ const DRAIN_DELAY_S = 1;
 
 /** A loop over one queue. */
 export interface Lane {
-  /** Takes no more jobs, gives back those that have not started, and waits for the requests on the wire. */
+  /** Takes no more jobs, gives back deliveries that have not started, and waits for the requests on the wire. */
   stop(): Promise<void>;
 }
 
-/** The BullMQ options of every lane. poison.ts decides how often a job may stall; BullMQ would fail it. */
+/** The BullMQ options of every lane. poison.ts limits how often a job may stall; BullMQ would just fail the job. */
 export const laneOptions = ({ settings, workerRedis }: Context) =>
   ({
     connection: workerRedis,

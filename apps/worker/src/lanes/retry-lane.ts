@@ -9,7 +9,7 @@ import { keepLeases, type JobLease } from "../job/lease.ts";
 import { backoffStrategy, INTERNAL_RETRY_MS, RetryLater } from "../job/retry-later.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 
-/** A job that takes longer hangs in our own code. It is given up, so that its lock is not renewed for ever. */
+/** A job that takes longer hangs because of a bug. It is given up, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
 const GIVEN_BACK_MS = 100;
 /** Clocks of workers may differ by this much without a job running twice. */
@@ -32,7 +32,7 @@ export function startRetryLane(context: Context): Lane {
 
   function run(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
     // The lock lapsed, and the job came back to this process while its first run is under way: wait for that one.
-    if (leases.has(job.id!)) return Promise.reject(new RetryLater("still under way", INTERNAL_RETRY_MS));
+    if (leases.endEarlier(job.id!)) return Promise.reject(new RetryLater("still under way", INTERNAL_RETRY_MS));
     return leases.hold(job.id!, cancelled, (lease) => attemptAgain(job, lease));
   }
 
@@ -64,7 +64,7 @@ export function startRetryLane(context: Context): Lane {
   };
 }
 
-/** A record that comes after the deadline, because Postgres was down, is still applied by compare-and-set. */
+/** A record that Postgres commits after the deadline is still applied, by compare-and-set. */
 const withDeadline = (result: Promise<Result>): Promise<Result> =>
   within(JOB_DEADLINE_MS, result, () => ({
     kind: "retrying",
@@ -72,7 +72,7 @@ const withDeadline = (result: Promise<Result>): Promise<Result> =>
     error: "internal: took too long",
   }));
 
-/** Ends the job as Postgres has the delivery: completed, delayed or failed. BullMQ takes the last two as errors. */
+/** Ends the job like its delivery: completed, delayed or failed. BullMQ takes the last two as errors. */
 function endJob(result: Result): void {
   switch (result.kind) {
     case "done":
@@ -82,7 +82,7 @@ function endJob(result: Result): void {
     case "dead":
       throw new UnrecoverableError(`${result.reason}: ${result.error}`);
     case "given_back":
-      // Thrown, not moved by hand: BullMQ renews locks by job id, and must stop that before the job can be taken again.
+      // Thrown, because BullMQ renews locks by job id, and stops that before it makes the job available again.
       throw new RetryLater("given back", GIVEN_BACK_MS);
   }
 }

@@ -3,7 +3,7 @@ import { SLICE_BYTES } from "@postrider/shared/store/sql/delivery-row.ts";
 import { loadBodyRows } from "@postrider/shared/store/sql/load-bodies.ts";
 import type { Delivery } from "../delivery.ts";
 
-/** Splits deliveries into slices whose bodies have at most `maxBytes` together, or that have one delivery. */
+/** Splits deliveries into slices of at most `maxBytes` of bodies. A larger body has a slice of its own. */
 export function sliceByBytes(deliveries: readonly Delivery[], maxBytes = SLICE_BYTES): Delivery[][] {
   const slices: Delivery[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
@@ -18,7 +18,7 @@ export function sliceByBytes(deliveries: readonly Delivery[], maxBytes = SLICE_B
   return slices;
 }
 
-/** Loads the bodies of a slice. A body stays null where its event does not exist any more. */
+/** Loads the bodies of a slice. A body stays null if its event no longer exists. */
 export async function loadBodies(pool: Pool, slice: readonly Delivery[]): Promise<Delivery[]> {
   const rows = await loadBodyRows(pool, slice.map(({ eventId }) => eventId)); // prettier-ignore
   const bodies = new Map(rows.map(({ id, body }) => [id, body]));

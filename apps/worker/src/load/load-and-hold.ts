@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import type { Delivery } from "../delivery.ts";
 
 /**
- * Holds the deliveries of a batch whose subscriptions cannot take any now, and loads the others.
+ * Holds the deliveries of a batch whose subscriptions cannot take one now, and loads the others.
  *
  * @param bodiless subscriptions whose deliveries are loaded without their bodies
  * @param toHold subscriptions that cannot take a delivery now, each with the reason
@@ -20,7 +20,7 @@ export async function loadAndHold(
   metrics.batchSize.observe(rows.length);
   for (const { subscriptionId, heldReason } of rows) {
     if (heldReason === null) continue;
-    metrics.moves.inc({ state: "held", reason: heldReason });
+    metrics.transitions.inc({ state: "held", reason: heldReason });
     if (heldReason !== "paused" && heldReason !== "disabled") startRelease(subscriptionId);
   }
   return rows.filter(({ heldReason }) => heldReason === null);

@@ -7,8 +7,8 @@ import type { Delivery } from "../delivery.ts";
 import { loadAndHold } from "./load-and-hold.ts";
 
 /**
- * Loads the deliveries of a batch that are to be worked on. Those of subscriptions that cannot take any now are held
- * instead: the breaker or the slots have just refused others of them, so no decision is made here.
+ * Loads the pending deliveries of a batch. Deliveries of saturated subscriptions and open breakers are held instead,
+ * which costs less here than one by one.
  *
  * @param bodiless subscriptions whose deliveries are loaded without their bodies
  */
@@ -18,15 +18,15 @@ export async function loadBatch(
   bodiless: readonly string[],
 ): Promise<Delivery[]> {
   // Released deliveries are admitted one by one: the breaker may have closed since this worker last read it.
-  const toHold = priorityOfBatch(batch.id) === RELEASED ? undefined : refusingNow(context);
+  const toHold = priorityOfBatch(batch.id) === RELEASED ? undefined : saturatedOrOpen(context);
   if (toHold && toHold.size > 0) return loadAndHold(context, batch, bodiless, toHold);
   const deliveries = await loadBatchRows(context.pool, batch, bodiless);
   context.metrics.batchSize.observe(deliveries.length);
   return deliveries;
 }
 
-/** Subscriptions that would refuse another delivery now, with the reason. */
-function refusingNow({ breakerReports, slots }: Context): Map<string, HeldReason> {
+/** Subscriptions that cannot take another delivery now, with the reason. */
+function saturatedOrOpen({ breakerReports, slots }: Context): Map<string, HeldReason> {
   const reasons = new Map<string, HeldReason>(slots.blockedSubscriptions());
   for (const subscriptionId of breakerReports.recentlyOpened()) reasons.set(subscriptionId, "breaker");
   return reasons;

@@ -7,9 +7,9 @@ import type { LoadSubscribers } from "./load-subscribers.ts";
 type ScheduledWork = Work & { delivery: ScheduledDelivery };
 
 /**
- * Loads single deliveries with their subscribers; deliveries that are asked for at the same time share the statements.
+ * Creates a loader of single deliveries with their subscribers. Concurrent calls share statements.
  *
- * @returns a function from a delivery's id to its work, or to undefined where the row does not exist
+ * @returns loads a delivery by id; undefined where its row does not exist
  */
 export function createWorkLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
   const loads = new GroupCommit<string, ScheduledWork | undefined>({

@@ -12,7 +12,7 @@ export type LoadSubscribers = ReturnType<typeof createSubscriberLoader>;
 const MAX_OPENED_SECRETS = 10_000;
 
 /**
- * Reads subscriptions and their breakers afresh for every batch, so that a rotated secret, a pause or an open breaker
+ * Reads subscriptions and their breakers again for every batch, so that a rotated secret, a pause or an open breaker
  * takes effect at once. Only opened secrets are cached, by their sealed text, which a rotation changes.
  */
 export function createSubscriberLoader(

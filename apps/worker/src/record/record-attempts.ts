@@ -8,11 +8,11 @@ import { recordAttempts, type DeliveryRecord } from "@postrider/shared/store/sql
 
 const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
 /**
- * No caller waits for a record, and a flush costs Postgres as much as twenty rows: at half of a worker's capacity,
- * flushes as fast as possible would be a few rows each.
+ * A flush costs Postgres as much as twenty rows, and nothing is slowed down by a record that waits 20 ms. At half of a
+ * worker's capacity, unpaced flushes would have only a few rows each.
  */
 const PACE = { ms: 20, after: 1, enough: MAX_FLUSH.rows };
-/** Every request that was sent must be recorded, so nothing is rejected here; the slots bound what can wait. */
+/** Every attempt must be recorded, so no record is rejected. The slots bound how many can wait. */
 const MAX_WAITING = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 const POSTGRES_RETRY_MS = 500;
 
@@ -20,7 +20,7 @@ export interface Recorder {
   /**
    * Commits a transition and its attempt. While Postgres is down it waits, so that nothing that was sent is lost.
    *
-   * @returns false where the delivery had moved on before, so that the transition was not applied
+   * @returns false if the delivery had changed its state before, so that the transition was not applied
    */
   record(record: DeliveryRecord): Promise<boolean>;
   readonly waiting: number;

@@ -19,7 +19,7 @@ export async function cancelUnfinished(
 ): Promise<void> {
   const cancel = async (state: "held" | "retrying", limit: number): Promise<number> => {
     const count = await cancelUnfinishedRows(pool, subscriptionId, state, limit);
-    metrics.moves.inc({ state: "cancelled", reason: "" }, count);
+    metrics.transitions.inc({ state: "cancelled", reason: "" }, count);
     return count;
   };
   // All at once: no index finds a subscription's retrying deliveries, so every page would walk all that are retrying.
@@ -28,5 +28,9 @@ export async function cancelUnfinished(
     if (lease.signal.aborted) throw new RetryLater("given back", 0);
     page = await cancel("held", PAGE);
   }
-  if (cancelled > 0) log.info({ subscription: toPublicId("sub", subscriptionId), cancelled }, "deliveries cancelled");
+  if (cancelled > 0)
+    log.info(
+      { subscription: toPublicId("sub", subscriptionId), cancelled },
+      "cancelled the deliveries of a deleted subscription",
+    );
 }

@@ -16,7 +16,7 @@ import { releaseLongestHeld } from "./release-longest-held.ts";
 
 /** How often released deliveries are polled: soon while they complete, less often while they do not. */
 const POLL_MS = { min: 50, max: 500 };
-/** So many releases in one process may poll as often as that; beyond, they share that rate. */
+/** Up to this many releases in one process poll that often; more of them share the rate. */
 const MAX_FREQUENT_POLLERS = 4;
 /** When all places of the control lane are taken, a release yields to the next one after this. */
 const YIELD_AFTER_MS = 30_000;
@@ -67,7 +67,7 @@ export async function release(
     const breaker = await readBreaker(context, subscriptionId);
     if (breaker.state !== "closed") {
       if (await probeWhenDue(context, subscriptionId, breaker, lease)) continue;
-      // Nothing is left that fails: the next failure starts a new outage.
+      // No delivery is left that could fail: the next failure starts a new outage.
       context.outageClock.clear(subscriptionId);
       return;
     }
@@ -81,7 +81,7 @@ export async function release(
   if (run.total > 0) {
     context.log.info(
       { subscription: toPublicId("sub", subscriptionId), released: run.total },
-      "held deliveries released",
+      "released held deliveries",
     );
   }
 }
@@ -140,8 +140,8 @@ async function releaseWindow(
   const { completed, reheld } = await pollReleased(context.pool, run.released);
   run.window = nextWindow(run.window, { completed, reheld, failures }, maxWindow(rateLimit, maxInFlight));
   // Filled up by half windows, so that a round costs few statements.
-  const room = run.released.size <= run.window / 2 ? run.window - run.released.size : 0;
-  const ids = room > 0 ? await releaseLongestHeld(context, subscriptionId, room, maxInFlight) : [];
+  const capacity = run.released.size <= run.window / 2 ? run.window - run.released.size : 0;
+  const ids = capacity > 0 ? await releaseLongestHeld(context, subscriptionId, capacity, maxInFlight) : [];
   for (const id of ids) run.released.add(id);
   run.total += ids.length;
   context.metrics.released.inc(ids.length);
@@ -151,7 +151,7 @@ async function releaseWindow(
   return { isMoving, isSaturated: reheld > 0 && run.window === INITIAL_WINDOW };
 }
 
-/** @throws RetryLater where other releases wait for a place in the control lane and this one had its turn */
+/** @throws RetryLater if other releases wait for a place in the control lane and this one has run for long enough */
 function yieldWhenCrowded({ startedAt }: Run, { running, max }: Concurrency): void {
   if (running >= max && performance.now() - startedAt > YIELD_AFTER_MS) {
     throw new RetryLater("others wait for their release", REDIS_RETRY_MS);

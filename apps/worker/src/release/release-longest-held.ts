@@ -7,8 +7,8 @@ const MAX_BATCH = 100;
 
 /**
  * Puts the deliveries of a subscription that have been held for longest back on the dispatch lane. A delivery that
- * failed and came due while the breaker was open was held last, so those that the subscriber keeps refusing don't delay
- * the others.
+ * failed and came due while the breaker was open was held last, so deliveries that the subscriber keeps refusing don't
+ * delay the others.
  *
  * @param maxInFlight bounds the size of a batch, because a batch goes to one worker
  * @returns their ids

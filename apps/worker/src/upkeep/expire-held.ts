@@ -15,11 +15,12 @@ export async function expireHeld({ pool, settings, enqueue, metrics, log }: Cont
   for (let expired = 0; ;) {
     const rows = await expireHeldRows(pool, { holdLimitMs, now: Date.now(), limit: PAGE });
     expired += rows.length;
-    metrics.moves.inc({ state: "dead", reason: "expired" }, rows.length);
-    // The retry lane fails the jobs of dead deliveries, so that the board shows them as dead letters.
+    metrics.transitions.inc({ state: "dead", reason: "expired" }, rows.length);
+    // The retry lane fails the jobs of dead deliveries, which Bull Board shows as dead letters.
     await enqueue.retry(rows.map(({ id, ...row }) => ({ delivery: id, ...row, delayMs: 0 })));
     if (rows.length < PAGE) {
-      if (expired > 0) log.warn({ expired }, "deliveries were held for longer than HOLD_LIMIT: dead (expired)");
+      if (expired > 0)
+        log.warn({ expired }, "dead-lettered deliveries that were held for longer than HOLD_LIMIT (expired)");
       return expired;
     }
   }

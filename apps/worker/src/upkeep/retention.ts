@@ -38,7 +38,7 @@ export async function dropOldPartitions(context: Context, now: number): Promise<
     // Ending the session releases the lock in any case.
     client.release(true);
   }
-  if (run.expired > 0) metrics.moves.inc({ state: "dead", reason: "expired" }, run.expired);
+  if (run.expired > 0) metrics.transitions.inc({ state: "dead", reason: "expired" }, run.expired);
   if (run.dropped.length > 0) log.info(run, "dropped the partitions past their retention");
   return run;
 }

@@ -15,7 +15,7 @@ export interface WatchdogRun {
 const WATCHDOG_LOCK = 7_301_003;
 /** Postgres ends the transaction of a leader that freezes in the middle of a run after this, and with it the lock. */
 const FROZEN_LEADER_MS = 15_000;
-/** Work that was committed this recently may still be on its way to its lane. */
+/** Work that was committed this recently may not have been enqueued yet. */
 export const WATCHDOG_GRACE_MS = 2_000;
 const NOTHING: Swept = { examined: 0, repaired: 0 };
 
@@ -66,7 +66,8 @@ function observe({ log, metrics }: Context, run: WatchdogRun): void {
   for (const lane of ["pending", "retrying", "held"] as const) {
     if (run[lane].repaired > 0) metrics.repairs.inc({ lane }, run[lane].repaired);
   }
-  if (run.pending.repaired + run.retrying.repaired + run.held.repaired > 0) log.warn(run, "watchdog put work back");
+  if (run.pending.repaired + run.retrying.repaired + run.held.repaired > 0)
+    log.warn(run, "watchdog re-dispatched work that had no live job");
 }
 
 /** Notes the run for the console and the metrics. An unreachable Redis fails no run. */

@@ -6,12 +6,12 @@
   missing hash is a closed breaker, so a breaker that Redis loses is closed.
 
   Input:
-    KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
-    KEYS[2]      the same for the half-open ones
+    KEYS[1]      sorted set of the subscriptions with an open breaker, scored by the expiry of their breaker keys
+    KEYS[2]      the same for half-open breakers
     KEYS[3 ...]  the breaker of each event, in order; a breaker may occur several times
 
     ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
-    ARGV[2]      threshold: failures in a row that open it
+    ARGV[2]      threshold: failures in a row that open a breaker
     ARGV[3]      cooldown in milliseconds
     ARGV[4 ...]  six per event: the subscription, and
                    'read',    '', '', '', ''

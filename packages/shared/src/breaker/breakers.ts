@@ -9,29 +9,29 @@ const COMMAND = "postriderBreaker";
 /** Events per script call. A call blocks Redis for less than a millisecond. */
 const MAX_CALL = { rows: 500, bytes: Number.POSITIVE_INFINITY };
 
-/** A breaker as it is in Redis. */
+/** A breaker as Redis returned it. */
 export interface SharedBreaker extends Breaker {
-  /** Redis's clock when it was read, to compare `until` with. Unix milliseconds. */
+  /** Time of the read by Redis's clock, to compare `until` with. Unix milliseconds. */
   now: number;
-  /** Whether the event changed its state. */
+  /** Whether the event changed the state. */
   changed: boolean;
 }
 
-/** @property madeAt milliseconds of `performance.now()` */
-type Call = { id: string; madeAt: number } & (BreakerEvent | { kind: "read" });
+/** @property createdAt milliseconds of `performance.now()` */
+type Call = { id: string; createdAt: number } & (BreakerEvent | { kind: "read" });
 
-/** The breakers of all subscriptions. Every call rejects at once while Redis is unreachable. */
+/** The breakers of all subscriptions. Every call rejects immediately while Redis is unreachable. */
 export interface Breakers {
   /** @returns one per id, in order */
   read(subscriptionIds: readonly string[]): Promise<SharedBreaker[]>;
   apply(subscriptionId: string, event: BreakerEvent): Promise<SharedBreaker>;
-  /** How many breakers are not closed, over all subscriptions. @param now Unix milliseconds */
+  /** Counts the breakers that are not closed, over all subscriptions. @param now Unix milliseconds */
   count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
 }
 
 /**
- * The breakers in Redis. Events that arrive while a call is under way go into the next one, so that the number of calls
- * does not grow with the load.
+ * Keeps the breakers in Redis. Events that arrive during a call share the next one, so the number of calls does not
+ * grow with the load.
  *
  * @param clock Unix milliseconds; by default Redis's own clock, so that workers with skewed clocks agree
  */
@@ -53,8 +53,8 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
         clock?.() ?? "",
         policy.threshold,
         policy.cooldownMs,
-        // `agoMs` counts from the beginning of the request, so it includes the time that the event has waited here.
-        ...all.flatMap((call) => argumentsOf(call, clock ? 0 : sentAt - call.madeAt)),
+        // `agoMs` counts from the start of the request, so it includes the event's wait in this buffer.
+        ...all.flatMap((call) => argumentsOf(call, clock ? 0 : sentAt - call.createdAt)),
       );
       const now = Number(reply[0]);
       let parsed = 0;
@@ -67,8 +67,8 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
   });
 
   return {
-    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, madeAt: 0, kind: "read" })))),
-    apply: async (id, event) => (await calls.add([{ id, madeAt: performance.now(), ...event }]))[0]!,
+    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, createdAt: 0, kind: "read" })))),
+    apply: async (id, event) => (await calls.add([{ id, createdAt: performance.now(), ...event }]))[0]!,
     async count(now) {
       // A breaker's key expires after a week without a write, and so does its entry in these sets.
       await Promise.all([OPEN_BREAKERS_KEY, HALF_OPEN_BREAKERS_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));

@@ -1,16 +1,19 @@
 import type { Logger } from "pino";
 
-/** Runs `work` every `intervalMs`, never twice at once; a failure is logged once per outage and the next turn tries again. */
+/**
+ * Runs `work` every `intervalMs`, never concurrently. The next interval retries after a failure; only the first of
+ * several failures in a row is logged.
+ */
 export function every(intervalMs: number, name: string, log: Logger, work: () => Promise<unknown>) {
   let running: Promise<void> | undefined;
-  let failing = false;
+  let isFailing = false;
   const run = async () => {
     try {
       await work();
-      failing = false;
+      isFailing = false;
     } catch (error) {
-      if (!failing) log.warn({ err: error }, `${name} failed; it runs again`);
-      failing = true;
+      if (!isFailing) log.warn({ err: error }, `${name} failed; retrying at the next interval`);
+      isFailing = true;
     } finally {
       running = undefined;
     }
@@ -18,7 +21,7 @@ export function every(intervalMs: number, name: string, log: Logger, work: () =>
   const trigger = () => void (running ??= run());
   const timer = setInterval(trigger, intervalMs);
   return {
-    /** Runs it now, unless it is running. */
+    /** Runs the work now, unless it is already running. */
     trigger,
     async stop() {
       clearInterval(timer);

@@ -3,15 +3,15 @@ import { BufferFullError, GroupCommit, type GroupCommitOptions } from "./group-c
 
 class BadData extends Error {}
 
-/** A group commit of numbers whose flushes can be held back and looked at. */
+/** A group commit of numbers that records its flushes and can block them. */
 function recording(options: Partial<GroupCommitOptions<number, number>> = {}) {
   const flushes: number[][] = [];
-  const gates: (() => void)[] = [];
-  let gated = false;
+  const blocked: (() => void)[] = [];
+  let isBlocking = false;
   const commits = new GroupCommit<number, number>({
     async flush(items) {
       flushes.push([...items]);
-      if (gated) await new Promise<void>((resolve) => gates.push(resolve));
+      if (isBlocking) await new Promise<void>((resolve) => blocked.push(resolve));
       if (items.some((item) => item < 0)) throw new BadData();
       return items.map((item) => item * 10);
     },
@@ -24,54 +24,54 @@ function recording(options: Partial<GroupCommitOptions<number, number>> = {}) {
   return {
     commits,
     flushes,
-    gate: () => (gated = true),
-    open: () => gates.shift()!(),
-    whenGated: async (count: number) => {
-      while (gates.length < count) await new Promise((resolve) => setImmediate(resolve));
+    block: () => (isBlocking = true),
+    open: () => blocked.shift()!(),
+    whenBlocked: async (count: number) => {
+      while (blocked.length < count) await new Promise((resolve) => setImmediate(resolve));
     },
   };
 }
 
-test("what arrives in one turn is one flush, and each caller has its own result", async () => {
+test("items of one turn share a flush, and each caller gets its own result", async () => {
   const { commits, flushes } = recording();
   expect(await Promise.all([1, 2, 3].map((item) => commits.add(item)))).toEqual([10, 20, 30]);
   expect(flushes).toEqual([[1, 2, 3]]);
 });
 
-test("what arrives while a flush is under way goes into the next one", async () => {
-  const { commits, flushes, gate, open, whenGated } = recording();
-  gate();
+test("items that arrive during a flush share the next one", async () => {
+  const { commits, flushes, block, open, whenBlocked } = recording();
+  block();
   const first = commits.add(1);
-  await whenGated(1);
+  await whenBlocked(1);
   const later = [2, 3].map((item) => commits.add(item));
   open();
   await first;
-  await whenGated(1);
+  await whenBlocked(1);
   open();
   expect(await Promise.all(later)).toEqual([20, 30]);
   expect(flushes).toEqual([[1], [2, 3]]);
 });
 
-test("as many flushes are under way at once as may be, and no more", async () => {
-  const { commits, flushes, gate, open, whenGated } = recording({ maxFlushing: 2 });
-  gate();
+test("maxFlushing flushes run at once, and no more", async () => {
+  const { commits, flushes, block, open, whenBlocked } = recording({ maxFlushing: 2 });
+  block();
   const first = commits.add(1);
-  await whenGated(1);
+  await whenBlocked(1);
   const second = commits.add(2);
-  await whenGated(2);
+  await whenBlocked(2);
   const later = [3, 4].map((item) => commits.add(item));
   await new Promise((resolve) => setImmediate(resolve));
   expect(flushes).toEqual([[1], [2]]);
   open();
   await first;
-  await whenGated(2);
+  await whenBlocked(2);
   expect(flushes).toEqual([[1], [2], [3, 4]]);
   open();
   open();
   expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
 });
 
-test("paced flushes keep a distance, unless there is enough for one, and none waits for nothing", async () => {
+test("paced flushes keep their distance, unless enough rows wait", async () => {
   const { commits, flushes } = recording({ pace: { ms: 300, after: 1, enough: 2 } });
   expect(await commits.add(1)).toBe(10);
   const later = commits.add(2);
@@ -82,7 +82,7 @@ test("paced flushes keep a distance, unless there is enough for one, and none wa
   expect(await Promise.all([1, 2, 3, 4].map((item) => patient.commits.add(item)))).toEqual([10, 20, 30, 40]);
 });
 
-test("a flush that keeps its distance begins as soon as there is enough for it", async () => {
+test("a paced flush starts as soon as enough rows wait", async () => {
   const { commits, flushes } = recording({ pace: { ms: 60_000, after: 1, enough: 3 }, maxFlushing: 2 });
   await commits.add(1);
   const early = [commits.add(2), commits.add(3)];
@@ -92,7 +92,7 @@ test("a flush that keeps its distance begins as soon as there is enough for it",
   expect(flushes).toEqual([[1], [2, 3, 4]]);
 });
 
-test("a caller that comes alone, again and again, is never paced; several together are", async () => {
+test("single items are never paced; several together are", async () => {
   const { commits, flushes } = recording({ pace: { ms: 300, after: 2, enough: 100 } });
   for (const item of [1, 2, 3]) await commits.add(item);
   expect(flushes).toEqual([[1], [2], [3]]);
@@ -103,7 +103,7 @@ test("a caller that comes alone, again and again, is never paced; several togeth
   expect(await later).toBe(60);
 });
 
-test("an item that is added the moment a flush ends is not forgotten", async () => {
+test("an item added when a flush ends is flushed too", async () => {
   const { commits } = recording();
   for (let turns = 0; turns < 5; turns += 1) {
     let following = commits.add(turns);
@@ -112,13 +112,13 @@ test("an item that is added the moment a flush ends is not forgotten", async () 
   }
 });
 
-test("one bad item fails alone, its neighbours are committed", async () => {
+test("one bad item fails alone, and the others are committed", async () => {
   const { commits } = recording();
   const results = await Promise.allSettled([1, 2, -3, 4, 5].map((item) => commits.add(item)));
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled", "fulfilled"]);
 });
 
-test("an error that is nobody's data fails the flush as a whole, once", async () => {
+test("an error that no item's data caused fails the whole flush, once", async () => {
   let calls = 0;
   const { commits } = recording({
     flush: () => {
@@ -131,13 +131,13 @@ test("an error that is nobody's data fails the flush as a whole, once", async ()
   expect(calls).toBe(1);
 });
 
-test("two items with one key never share a flush, and both are committed in order", async () => {
+test("two items with a common key never share a flush, and are committed in order", async () => {
   const { commits, flushes } = recording({ keysOf: (item) => [String(item % 2)] });
   expect(await Promise.all([1, 3, 2, 5].map((item) => commits.add(item)))).toEqual([10, 30, 20, 50]);
   expect(flushes).toEqual([[1, 2], [3], [5]]);
 });
 
-test("a flush is bounded in rows and bytes, but an item larger than the bound still goes", async () => {
+test("a flush is bounded in rows and bytes, except for a single larger item", async () => {
   const { commits, flushes } = recording({
     weigh: (item) => ({ rows: 1, bytes: item }),
     maxFlush: { rows: 2, bytes: 10 },
@@ -146,20 +146,20 @@ test("a flush is bounded in rows and bytes, but an item larger than the bound st
   expect(flushes).toEqual([[1, 2], [3], [50], [4]]);
 });
 
-test("a full buffer refuses what comes, and takes it again when there is room", async () => {
-  const { commits, gate, open, whenGated } = recording({ maxWaiting: { rows: 2, bytes: 1_000 } });
-  gate();
+test("a full buffer refuses items, and accepts them again when there is room", async () => {
+  const { commits, block, open, whenBlocked } = recording({ maxWaiting: { rows: 2, bytes: 1_000 } });
+  block();
   const first = commits.add(1);
-  await whenGated(1);
+  await whenBlocked(1);
   const waiting = [2, 3].map((item) => commits.add(item));
   await expect(commits.add(4)).rejects.toBeInstanceOf(BufferFullError);
   open();
   await first;
-  await whenGated(1);
+  await whenBlocked(1);
   open();
   await Promise.all(waiting);
   const again = commits.add(4);
-  await whenGated(1);
+  await whenBlocked(1);
   open();
   expect(await again).toBe(40);
 });

@@ -1,7 +1,7 @@
-/** Called after each commit: how many rows, and how long it took, in seconds. */
+/** Called after each commit with the number of rows and the duration in seconds. */
 export type OnFlush = (rows: number, seconds: number) => void;
 
-/** Thrown at callers when the buffer is full: the work was not taken, and may be offered again later. */
+/** Rejects an item when the buffer is full. Nothing was stored, so the caller may try again later. */
 export class BufferFullError extends Error {
   constructor() {
     super("too much is waiting to be written");
@@ -10,22 +10,21 @@ export class BufferFullError extends Error {
 }
 
 export interface GroupCommitOptions<Item, Result> {
-  /** Writes all items in one transaction and answers one result per item, in order. */
+  /** Writes all items in one transaction and returns one result per item, in order. */
   flush: (items: readonly Item[]) => Promise<Result[]>;
-  /** Whether an error is the fault of some item's data, so that the flush is halved until that item stands alone. */
+  /** Whether the data of one item caused an error. The flush is then halved until that item fails alone. */
   isDataError: (error: unknown) => boolean;
-  /** An item's part of the limits below. */
+  /** How much of the limits below an item uses. */
   weigh: (item: Item) => { rows: number; bytes: number };
-  /** Two items that share a key never go into one flush (a statement cannot change one row twice). */
+  /** Two items with a common key never share a flush, because a statement can't change a row twice. */
   keysOf?: (item: Item) => readonly string[];
-  /** How many flushes may be under way at once; 1 where nothing is said. Items that share a key may be in two of them. */
+  /** Concurrent flushes; 1 by default. Items with a common key may be in two of them. */
   maxFlushing?: number;
   /**
-   * A flush of fewer than `enough` rows begins no sooner than `ms` after the one before it began, where that one had at least
-   * `after` items; at once where nothing is said.
+   * A flush of fewer than `enough` rows starts at the earliest `ms` after the start of the previous flush, if that had
+   * `after` items or more. Without a pace it starts immediately.
    */
   pace?: { ms: number; after: number; enough: number };
-  /** Told of each flush that was committed. */
   onFlush?: OnFlush | undefined;
   maxFlush: { rows: number; bytes: number };
   maxWaiting: { rows: number; bytes: number };
@@ -40,8 +39,8 @@ interface Entry<Item, Result> {
 }
 
 /**
- * Group commit: what arrives while as many flushes are under way as may be goes into the next, so batches grow with load
- * and an idle caller waits for nobody.
+ * Group commit: items that arrive while `maxFlushing` flushes run share the next one. Flushes grow with the load, and a
+ * single caller never waits.
  */
 export class GroupCommit<Item, Result> {
   readonly #options: GroupCommitOptions<Item, Result>;
@@ -49,10 +48,10 @@ export class GroupCommit<Item, Result> {
   #waitingRows = 0;
   #waitingBytes = 0;
   #flushing = 0;
-  /** The last flush. */
-  #last = { beganAt: Number.NEGATIVE_INFINITY, items: 0 };
+  /** The latest flush. */
+  #last = { startedAt: Number.NEGATIVE_INFINITY, items: 0 };
   readonly #running = new Set<Promise<void>>();
-  /** Ends the waits of flushes that keep their distance, the longest first. */
+  /** Start functions of the flushes that `pace` delays, longest delayed first. */
   readonly #paced = new Set<() => void>();
 
   constructor(options: GroupCommitOptions<Item, Result>) {
@@ -64,15 +63,15 @@ export class GroupCommit<Item, Result> {
   }
 
   /**
-   * Hands an item in and waits until its flush is committed.
+   * Adds an item and waits until its flush is committed.
    *
-   * @throws BufferFullError where the limits on what waits are reached; else what the flush threw
+   * @throws BufferFullError at the limits of `maxWaiting`; else the error of the flush
    */
   add(item: Item): Promise<Result> {
     const { rows, bytes } = this.#options.weigh(item);
     const { maxWaiting } = this.#options;
-    const full = this.#waitingRows + rows > maxWaiting.rows || this.#waitingBytes + bytes > maxWaiting.bytes;
-    if (full && this.#waiting.length > 0) return Promise.reject(new BufferFullError());
+    const isFull = this.#waitingRows + rows > maxWaiting.rows || this.#waitingBytes + bytes > maxWaiting.bytes;
+    if (isFull && this.#waiting.length > 0) return Promise.reject(new BufferFullError());
     return new Promise<Result>((resolve, reject) => {
       this.#waiting.push({ item, rows, bytes, resolve, reject });
       this.#waitingRows += rows;
@@ -82,7 +81,7 @@ export class GroupCommit<Item, Result> {
     });
   }
 
-  /** Resolves when nothing is waiting or under way. */
+  /** Resolves when no item waits and no flush runs. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
@@ -95,31 +94,31 @@ export class GroupCommit<Item, Result> {
   }
 
   async #run(): Promise<void> {
-    // Let everything that arrived in this turn of the event loop come along.
+    // Items of this turn of the event loop join the flush.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       await this.#pace();
       const entries = this.#take();
-      // Meanwhile another flush may have taken all.
+      // Another flush may have taken all items meanwhile.
       if (entries.length > 0) await this.#flush(entries);
     }
-    // In the same turn as the look at what waits: what is added after it must find that nobody runs.
+    // In the same turn as the check of #waiting, so that an item added later starts a new run.
     this.#flushing -= 1;
   }
 
   async #pace(): Promise<void> {
     const { pace } = this.#options;
     if (!pace || this.#last.items < pace.after) return;
-    const waitMs = this.#last.beganAt + pace.ms - performance.now();
+    const waitMs = this.#last.startedAt + pace.ms - performance.now();
     if (waitMs <= 0 || this.#hasEnough()) return;
     await new Promise<void>((resolve) => {
-      const begin = () => {
+      const start = () => {
         clearTimeout(timer);
-        this.#paced.delete(begin);
+        this.#paced.delete(start);
         resolve();
       };
-      const timer = setTimeout(begin, waitMs);
-      this.#paced.add(begin);
+      const timer = setTimeout(start, waitMs);
+      this.#paced.add(start);
     });
   }
 
@@ -130,32 +129,32 @@ export class GroupCommit<Item, Result> {
   #take(): Entry<Item, Result>[] {
     const { maxFlush, keysOf } = this.#options;
     const taken: Entry<Item, Result>[] = [];
-    const left: Entry<Item, Result>[] = [];
+    const remaining: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
     let rows = 0;
     let bytes = 0;
-    let full = false;
+    let isFull = false;
     for (const entry of this.#waiting) {
-      full ||= taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes);
-      const itsKeys = full ? [] : (keysOf?.(entry.item) ?? []);
-      if (full || itsKeys.some((key) => keys.has(key))) {
-        left.push(entry);
+      isFull ||= taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes);
+      const entryKeys = isFull ? [] : (keysOf?.(entry.item) ?? []);
+      if (isFull || entryKeys.some((key) => keys.has(key))) {
+        remaining.push(entry);
         continue;
       }
-      for (const key of itsKeys) keys.add(key);
+      for (const key of entryKeys) keys.add(key);
       rows += entry.rows;
       bytes += entry.bytes;
       taken.push(entry);
     }
-    this.#waiting = left;
+    this.#waiting = remaining;
     this.#waitingRows -= rows;
     this.#waitingBytes -= bytes;
     return taken;
   }
 
   async #flush(entries: readonly Entry<Item, Result>[]): Promise<void> {
-    const beganAt = performance.now();
-    this.#last = { beganAt, items: entries.length };
+    const startedAt = performance.now();
+    this.#last = { startedAt, items: entries.length };
     let results: Result[];
     try {
       results = await this.#options.flush(entries.map(({ item }) => item));
@@ -171,7 +170,7 @@ export class GroupCommit<Item, Result> {
     }
     this.#options.onFlush?.(
       entries.reduce((sum, { rows }) => sum + rows, 0),
-      (performance.now() - beganAt) / 1000,
+      (performance.now() - startedAt) / 1000,
     );
     for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
   }

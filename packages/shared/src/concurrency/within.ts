@@ -1,6 +1,5 @@
 /**
- * The promise's value, or that of `late` where it takes longer. The promise itself goes on; what becomes of it then is
- * nobody's concern.
+ * The promise's value, or the value of `late` after `ms`. The promise is not cancelled; its later result is ignored.
  */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

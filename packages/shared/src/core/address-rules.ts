@@ -2,9 +2,9 @@ import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
 /**
- * Reads a list of networks: comma-separated CIDRs or single addresses, IPv4 and IPv6; empty is an empty list.
+ * Parses a list of networks: comma-separated CIDRs or single addresses, IPv4 and IPv6. An empty text is an empty list.
  *
- * @returns the networks, or a sentence that names the entry that is wrong
+ * @returns the networks, or a sentence that names the invalid entry
  */
 export function parseNetworks(text: string): BlockList | { problem: string } {
   const networks = new BlockList();
@@ -23,12 +23,13 @@ export function parseNetworks(text: string): BlockList | { problem: string } {
 }
 
 /**
- * Ranges beyond those that ipaddr.js knows as special and that are no public unicast all the same. From the IANA
- * special-purpose registries (https://www.iana.org/assignments/iana-ipv6-special-registry) and the forms that embed an IPv4 address.
+ * Ranges that ipaddr.js reports as unicast although they are not public. From the IANA special-purpose registries
+ * (https://www.iana.org/assignments/iana-ipv6-special-registry), and the forms that embed an IPv4 address.
  */
 const ALSO_SPECIAL = parseNetworks(
   [
-    "192.0.0.0/24, 192.31.196.0/24, 192.52.193.0/24, 192.88.99.0/24, 192.175.48.0/24", // protocol assignments, AS112, AMT, 6to4 relay
+    // Protocol assignments, AS112, AMT, 6to4 relay.
+    "192.0.0.0/24, 192.31.196.0/24, 192.52.193.0/24, 192.88.99.0/24, 192.175.48.0/24",
     "::/96", // unspecified, loopback, IPv4-compatible (deprecated, embeds an IPv4 address)
     "64:ff9b::/96, 64:ff9b:1::/48", // NAT64 (embeds an IPv4 address)
     "100::/64, 100:0:0:1::/64", // discard, dummy prefix
@@ -41,15 +42,15 @@ const ALSO_SPECIAL = parseNetworks(
   ].join(","),
 ) as BlockList;
 
-/** Where IPv6 unicast is handed out today (RFC 4291, section 2.4); everything outside of it is reserved. */
+/** The only assigned global unicast range of IPv6 (RFC 4291, section 2.4); everything else is reserved. */
 const GLOBAL_UNICAST_V6 = parseNetworks("2000::/3") as BlockList;
 
 /**
- * Whether deliveries may reach an address: public unicast, or inside of `allowed`.
+ * Whether deliveries may reach an address: public unicast, or inside `allowed`.
  *
  * Everything else is refused: loopback, private, link-local, CGNAT, multicast, reserved, documentation, and the IPv6
- * forms that embed an IPv4 address (IPv4-compatible, NAT64, 6to4, Teredo, ISATAP), because a gateway would carry them to an
- * address that was never checked. A v4-mapped address is the IPv4 address, and judged as that.
+ * forms that embed an IPv4 address (IPv4-compatible, NAT64, 6to4, Teredo, ISATAP), because a gateway would route them
+ * to an address that was never checked. A v4-mapped address is checked as its IPv4 address.
  *
  * @param address an IP literal; anything else is refused
  */
@@ -57,7 +58,7 @@ export function isAllowedAddress(address: string, allowed: BlockList): boolean {
   const version = isIP(address);
   if (version === 0 || address.includes("%")) return false;
   if (version === 4) return allowed.check(address, "ipv4") || isPublicV4(address);
-  // In one spelling, without dots: ipaddr.js would read ::8.8.8.8 as the v4-mapped ::ffff:8.8.8.8.
+  // The URL parser removes dotted notation: ipaddr.js would parse ::8.8.8.8 as the v4-mapped ::ffff:8.8.8.8.
   const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const parsed = ipaddr.IPv6.parse(canonical);
   if (parsed.isIPv4MappedAddress()) return isAllowedAddress(parsed.toIPv4Address().toString(), allowed);

@@ -21,7 +21,7 @@ const failing = (times: number, from = CLOSED_BREAKER): Breaker =>
 const OPEN = failing(5);
 const HALF_OPEN = after(OPEN, probe, OPEN.until);
 
-test("the fifth failure in a row opens it for a cooldown, and the fourth does not", () => {
+test("the fifth failure in a row opens the breaker for a cooldown, and the fourth does not", () => {
   expect(failing(4)).toMatchObject({ state: "closed", failures: 4, generation: 0 });
   expect(OPEN).toEqual({ state: "open", failures: 5, generation: 1, until: NOW + 60_000, failedAt: NOW - 5 });
 });
@@ -32,7 +32,7 @@ test("a success in between restarts the count", () => {
   expect(failing(5, interrupted).state).toBe("open");
 });
 
-test("a Retry-After longer than the cooldown extends it, and a shorter one does not", () => {
+test("a Retry-After longer than the cooldown extends the cooldown, and a shorter one does not", () => {
   const four = failing(4);
   expect(after(four, failure(four, false, 90_000)).until).toBe(NOW + 90_000);
   expect(after(four, failure(four, false, 1_000)).until).toBe(NOW + 60_000);
@@ -45,19 +45,19 @@ test("a probe is granted once per cooldown, and not before its end", () => {
   expect(after(CLOSED_BREAKER, probe)).toBe(CLOSED_BREAKER);
 });
 
-test("a probe whose worker died is granted again after its lease, and the late answer of the first one is ignored", () => {
+test("after its lease a lost probe is granted again, and the late response of the first one is ignored", () => {
   const second = after(HALF_OPEN, probe, HALF_OPEN.until);
   expect(second).toMatchObject({ state: "half_open", generation: HALF_OPEN.generation + 1 });
   expect(after(second, failure(HALF_OPEN, true))).toBe(second);
 });
 
-test("the probe's success closes it and its failure opens it for another cooldown", () => {
+test("a successful probe closes the breaker, and a failed one opens it for another cooldown", () => {
   expect(after(HALF_OPEN, success(HALF_OPEN))).toMatchObject({ state: "closed", failures: 0, until: 0 });
   const again = after(HALF_OPEN, failure(HALF_OPEN, true), NOW + 70_000);
   expect(again).toMatchObject({ state: "open", failures: 6, until: NOW + 130_000 });
 });
 
-test("answers of requests sent before a transition change nothing", () => {
+test("responses to requests sent before a transition change nothing", () => {
   const closed = after(HALF_OPEN, success(HALF_OPEN));
   for (const stale of [CLOSED_BREAKER, OPEN, HALF_OPEN]) {
     expect(after(closed, failure(stale))).toBe(closed);
@@ -67,7 +67,7 @@ test("answers of requests sent before a transition change nothing", () => {
   expect(after(HALF_OPEN, failure(OPEN))).toBe(HALF_OPEN);
 });
 
-test("a success whose request began with the last failure or later closes a breaker that earlier answers opened", () => {
+test("a success whose request started no earlier than the last failure's closes the breaker", () => {
   const [first, last] = [failing(4), { ...failing(4), failedAt: NOW + 50 }];
   expect(after(after(first, failure(first), NOW + 60), success(CLOSED_BREAKER, 45), NOW + 100)).toMatchObject({
     state: "closed",
@@ -80,7 +80,7 @@ test("a success whose request began with the last failure or later closes a brea
   expect(open).toMatchObject({ state: "open", failedAt: NOW + 50 });
   expect(after(open, success(CLOSED_BREAKER, 51), NOW + 100)).toBe(open);
   expect(after(open, success(CLOSED_BREAKER, 50), NOW + 100).state).toBe("closed");
-  // Once a probe is sent only its answer counts.
+  // After a probe is sent, only its response counts.
   const halfOpen = after(open, probe, open.until);
   expect(after(halfOpen, success(CLOSED_BREAKER, 0), open.until)).toBe(halfOpen);
 });
@@ -94,13 +94,13 @@ test("no success supersedes a Retry-After that is longer than the cooldown", () 
   expect(after(asking(60_000), success(CLOSED_BREAKER, 0), NOW + 100).state).toBe("closed");
 });
 
-test("a manual attempt while it is open closes it by success, and its failure changes nothing", () => {
+test("a successful manual attempt closes an open breaker, and a failed one changes nothing", () => {
   expect(after(OPEN, success(OPEN)).state).toBe("closed");
   expect(after(OPEN, failure(OPEN))).toBe(OPEN);
   expect(after(HALF_OPEN, failure(HALF_OPEN))).toBe(HALF_OPEN);
 });
 
-test("a reset closes it, and answers of requests under way are ignored", () => {
+test("a reset closes the breaker, and responses to requests under way are ignored", () => {
   const reset = after(OPEN, { kind: "reset" });
   expect(reset).toMatchObject({ state: "closed", failures: 0 });
   expect(after(reset, failure(OPEN))).toBe(reset);

@@ -2,34 +2,34 @@
 export type BreakerState = "closed" | "open" | "half_open";
 
 /**
- * A subscription's circuit breaker. This reducer is the specification; `breaker.lua` is the implementation that the
- * fleet shares, and a model test holds the two together.
+ * A subscription's circuit breaker. This reducer is the specification, `breaker.lua` is the implementation that the
+ * fleet shares, and a model test compares the two.
  */
 export interface Breaker {
   state: BreakerState;
   /** Failed attempts in a row. */
   failures: number;
-  /** Rises with every transition: an answer counts only in the generation in which its request was sent. */
+  /** Rises with every transition. A response counts only in the generation in which its request was sent. */
   generation: number;
   /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
   /**
-   * When the latest of the requests that failed in a row began; if its Retry-After is longer than the cooldown, the end
-   * of that. Unix milliseconds; 0 where none failed.
+   * Start of the latest request that failed in a row, or the end of its Retry-After if that is longer than the
+   * cooldown. Unix milliseconds; 0 without failures.
    */
   failedAt: number;
 }
 
-/** A breaker that never failed, or that Redis lost. */
+/** A breaker that has never failed, or that Redis lost. */
 export const CLOSED_BREAKER: Breaker = { state: "closed", failures: 0, generation: 0, until: 0, failedAt: 0 };
 
 export type BreakerEvent =
-  /** @property agoMs how long ago the request began */
+  /** @property agoMs how long ago the request started */
   | { kind: "success"; generation: number; agoMs: number }
-  /** @property retryAfterMs the subscriber's Retry-After; 0 where it sent none */
+  /** @property retryAfterMs the subscriber's Retry-After; 0 without one */
   | { kind: "failure"; generation: number; agoMs: number; isProbe: boolean; retryAfterMs: number }
   /**
-   * Requests the probe; granted where the state changes.
+   * Requests a probe, which is granted if the state changes.
    *
    * @property leaseMs how long the probe may take before it counts as lost
    */
@@ -38,13 +38,13 @@ export type BreakerEvent =
   | { kind: "reset" };
 
 export interface BreakerPolicy {
-  /** Failures in a row that open it. */
+  /** Failures in a row that open the breaker. */
   threshold: number;
   cooldownMs: number;
 }
 
 /**
- * The breaker after an event; the very same object where the event changes nothing.
+ * The breaker after an event; the same object if the event changes nothing.
  *
  * @param now Unix milliseconds
  */
@@ -67,9 +67,9 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
 }
 
 /**
- * Whether a success from before the breaker opened is newer than the failures that opened it. Of requests that are sent
- * together, the failing ones are often answered first, so they are consecutive only in the order of their answers. A
- * success never supersedes a Retry-After that is longer than the cooldown.
+ * Whether a success from the previous generation is newer than the failures that opened the breaker. Failures are often
+ * faster than successes, so the failures of concurrent requests may be consecutive only in the order of their
+ * responses. A success never supersedes a Retry-After that is longer than the cooldown.
  */
 const supersedesOpening = (
   { state, generation, failedAt }: Breaker,
@@ -102,7 +102,7 @@ function fail(
     };
   };
   if (breaker.state === "closed") return failures < threshold ? { ...breaker, failures, failedAt } : open();
-  // The failure of a manual attempt while the breaker is open is no new information.
+  // A manual attempt that fails while the breaker is open changes nothing.
   return isProbe && breaker.state === "half_open" ? open() : breaker;
 }
 

@@ -32,12 +32,12 @@ test.each([
   "٣s",
 ])("%j is no duration", (text) => expect(parseDuration(text)).toBeUndefined());
 
-test("a duration is written in the largest unit that divides it", () => {
+test("a duration is formatted in the largest unit that divides it", () => {
   const written = [0, 1, 999, 1_000, 1_500, 60_000, 90_000, 3_600_000, 86_400_000, 90_000_000].map(formatDuration);
   expect(written).toEqual(["0ms", "1ms", "999ms", "1s", "1500ms", "1m", "90s", "1h", "1d", "25h"]);
 });
 
-test("what is written reads as the same duration", () => {
+test("a formatted duration parses to the same duration", () => {
   const unit = fc.constantFrom(1, 1_000, 60_000, 3_600_000, 86_400_000);
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 10_000 }), unit, (count, ms) => {

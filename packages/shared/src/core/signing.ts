@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-// Standard Webhooks, symmetric signatures: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+// Standard Webhooks, symmetric signatures:
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 const SECRET_PREFIX = "whsec_";
 const VERSION = "v1";
@@ -8,9 +9,9 @@ const MIN_SECRET_BYTES = 24;
 const MAX_SECRET_BYTES = 64;
 
 /**
- * Reads a signing secret, `whsec_` followed by the base64 of 24 to 64 bytes.
+ * Parses a signing secret: `whsec_` followed by the base64 of 24 to 64 bytes.
  *
- * @returns the key, or a sentence that says what is wrong and does not repeat the secret
+ * @returns the key, or a sentence that describes the error without repeating the secret
  */
 export function parseSecret(text: string): Buffer | { problem: string } {
   const shape = {
@@ -19,7 +20,7 @@ export function parseSecret(text: string): Buffer | { problem: string } {
   if (!text.startsWith(SECRET_PREFIX)) return shape;
   const encoded = text.slice(SECRET_PREFIX.length);
   const key = Buffer.from(encoded, "base64");
-  // Buffer.from skips what is not base64, so only a text that comes out again is one.
+  // Buffer.from skips invalid characters, so the text is valid base64 only if encoding the key reproduces it.
   if (key.toString("base64") !== encoded) return shape;
   return key.length >= MIN_SECRET_BYTES && key.length <= MAX_SECRET_BYTES ? key : shape;
 }
@@ -28,7 +29,7 @@ export const formatSecret = (key: Buffer): string => `${SECRET_PREFIX}${key.toSt
 
 /**
  * The value of `webhook-signature`: one `v1,<base64 HMAC-SHA256 of "id.timestamp.body">` per key, separated by spaces,
- * so that a receiver that knows any of them can verify.
+ * so that a receiver needs only one of the secrets to verify.
  *
  * @param timestamp Unix seconds, as `webhook-timestamp` carries it
  */
@@ -39,18 +40,18 @@ export function sign(keys: readonly Buffer[], id: string, timestamp: number, bod
 const mac = (key: Buffer, id: string, timestamp: number | string, body: string | Buffer): Buffer =>
   createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest();
 
-/** What a receiver got; names in any case, as Node or another framework gives them. */
+/** The headers that a receiver got; names may be in any case. */
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * For receivers: whether a webhook is from who knows the secret, and recent. Every signature is compared with every
- * secret in constant time, whatever the ones before gave.
+ * For receivers: whether a webhook is recent and was signed with one of the secrets. Every signature is compared with
+ * every secret in constant time, also after a match.
  *
  * @param secrets `whsec_…`; several while one is being rotated
  * @param body the raw body, byte for byte
  * @param now Unix milliseconds
  * @param toleranceSeconds how old, or how far in the future, the webhook may be
- * @throws TypeError where a secret is malformed, which is the receiver's mistake and not the sender's
+ * @throws TypeError if a secret is malformed: the receiver's error, not the sender's
  */
 export function verify(
   secrets: string | readonly string[],
@@ -65,10 +66,10 @@ export function verify(
   if (id === undefined || timestampText === undefined || signatures === undefined) return false;
   if (!/^\d{1,12}$/.test(timestampText)) return false;
   const timestamp = Number(timestampText);
-  // Written so that a clock or a tolerance that is NaN refuses.
+  // Negated, so that a NaN clock or tolerance is refused.
   if (!(Math.abs(now / 1000 - timestamp) <= toleranceSeconds)) return false;
 
-  // Compared as text: decoding would skip what is not base64, and many texts would be the same signature.
+  // Compared as text: decoding skips invalid characters, so many texts would equal one signature.
   const expected = [secrets]
     .flat()
     .map((secret) => Buffer.from(mac(keyOf(secret), id, timestampText, body).toString("base64")));
@@ -93,6 +94,6 @@ function keyOf(secret: string): Buffer {
 function header(headers: WebhookHeaders, name: string): string | undefined {
   const key = Object.keys(headers).find((candidate) => candidate.toLowerCase() === name);
   const value = key === undefined ? undefined : headers[key];
-  // A header that came several times; to one that may not be a list, such as the id, the signature then does not fit.
+  // A repeated header is joined. A repeated webhook-id then fails the signature.
   return typeof value === "object" ? value.join(" ") : value;
 }

@@ -1,10 +1,10 @@
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
 
-/** Reconnect soon and for ever: BullMQ's own default backs off to 20 s, which kept a recovered fleet idle. */
+/** Reconnects for ever and backs off to 1 s only: BullMQ's default of 20 s left the fleet idle after Redis was back. */
 const retryStrategy = (times: number): number => Math.min(100 * 2 ** Math.min(times, 4), 1_000);
 
-/** For producers and short commands: fails at once while Redis is away, and never waits longer than a second. */
+/** For producers and short commands: fails immediately while Redis is unreachable, and times out after a second. */
 export function createProducerConnection(redisUrl: string, log: Logger): Redis {
   return withLog(
     new Redis(redisUrl, {
@@ -17,21 +17,21 @@ export function createProducerConnection(redisUrl: string, log: Logger): Redis {
   );
 }
 
-/** For BullMQ workers, whose blocking reads must be neither timed out nor given up. */
+/** For BullMQ workers, whose blocking reads must not time out. */
 export function createWorkerConnection(redisUrl: string, log: Logger): Redis {
   return withLog(new Redis(redisUrl, { retryStrategy, maxRetriesPerRequest: null }), log);
 }
 
 function withLog(redis: Redis, log: Logger): Redis {
-  let away = false;
+  let isUnreachable = false;
   redis.on("error", (error: Error) => {
     // One line per outage: the client reports every failed reconnect.
-    if (!away) log.warn({ err: error }, "Redis is away; reconnecting");
-    away = true;
+    if (!isUnreachable) log.warn({ err: error }, "Redis is unreachable; reconnecting");
+    isUnreachable = true;
   });
   redis.on("ready", () => {
-    if (away) log.info("Redis is back");
-    away = false;
+    if (isUnreachable) log.info("Redis is back");
+    isUnreachable = false;
   });
   return redis;
 }

@@ -3,18 +3,19 @@ import { dispatchJob, releaseJob, retryJob, type Batch, type NewJob, type Retry 
 import type { LaneName, Queues } from "./queues.ts";
 
 /**
- * Puts work on the lanes. It never throws: Postgres already holds the work, so the watchdog adds whatever Redis did not
- * take. Every call answers whether Redis took all of it; adding a job twice is harmless, because job ids are fixed.
+ * Adds jobs to the lanes. It never throws: Postgres already has the work, so the watchdog adds the jobs that Redis
+ * refused. Every call returns whether Redis accepted all jobs. Adding a job twice is harmless, because job ids are
+ * fixed.
  */
 export interface Enqueue {
   dispatch(batches: readonly Batch[]): Promise<boolean>;
   retry(retries: readonly Retry[]): Promise<boolean>;
   release(subscriptionIds: readonly string[]): Promise<boolean>;
-  /** Runs a subscription's release job now: adds it where there is none, and promotes it where it is delayed. */
+  /** Runs a subscription's release job now: adds a missing job, promotes a delayed one. */
   wakeRelease(subscriptionId: string): Promise<boolean>;
 }
 
-/** Called with the number of jobs that Redis did not take. It must not throw. */
+/** Called with the number of jobs that could not be added. It must not throw. */
 export type OnEnqueueFailure = (lane: LaneName, jobs: number, error: unknown) => void;
 
 export function createEnqueue(queues: Queues, onFailure: OnEnqueueFailure): Enqueue {
@@ -38,7 +39,7 @@ export function createEnqueue(queues: Queues, onFailure: OnEnqueueFailure): Enqu
         const job = await queues.control.getJob(subscriptionId);
         if (await job?.isDelayed()) await job?.promote();
       } catch {
-        // The job started meanwhile, or Redis failed after it took the job: either way it runs without our help.
+        // The job has started meanwhile, or Redis failed after adding it. It runs in both cases.
       }
       return true;
     },
@@ -48,7 +49,7 @@ export function createEnqueue(queues: Queues, onFailure: OnEnqueueFailure): Enqu
 /**
  * Adds jobs in one round trip. A single job skips the pipeline, which would double its cost.
  *
- * @throws what Redis or its connection threw; then none, some or all were added
+ * @throws the error of Redis or the connection; none, some or all jobs were added
  */
 export async function addJobs(queue: Queue, jobs: readonly NewJob<unknown>[]): Promise<void> {
   const [first] = jobs;

@@ -20,17 +20,17 @@ export interface Retry {
   delivery: string;
   cycle: number;
   eventType: string;
-  /** Where the subscription's row is missing there is none. */
+  /** Undefined if the subscription's row is missing. */
   url: string | undefined;
   /** 0 is due now. */
   delayMs: number;
 }
 
-/** Data of a retry job. `cycle` tells a stale job from the current one. */
+/** Data of a retry job. A job whose `cycle` differs from the delivery's is stale. */
 export interface RetryJob {
   delivery: string;
   cycle: number;
-  /** How often the job had stalled when its last attempt was recorded: only later stalls count against the delivery. */
+  /** The job's stalls when its last attempt was recorded. Only later stalls count against the delivery. */
   stallsBefore?: number;
 }
 
@@ -45,17 +45,20 @@ export interface NewJob<Data> {
   opts: JobsOptions & { jobId: string };
 }
 
-/** BullMQ fixes the number of tries when a job is added. Postgres decides ours, so this only has to be large enough. */
+/**
+ * BullMQ fixes the number of tries when a job is added. Postgres decides when a delivery is dead, so any large number
+ * works.
+ */
 const UNLIMITED_TRIES = 1_000_000;
 
 const dispatchOptions: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: UNLIMITED_TRIES };
 
 const retryOptions: JobsOptions = {
   removeOnComplete: true,
-  // The failed set is the board's view of dead letters: the newest 10,000 for seven days.
+  // The board shows the failed set as dead letters: the newest 10,000 for seven days.
   removeOnFail: { count: 10_000, age: 7 * 86_400 },
   attempts: UNLIMITED_TRIES,
-  // The job decides how long it waits before it runs again.
+  // The delay comes from the error that the job throws.
   backoff: { type: "custom" },
   stackTraceLimit: 1,
 };
@@ -69,8 +72,8 @@ const releaseOptions: JobsOptions = {
 };
 
 /**
- * The job of a batch. Its BullMQ priority is read from the batch's id, so that a job that is made again after Redis
- * lost it gets the same one. BullMQ takes lower numbers first, and 0 (no priority) before all others.
+ * The job of a batch. Its BullMQ priority is read from the batch's id, so that a job that Redis lost is recreated with
+ * the same one. BullMQ takes lower numbers first, and 0 (no priority) before all others.
  */
 export function dispatchJob({ id, from, to, size }: Batch): NewJob<DispatchJob> {
   const priority = priorityOfBatch(id);

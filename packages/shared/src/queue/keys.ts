@@ -1,4 +1,4 @@
-/** Every Redis key of Postrider begins with this. The braces keep all of them on one node of a Redis Cluster. */
+/** Prefix of all Redis keys. The braces keep them on one node of a Redis Cluster. */
 export const KEY_PREFIX = "{postrider}";
 
 /** One hash per subscription: its circuit breaker (breaker/breaker.lua). */
@@ -20,5 +20,5 @@ export const WATCHDOG_KEY = `${KEY_PREFIX}:watchdog`;
 /** Id of the worker that exports the fleet's metrics. */
 export const FLEET_EXPORTER_KEY = `${KEY_PREFIX}:fleet-metrics`;
 
-/** Written to find out whether Redis takes writes. */
+/** Written to check whether Redis accepts writes. */
 export const WRITE_CHECK_KEY = `${KEY_PREFIX}:write-check`;

@@ -7,7 +7,7 @@ import { KEY_PREFIX } from "./keys.ts";
 export const LANES = ["dispatch", "retry", "control"] as const;
 export type LaneName = (typeof LANES)[number];
 
-/** The producers' side of the lanes. Jobs are added through enqueue.ts only. */
+/** The producers' side of the lanes. Jobs are added only by enqueue.ts. */
 export interface Queues {
   dispatch: Queue<DispatchJob>;
   retry: Queue<RetryJob>;
@@ -15,13 +15,13 @@ export interface Queues {
   close(): Promise<void>;
 }
 
-/** Opens the three queues. Commands fail at once while Redis is unreachable. */
+/** Opens the three queues. Commands fail immediately while Redis is unreachable. */
 export function createQueues(connection: Redis): Queues {
   const open = <Data>(name: LaneName) => {
     const queue = new Queue<Data>(name, {
       connection,
       prefix: KEY_PREFIX,
-      // Without these, a queue built while Redis is down would reject for ever.
+      // Without these, a queue opened while Redis is down would reject for ever.
       skipWaitingForReady: true,
       skipVersionCheck: true,
       skipMetasUpdate: true,

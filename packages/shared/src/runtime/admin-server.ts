@@ -2,9 +2,9 @@ import { createServer, type Server } from "node:http";
 import type { Registry } from "prom-client";
 import { listen } from "./listen.ts";
 
-/** Which process this is, counted from ADMIN_PORT: ingest has the port itself, the first worker the next, the console the one after. */
+/** Offset from ADMIN_PORT of ingest, the first worker and the console. */
 const PORT_OFFSET = { ingest: 0, worker: 1, console: 2 } as const;
-/** Further workers look for a free port above the console's, this many of them. */
+/** Further workers try this many ports above the console's. */
 const FURTHER_WORKERS = 200;
 
 export function adminPortCandidates(app: keyof typeof PORT_OFFSET, adminPort: number): number[] {
@@ -20,13 +20,13 @@ export interface AdminServer {
   port: number;
 }
 
-/** Serves `/metrics` (Prometheus text), `/healthz` and `/readyz` beside the app, on a port of its own that is not for the public. */
+/** Serves `/metrics` (Prometheus text), `/healthz` and `/readyz` on a separate port, which must not be public. */
 export async function startAdminServer(options: {
   app: keyof typeof PORT_OFFSET;
   host: string;
   adminPort: number;
   registry: Registry;
-  /** What stands below the registry's own figures, in the same format. */
+  /** Metrics to append to the registry's, in the same format. */
   further?: () => Promise<string>;
   ready: () => Promise<boolean>;
 }): Promise<AdminServer> {

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
  * Listens on the first free port of the candidates.
  *
  * @returns the port
- * @throws Error where none is free, or the address cannot be had
+ * @throws Error if no port is free or the address is not available
  */
 export async function listen(server: Server, host: string, candidates: readonly number[]): Promise<number> {
   for (const [index, port] of candidates.entries()) {
@@ -28,12 +28,12 @@ function tryListen(server: Server, host: string, port: number): Promise<NodeJS.E
   });
 }
 
-/** Takes no new connections, lets the requests under way finish until the deadline, then cuts them. */
+/** Refuses new connections, waits for the requests under way until the deadline, then closes their connections. */
 export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  const overdue = setTimeout(() => server.closeAllConnections(), deadlineMs);
   await closed;
-  clearTimeout(cut);
+  clearTimeout(overdue);
 }

@@ -2,21 +2,21 @@ import { randomFillSync } from "node:crypto";
 import { v7 } from "uuid";
 
 const RANDOM_BYTES = 16;
-/** Random bytes for 256 ids: a system call per id would cost four times as much as the rest of it. */
+/** Random bytes for 256 ids. A system call per id would cost four times as much as the rest of newId(). */
 const pool = Buffer.alloc(256 * RANDOM_BYTES);
-let taken = pool.length;
+let used = pool.length;
 const latest = { msecs: -1, seq: 0 };
 
 /**
- * A fresh UUIDv7, as Postgres keeps it. Ids of one process rise strictly: within a millisecond a 32-bit sequence
- * counts from a random 31-bit start (RFC 9562, section 6.2, method 1).
+ * Creates a UUIDv7. The ids of one process increase strictly: within a millisecond a 32-bit sequence counts from a
+ * random 31-bit start (RFC 9562, section 6.2, method 1).
  */
 export function newId(): string {
-  if (taken === pool.length) {
+  if (used === pool.length) {
     randomFillSync(pool);
-    taken = 0;
+    used = 0;
   }
-  const random = pool.subarray(taken, (taken += RANDOM_BYTES));
+  const random = pool.subarray(used, (used += RANDOM_BYTES));
   const msecs = Date.now();
   if (msecs > latest.msecs) {
     latest.msecs = msecs;

@@ -17,11 +17,11 @@ interface RetryParts {
 }
 
 /**
- * A manual retry: starts a new cycle of the delivery, with the full schedule, due now. It is committed first; the job is
- * added after that, and by the watchdog where Redis does not take it.
+ * A manual retry: starts a new cycle of the delivery, with the full schedule, due now. The job is added after the
+ * commit; if Redis refuses it, the watchdog adds it later.
  *
  * @param id the delivery, a UUID
- * @param tenant where given, a delivery of another tenant is not found
+ * @param tenant if given, deliveries of other tenants are not found
  */
 export async function retryDelivery(
   { pool, queues, enqueue }: RetryParts,
@@ -34,7 +34,7 @@ export async function retryDelivery(
   if (row.cycle === null) return { kind: "delivery_pending" };
   const { cycle, eventType, url } = row;
   if (await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs: 0 }])) {
-    // The former cycle's job would find nothing to do. Where it is active, BullMQ refuses to remove it and it ends by itself.
+    // The previous cycle's job has nothing left to do. BullMQ can't remove an active job, but that one ends by itself.
     await queues.retry.remove(retryJobId(id, cycle - 1)).catch(() => undefined);
   }
   return { kind: "retrying", cycle };

@@ -3,20 +3,22 @@ import type { Pool } from "pg";
 const MAX_CLOCK_SKEW_MS = 60_000;
 
 /**
- * Ids carry their time, so a wrong clock would write into the wrong partition and hide events from the lists.
+ * Ids contain their time, so a wrong clock would write to the wrong partition and hide events from the lists.
  *
- * @throws Error where this process's clock is more than a minute off Postgres's
+ * @throws Error if this process's clock differs from Postgres's by more than a minute
  */
 export async function refuseWrongClock(pool: Pool, now: () => number): Promise<void> {
   const before = now();
   const { rows } = await pool.query<{ ms: number }>(
     "select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms",
   );
-  // The answer was made somewhere between asking and receiving: the middle halves the doubt.
+  // Postgres read its clock at some time between request and response; the middle halves the error.
   const skewMs = Math.round((before + now()) / 2 - rows[0]!.ms);
   if (Math.abs(skewMs) > MAX_CLOCK_SKEW_MS) {
+    const [skew, max] = [Math.round(skewMs / 1000), MAX_CLOCK_SKEW_MS / 1000];
     throw new Error(
-      `this machine's clock is ${Math.round(skewMs / 1000)} s off the clock of Postgres (at most ${MAX_CLOCK_SKEW_MS / 1000} s is allowed): set the clock and start again`,
+      `this machine's clock is ${skew} s off the clock of Postgres (at most ${max} s is allowed): ` +
+        "set the clock and start again",
     );
   }
 }

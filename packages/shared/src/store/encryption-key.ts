@@ -3,9 +3,9 @@ import type { SecretBox } from "./secret-box.ts";
 import type { StoredSecret } from "./schema/index.ts";
 
 /**
- * A process with the wrong key could sign nothing, and would turn every delivery into a dead letter of our own making.
+ * With a wrong key a process can't sign, and every delivery would become an `internal` dead letter.
  *
- * @throws Error where ENCRYPTION_KEY does not open the newest subscription's secret
+ * @throws Error if ENCRYPTION_KEY does not open the newest subscription's secret
  */
 export async function refuseWrongKey(pool: Pool, box: SecretBox): Promise<void> {
   const { rows } = await pool.query<{ id: string; secret: StoredSecret }>(
@@ -16,8 +16,9 @@ export async function refuseWrongKey(pool: Pool, box: SecretBox): Promise<void> 
   try {
     box.open(newest.secret, newest.id);
   } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `ENCRYPTION_KEY does not open the secrets in this database (${error instanceof Error ? error.message : String(error)}): set the key they were sealed with`,
+      `ENCRYPTION_KEY does not open the secrets in this database (${reason}): set the key that sealed them`,
       { cause: error },
     );
   }

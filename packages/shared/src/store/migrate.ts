@@ -6,16 +6,16 @@ import pg from "pg";
 import { ensureCurrentPartitions } from "./partitions.ts";
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL("../../../../drizzle", import.meta.url));
-/** Serialises migrating processes. */
+/** Key of the advisory lock that serialises migrations. */
 const MIGRATION_LOCK = 7_301_001;
 const MIGRATIONS_TABLE = "postrider_migrations";
 
 /**
- * Brings the database to the schema of this version and creates today's partitions. Running it twice, or in several
- * processes at once, is harmless.
+ * Migrates the database to the schema of this version and creates today's partitions. Idempotent, also when several
+ * processes run it at once.
  *
  * @returns how many migrations were applied, and the partitions created
- * @throws Error where the server is older than PostgreSQL 15, or the database has the schema of a development version
+ * @throws Error if the server is older than PostgreSQL 15, or a development version created the database
  */
 export async function migrate(databaseUrl: string): Promise<{ applied: number; partitions: string[] }> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2, application_name: "postrider-migrate" });
@@ -54,14 +54,15 @@ async function readApplied(client: pg.PoolClient): Promise<number[]> {
 }
 
 /**
- * Migrations were squashed before the first release, so a database may have some that no longer exist. A later version's
- * migrations are newer than all of this one's and do no harm, as after a rollback.
+ * Migrations were squashed before the first release, so a database may have some that no longer exist. Migrations newer
+ * than this version's are accepted, so that a rollback works.
  */
 function refuseDevelopmentVersion(applied: readonly number[]): void {
   const known = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).map(({ folderMillis }) => folderMillis);
   const newest = Math.max(...known);
   if (applied.every((at) => at > newest || known.includes(at))) return;
   throw new Error(
-    "an earlier development version of Postrider created this database, and it can't be migrated: empty it with `npm run reset` and start again",
+    "an earlier development version of Postrider created this database, and it can't be migrated: " +
+      "empty it with `npm run reset` and start again",
   );
 }

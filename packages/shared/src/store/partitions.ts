@@ -3,7 +3,7 @@ import { firstIdAt } from "../core/ids/id-range.ts";
 
 const PARTITIONED_TABLES = ["events", "deliveries", "attempts"] as const;
 const DAY_MS = 86_400_000;
-/** Serialises the making and dropping of partitions in the whole fleet. */
+/** Key of the advisory lock that serialises creating and dropping partitions in the whole fleet. */
 export const PARTITION_LOCK = 7_301_002;
 
 const startOfDay = (ms: number): number => ms - (ms % DAY_MS);
@@ -11,12 +11,12 @@ const partitionName = (table: string, dayMs: number): string =>
   `${table}_${new Date(dayMs).toISOString().slice(0, 10).replaceAll("-", "_")}`;
 
 /**
- * Makes the daily partitions (UTC) from `fromMs` to `toMs` that do not exist yet.
+ * Creates the missing daily partitions (UTC) from `fromMs` to `toMs`.
  *
- * A partition is made as a table of its own and then attached: ATTACH takes a lock that lets reads and writes of the
- * parent go on, where CREATE … PARTITION OF would wait for all of them.
+ * A partition is created as a separate table and then attached, because ATTACH's lock allows reads and writes of the
+ * parent, while CREATE … PARTITION OF would wait for all of them.
  *
- * @returns the names of the partitions made
+ * @returns the names of the new partitions
  */
 export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number): Promise<string[]> {
   const wanted: { table: string; name: string; dayMs: number }[] = [];
@@ -28,10 +28,10 @@ export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number)
   try {
     await client.query("begin");
     await client.query("select pg_advisory_xact_lock($1)", [PARTITION_LOCK]);
-    const lacking = await missing(client, wanted);
-    for (const { table, name, dayMs } of lacking) await makePartition(client, table, name, dayMs);
+    const absent = await missing(client, wanted);
+    for (const { table, name, dayMs } of absent) await createPartition(client, table, name, dayMs);
     await client.query("commit");
-    return lacking.map(({ name }) => name);
+    return absent.map(({ name }) => name);
   } catch (error) {
     await client.query("rollback").catch(() => undefined);
     throw error;
@@ -40,24 +40,25 @@ export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number)
   }
 }
 
-/** The partitions that every process makes at start and hourly: yesterday to seven days ahead. */
+/** Creates the partitions from yesterday to seven days ahead. Every process calls it at start, and hourly. */
 export const ensureCurrentPartitions = (pool: Pool, nowMs: number): Promise<string[]> =>
   ensurePartitions(pool, nowMs - DAY_MS, nowMs + 7 * DAY_MS);
 
-/** A daily partition: the ids from `from` up to, but without, `to`. */
+/** A daily partition: the ids from `from` (inclusive) to `to` (exclusive). */
 export interface Partition {
   table: (typeof PARTITIONED_TABLES)[number];
   name: string;
   from: string;
   to: string;
-  /** True where a DETACH … CONCURRENTLY was interrupted. */
+  /** True after an interrupted DETACH … CONCURRENTLY. */
   detaching: boolean;
 }
 
-/** Every partition there is, oldest first. */
+/** Lists all partitions, oldest first. */
 export async function listPartitions(client: Pool | PoolClient): Promise<Partition[]> {
   const { rows } = await client.query<Partition & { bounds: string }>(
-    `select p.relname as table, c.relname as name, pg_get_expr(c.relpartbound, c.oid) as bounds, i.inhdetachpending as detaching
+    `select p.relname as table, c.relname as name, pg_get_expr(c.relpartbound, c.oid) as bounds,
+       i.inhdetachpending as detaching
      from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
      where i.inhparent = any($1::regclass[])`,
     [PARTITIONED_TABLES],
@@ -75,14 +76,14 @@ async function missing<T extends { name: string }>(client: Pool | PoolClient, wa
   return wanted.filter(({ name }) => !present.has(name));
 }
 
-async function makePartition(client: PoolClient, table: string, name: string, dayMs: number): Promise<void> {
-  // Names and bounds are made here from a table's name and a day; nothing of a caller's text is in them.
+async function createPartition(client: PoolClient, table: string, name: string, dayMs: number): Promise<void> {
+  // Names and bounds are built from a table's name and a day only, so they are safe to interpolate.
   await client.query(`create table "${name}" (like "${table}" including defaults including constraints)`);
   if (table === "events") {
-    // What fits stays in the row: a detour through the TOAST table cost a tenth of accepting and of loading.
+    // Keeps bodies up to a page in the row: the TOAST table cost a tenth of accepting and of loading.
     await client.query(`alter table "${name}" set (toast_tuple_target = 4080)`);
-    // Bodies of some kilobytes are compressed: lz4 took half of Postgres's CPU time per event that the default pglz took
-    // (npm run bench -- accept). Not every build of Postgres has it.
+    // For bodies of some kilobytes lz4 halves Postgres's CPU time per event compared with the default, pglz
+    // (npm run bench -- accept). Some builds of Postgres lack it.
     await client.query(
       `do $$ begin
          if 'lz4' = any ((select enumvals from pg_settings where name = 'default_toast_compression')::text[]) then
@@ -92,12 +93,13 @@ async function makePartition(client: PoolClient, table: string, name: string, da
     );
   }
   if (table === "deliveries") {
-    // Rows are updated once or twice within seconds and never again: vacuum early, so that pages are reused.
+    // Rows are updated once or twice within seconds and then never again. Early vacuums let pages be reused.
     await client.query(
       `alter table "${name}" set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
     );
   }
   await client.query(
-    `alter table "${table}" attach partition "${name}" for values from ('${firstIdAt(dayMs)}') to ('${firstIdAt(dayMs + DAY_MS)}')`,
+    `alter table "${table}" attach partition "${name}"
+       for values from ('${firstIdAt(dayMs)}') to ('${firstIdAt(dayMs + DAY_MS)}')`,
   );
 }

@@ -20,7 +20,7 @@ test("a secret that was altered, or belongs to another subscription, does not op
   expect(() => box.open(sealed, "other")).toThrow();
 });
 
-test("another encryption key is told apart by its name, without telling either key", () => {
+test("a secret of another encryption key is refused with both key ids, which do not reveal the keys", () => {
   const key = randomBytes(32);
   const sealed = createSecretBox(randomBytes(32)).seal(secret, "sub");
   expect(() => createSecretBox(key).open(sealed, "sub")).toThrow(

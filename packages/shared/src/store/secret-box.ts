@@ -4,16 +4,16 @@ import type { StoredSecret } from "./schema/index.ts";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Seals signing secrets for the table and opens them again: AES-256-GCM, bound to their subscription. */
+/** Encrypts and decrypts signing secrets: AES-256-GCM, bound to their subscription. */
 export interface SecretBox {
   seal(secret: Buffer, subscriptionId: string): Pick<StoredSecret, "keyId" | "sealed">;
-  /** @throws Error where the secret was sealed under another key or for another subscription, or was altered */
+  /** @throws Error if the secret was sealed with another key or for another subscription, or was altered */
   open(stored: Pick<StoredSecret, "keyId" | "sealed">, subscriptionId: string): Buffer;
 }
 
 /** @param key 32 bytes (setting ENCRYPTION_KEY) */
 export function createSecretBox(key: Buffer): SecretBox {
-  // Names the key without telling it, so that a secret sealed under another key is told apart from a damaged one.
+  // Identifies the key without revealing it, to distinguish a secret of another key from a damaged one.
   const keyId = createHash("sha256").update("postrider key id").update(key).digest("hex").slice(0, 8);
   return {
     seal(secret, subscriptionId) {

@@ -5,12 +5,11 @@ const HEADER_BYTES = 20;
 export type TextParts = readonly (string | Buffer)[];
 
 /**
- * A `text[]` in PostgreSQL's binary format, as a query parameter. The driver would write every element as a quoted
- * literal with its quotes escaped, and the server would take that apart again: for JSON, which is full of quotes,
- * that cost more than the insert.
+ * Encodes a `text[]` in PostgreSQL's binary format, as a query parameter. The driver would escape every quote and the
+ * server would parse the result, which for JSON cost more than the insert.
  *
- * Format: array_send in https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/utils/adt/arrayfuncs.c: number of
- * dimensions, null flag, element type, length, lower bound, then length and bytes of each element.
+ * Format: number of dimensions, null flag, element type, length, lower bound, then length and bytes of each element
+ * (array_send in https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/utils/adt/arrayfuncs.c).
  */
 export function textArray(texts: readonly TextParts[]): Buffer {
   const lengths = texts.map((parts) => parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0));

@@ -1,7 +1,7 @@
 import { SETTLED_STATES } from "../core/delivery/transitions.ts";
 import type { DeliveryState } from "../core/delivery/states.ts";
 
-/** The columns of `deliveries` that belong to one state or the other, as SQL expressions. */
+/** The columns of `deliveries` that each state sets, as SQL expressions. */
 interface StateColumns {
   pending: { batch_id: string; held_at?: string };
   retrying: { next_attempt_at: string };
@@ -21,11 +21,11 @@ const NO_COLUMNS = {
 };
 
 /**
- * The SET list of an update that moves deliveries to a state. It names every column that belongs to any state, so that
- * nothing of the former state is left behind. Every `update deliveries` that changes `state` takes its list from here.
+ * The SET list of an update that moves deliveries to a state. It includes the columns of all states, so that those of
+ * the previous state are cleared. Every `update deliveries` that changes `state` takes its list from here.
  *
- * @param columns SQL expressions of what belongs to the state; `held_at` of a released delivery keeps the time since
- *   which it has been held, in case it is held again without an attempt
+ * @param columns SQL expressions for the columns of the state. A released delivery keeps its `held_at`, in case it is
+ *   held again without an attempt
  */
 export function moveTo<State extends DeliveryState>(state: State, columns: StateColumns[State]): string {
   const settled = isSettled(state) ? { settled_at: "now()" } : {};
@@ -35,7 +35,8 @@ export function moveTo<State extends DeliveryState>(state: State, columns: State
 /**
  * The SET list of an update whose rows move to different states.
  *
- * @param to SQL expressions of the row's new state, its reason (held and dead), and its delay in milliseconds (retrying)
+ * @param to SQL expressions of the row's new state, its reason (held and dead), and its delay in milliseconds
+ *   (retrying)
  */
 export const moveEach = (to: { state: string; reason: string; delayMs: string }): string =>
   setList(to.state, {

@@ -20,25 +20,27 @@ test("an empty schedule means one request", () => {
   expect(decide(failed, 0, [], 0)).toEqual({ state: "dead", reason: "exhausted" });
 });
 
-test("success delivers, gone and blocked are dead at once with their reason", () => {
+test("a success is delivered; gone and blocked are dead immediately with their reason", () => {
   expect(decide({ kind: "delivered" }, 5, DEFAULT_RETRY_SCHEDULE, 0)).toEqual({ state: "delivered" });
   expect(decide({ kind: "gone" }, 0, DEFAULT_RETRY_SCHEDULE, 0)).toEqual({ state: "dead", reason: "gone" });
   expect(decide({ kind: "blocked" }, 0, DEFAULT_RETRY_SCHEDULE, 0)).toEqual({ state: "dead", reason: "blocked" });
 });
 
 test("Retry-After lengthens the next step and does not shorten it", () => {
-  expect(decide({ kind: "retryable", retryAfterMs: 60_000 }, 0, DEFAULT_RETRY_SCHEDULE, 0)).toEqual({ state: "retrying", delayMs: 60_000 }); // prettier-ignore
-  expect(decide({ kind: "retryable", retryAfterMs: 1 }, 0, DEFAULT_RETRY_SCHEDULE, 0)).toEqual({ state: "retrying", delayMs: 2_000 }); // prettier-ignore
+  const decideAfter = (retryAfterMs: number) =>
+    decide({ kind: "retryable", retryAfterMs }, 0, DEFAULT_RETRY_SCHEDULE, 0);
+  expect(decideAfter(60_000)).toEqual({ state: "retrying", delayMs: 60_000 });
+  expect(decideAfter(1)).toEqual({ state: "retrying", delayMs: 2_000 });
 });
 
-test("the first attempt of a cycle that a person began is theirs, the following ones are the schedule's", () => {
+test("the first attempt of a manual retry has the trigger manual, the following ones have auto", () => {
   expect(triggerOf(0, 0)).toBe("auto");
   expect(triggerOf(0, 3)).toBe("auto");
   expect(triggerOf(1, 0)).toBe("manual");
   expect(triggerOf(1, 1)).toBe("auto");
 });
 
-test("a probe that fails leaves its delivery held; any other end is as of every attempt", () => {
+test("a failed probe leaves its delivery held; any other outcome is decided as for every attempt", () => {
   expect(decideProbe(failed)).toEqual({ state: "held", reason: "breaker" });
   expect(decideProbe({ kind: "delivered" })).toEqual({ state: "delivered" });
   expect(decideProbe({ kind: "gone" })).toEqual({ state: "dead", reason: "gone" });

@@ -24,11 +24,11 @@ export function decide(outcome: Outcome, scheduleStep: number, schedule: RetrySc
   }
 }
 
-/** Decides which state a held delivery moves to after a probe. A probe that fails costs it no step of its schedule. */
+/** Decides which state a held delivery moves to after a probe. A failed probe uses no step of the schedule. */
 export const decideProbe = (outcome: Outcome): Transition =>
   outcome.kind === "retryable" ? { state: "held", reason: "breaker" } : decide(outcome, 0, [], 0);
 
-/** Why the next attempt of a delivery is made. A manual retry begins a cycle above 0, and is its first attempt. */
+/** The trigger of a delivery's next attempt. The first attempt of a cycle above 0 is a manual retry. */
 export function triggerOf(cycle: number, scheduleStep: number): Trigger {
   return cycle > 0 && scheduleStep === 0 ? "manual" : "auto";
 }

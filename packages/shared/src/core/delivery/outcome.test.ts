@@ -5,7 +5,7 @@ const NOW = Date.parse("2026-01-31T12:00:00Z");
 const answer = (status: number, retryAfter?: string) =>
   classify({ responseStatus: status, retryAfter, errorCode: null }, NOW);
 
-describe("what an answer means for its delivery", () => {
+describe("the outcome of a response", () => {
   test.each([200, 201, 202, 204, 299])("%i is delivered", (status) => {
     expect(answer(status)).toEqual({ kind: "delivered" });
   });
@@ -19,19 +19,19 @@ describe("what an answer means for its delivery", () => {
 
   test("410 is gone", () => expect(answer(410)).toEqual({ kind: "gone" }));
 
-  test("no complete response is retryable, even where its status was a 200", () => {
+  test("an incomplete response is retryable, even with status 200", () => {
     const cut = { responseStatus: 200, retryAfter: "7", errorCode: "timeout" };
     expect(classify(cut, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
     const refused = { responseStatus: null, retryAfter: undefined, errorCode: "refused" };
     expect(classify(refused, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
   });
 
-  test("an address that may not be reached is blocked", () => {
+  test("an address that is not allowed is blocked", () => {
     const blocked = { responseStatus: null, retryAfter: undefined, errorCode: "blocked" };
     expect(classify(blocked, NOW)).toEqual({ kind: "blocked" });
   });
 
-  test("Retry-After counts on 429 and 503 and nowhere else", () => {
+  test("Retry-After counts only with 429 and 503", () => {
     expect(answer(429, "7")).toEqual({ kind: "retryable", retryAfterMs: 7_000 });
     expect(answer(503, "7")).toEqual({ kind: "retryable", retryAfterMs: 7_000 });
     expect(answer(500, "7")).toEqual({ kind: "retryable", retryAfterMs: undefined });

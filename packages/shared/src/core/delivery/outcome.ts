@@ -8,8 +8,8 @@ export type Outcome =
 /**
  * Classifies an HTTP exchange.
  *
- * @param exchange its `errorCode` is null where the response is complete, and `blocked` where the address is not allowed,
- *   so that nothing was sent
+ * @param exchange `errorCode` is null for a complete response, and `blocked` if the address is not allowed and nothing
+ *   was sent
  * @param now Unix milliseconds, for a `Retry-After` that is a date
  */
 export function classify(
@@ -21,20 +21,20 @@ export function classify(
   if (errorCode !== null || status === null) return { kind: "retryable", retryAfterMs: undefined };
   if (status >= 200 && status <= 299) return { kind: "delivered" };
   if (status === 410) return { kind: "gone" };
-  const mayAskForTime = status === 429 || status === 503;
-  return { kind: "retryable", retryAfterMs: mayAskForTime ? parseRetryAfter(retryAfter, now) : undefined };
+  const hasRetryAfter = status === 429 || status === 503;
+  return { kind: "retryable", retryAfterMs: hasRetryAfter ? parseRetryAfter(retryAfter, now) : undefined };
 }
 
 /**
- * Reads `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).
+ * Parses `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).
  *
- * @returns milliseconds from now, at least 0, or undefined where it is absent or makes no sense
+ * @returns milliseconds from now, at least 0; undefined if it is absent or invalid
  */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;
   const text = header.trim();
   if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
-  // An HTTP date begins with its weekday; Date.parse alone would also take "1" or "2026".
+  // An HTTP date begins with its weekday; Date.parse alone would also accept "1" or "2026".
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
   const date = Date.parse(text);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);

@@ -34,16 +34,16 @@ test("Retry-After never shortens, and never waits longer than an hour or the sch
   );
 });
 
-test("Retry-After adds no retry to a schedule that is used up", () => {
+test("Retry-After adds no retry to an exhausted schedule", () => {
   expect(nextRetryDelay([2_000], 2, 0, 60_000)).toBeUndefined();
 });
 
-test("a schedule that is used up has no next delay", () => {
+test("an exhausted schedule has no next delay", () => {
   expect(nextRetryDelay(DEFAULT_RETRY_SCHEDULE, 6, 0)).toBeUndefined();
   expect(nextRetryDelay([], 1, 0)).toBeUndefined();
 });
 
-test("schedules are read from durations or a preset, and what is wrong is named", () => {
+test("schedules are parsed from durations or a preset, and an error names the invalid entry", () => {
   expect(parseRetrySchedule(["250ms", "2s", "5m", "1h"])).toEqual([250, 2_000, 300_000, 3_600_000]);
   expect(parseRetrySchedule([])).toEqual([]);
   expect(parseRetrySchedule("standard")).toHaveLength(9);

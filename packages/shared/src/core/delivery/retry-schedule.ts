@@ -12,13 +12,13 @@ const STANDARD_RETRY_SCHEDULE: RetrySchedule = ["5s", "5m", "30m", "2h", "5h", "
 
 export const MAX_RETRIES = 50;
 export const MAX_RETRY_DELAY_MS = 7 * 86_400_000;
-/** `Retry-After` may lengthen a delay up to this; beyond it a subscriber could park its deliveries for ever. */
+/** `Retry-After` can lengthen a delay up to this; otherwise a subscriber could postpone its deliveries for ever. */
 export const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /**
- * Reads a retry schedule: the preset `standard`, or a list of durations such as `["2s", "4s"]`.
+ * Parses a retry schedule: the preset `standard`, or a list of durations such as `["2s", "4s"]`.
  *
- * @returns the delays in milliseconds, or a sentence that says what is wrong
+ * @returns the delays in milliseconds, or a sentence that describes the error
  */
 export function parseRetrySchedule(value: string | readonly string[]): RetrySchedule | { problem: string } {
   if (value === "standard") return STANDARD_RETRY_SCHEDULE;
@@ -35,11 +35,11 @@ export function parseRetrySchedule(value: string | readonly string[]): RetrySche
 }
 
 /**
- * The wait before the next retry: the schedule's delay with 0 to +10 % jitter, which `Retry-After` can only lengthen.
+ * The delay before the next retry: the schedule's delay with 0 to +10 % jitter, which `Retry-After` can only lengthen.
  *
- * @param step how many attempts of this cycle have counted against the schedule, the failed one included (1 = the first request failed)
+ * @param step how many attempts of this cycle have counted against the schedule, including the one that just failed
  * @param random in [0, 1)
- * @returns milliseconds, or undefined when the schedule is used up
+ * @returns milliseconds; undefined when the schedule is exhausted
  */
 export function nextRetryDelay(
   schedule: RetrySchedule,

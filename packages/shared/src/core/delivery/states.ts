@@ -1,4 +1,4 @@
-/** The states of a delivery, as the CHECK constraints on `deliveries` repeat them. */
+/** The states of a delivery. The CHECK constraints on `deliveries` repeat them. */
 export const DELIVERY_STATES = ["pending", "retrying", "held", "delivered", "dead", "cancelled"] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
@@ -8,7 +8,7 @@ export type HeldReason = (typeof HELD_REASONS)[number];
 export const DEAD_REASONS = ["exhausted", "gone", "blocked", "expired", "internal"] as const;
 export type DeadReason = (typeof DEAD_REASONS)[number];
 
-/** Why an attempt was made: the schedule, a person, or the breaker asking whether the subscriber is back. */
+/** What caused an attempt: the schedule, a manual retry, or a probe by the breaker. */
 export const TRIGGERS = ["auto", "manual", "probe"] as const;
 export type Trigger = (typeof TRIGGERS)[number];
 

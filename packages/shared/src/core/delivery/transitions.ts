@@ -1,6 +1,6 @@
 import type { DeadReason, DeliveryState, HeldReason } from "./states.ts";
 
-/** The state that a delivery moves to, with what belongs to that state. */
+/** The state that a delivery moves to, with the columns of that state. */
 export type Transition =
   | { state: "delivered" }
   | { state: "retrying"; delayMs: number }
@@ -8,5 +8,5 @@ export type Transition =
   | { state: "dead"; reason: DeadReason }
   | { state: "cancelled" };
 
-/** States in which a delivery is finished: only a person's retry moves it on. */
+/** Final states: only a manual retry changes them. */
 export const SETTLED_STATES = ["delivered", "dead", "cancelled"] as const satisfies readonly DeliveryState[];

@@ -1,9 +1,9 @@
-/** The last member's name. Neither a type nor a timestamp has quotes, so its first occurrence is the member itself. */
+/** A type and a timestamp contain no quotes, so the first occurrence is the member itself. */
 const DATA_MEMBER = ',"data":';
 
 /**
- * The body of every request that delivers an event: `{"type","timestamp","data"}`. It is built from parts, because the
- * data is sent on byte for byte as it came, and an event type needs no escaping.
+ * The body of every request that delivers an event: `{"type","timestamp","data"}`. It is concatenated, because the data
+ * is sent byte for byte as it was received, and an event type needs no escaping.
  *
  * @param type a valid event type
  * @param timestamp ISO 8601

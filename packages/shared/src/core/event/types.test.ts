@@ -39,7 +39,7 @@ test("order.* is everything below order at any depth, and not order itself", () 
   expect(patternsMatching("order")).toEqual(["*", "order"]);
 });
 
-test("whatever matches a type is a pattern, and is its prefix", () => {
+test("everything that matches a type is a valid pattern and one of its prefixes", () => {
   const word = fc.stringMatching(/^[A-Za-z0-9_-]{1,8}$/);
   fc.assert(
     fc.property(fc.array(word, { minLength: 1, maxLength: 6 }), (words) => {
@@ -63,8 +63,8 @@ test.each([
   ["order.created", "order", false],
 ])("%s and %s: a match is %s", (pattern, type, expected) => expect(matchesPattern(pattern, type)).toBe(expected));
 
-test("one pattern is judged as the list of all matching patterns says", () => {
-  // Few words, so that types and patterns often share a prefix.
+test("matchesPattern agrees with patternsMatching", () => {
+  // Only a few words, so that types and patterns often share a prefix.
   const type = fc
     .array(fc.constantFrom("a", "ab", "b"), { minLength: 1, maxLength: 4 })
     .map((words) => words.join("."));

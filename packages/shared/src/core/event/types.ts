@@ -8,7 +8,7 @@ export const isEventType = (text: string): boolean => text.length <= MAX_TYPE_CH
 export const isEventTypePattern = (text: string): boolean =>
   text === "*" || isEventType(text.endsWith(".*") ? text.slice(0, -2) : text);
 
-/** Whether a pattern matches a type; the same answer as `patternsMatching(type)` gives, for a single pattern. */
+/** Whether a pattern matches a type, i.e. whether `patternsMatching(type)` contains the pattern. */
 export const matchesPattern = (pattern: string, type: string): boolean =>
   pattern === "*" || pattern === type || (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1)));
 

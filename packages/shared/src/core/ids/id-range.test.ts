@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { v7 } from "uuid";
 import { family, familyRange, firstIdAt, timeOfId } from "./id-range.ts";
 
-test("a UUIDv7 tells the millisecond it was made at", () => {
+test("a UUIDv7 contains the millisecond of its creation", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 2 ** 48 - 1 }), (msecs) => {
       const id = v7({ msecs });
@@ -13,14 +13,14 @@ test("a UUIDv7 tells the millisecond it was made at", () => {
   );
 });
 
-test("a family holds its id and no id of another millisecond", () => {
+test("a family contains its id and no id of another millisecond", () => {
   const id = v7({ msecs: 1_000 });
   const { from, to } = family(id);
   expect(from <= id && id <= to).toBe(true);
   expect(v7({ msecs: 999 }) < from && to < v7({ msecs: 1_001 })).toBe(true);
 });
 
-test("the range of several ids holds the family of each", () => {
+test("the range of several ids contains the family of each", () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 1e13 }), { minLength: 1, maxLength: 20 }), (times) => {
       const ids = times.map((msecs) => v7({ msecs }));

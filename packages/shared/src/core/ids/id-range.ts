@@ -1,4 +1,4 @@
-/** Ids from `from` to `to`, both included. A UUIDv7 begins with its time, so an id range is a time range. */
+/** Ids from `from` to `to`, both inclusive. A UUIDv7 begins with its time, so an id range is a time range. */
 export interface IdRange {
   readonly from: string;
   readonly to: string;
@@ -7,12 +7,12 @@ export interface IdRange {
 export const MAX_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 const MAX_MS = 2 ** 48 - 1;
 
-/** The Unix time in milliseconds that a UUIDv7 was made at (RFC 9562, section 5.7: its first 48 bits). */
+/** The Unix time in milliseconds at which a UUIDv7 was created: its first 48 bits (RFC 9562, section 5.7). */
 export function timeOfId(uuid: string): number {
   return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
 }
 
-/** The lowest id of a millisecond; as an exclusive upper bound, every id before it. */
+/** The smallest id of a millisecond. As an exclusive upper bound it covers all ids before that millisecond. */
 export function firstIdAt(ms: number): string {
   const hex = Math.min(Math.max(Math.floor(ms), 0), MAX_MS)
     .toString(16)
@@ -20,19 +20,19 @@ export function firstIdAt(ms: number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
-/** The ids that share their first 8 bytes with this one: an event, and every delivery of it. */
+/** The ids with the same first 8 bytes: an event and all of its deliveries. */
 export function family(uuid: string): IdRange {
   const stem = uuid.slice(0, 18);
   return { from: `${stem}-0000-000000000000`, to: `${stem}-ffff-ffffffffffff` };
 }
 
-/** The smallest range that holds the families of all these ids (at least one). */
+/** The smallest range that contains the families of all these ids (at least one). */
 export function familyRange(uuids: readonly string[]): IdRange {
-  let lowest = uuids[0]!;
-  let highest = lowest;
+  let min = uuids[0]!;
+  let max = min;
   for (const uuid of uuids) {
-    if (uuid < lowest) lowest = uuid;
-    if (uuid > highest) highest = uuid;
+    if (uuid < min) min = uuid;
+    if (uuid > max) max = uuid;
   }
-  return { from: family(lowest).from, to: family(highest).to };
+  return { from: family(min).from, to: family(max).to };
 }

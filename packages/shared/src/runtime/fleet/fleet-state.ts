@@ -13,18 +13,18 @@ import { readWatchdogLog, type WatchdogLog } from "./watchdog-log.ts";
 
 const DAY_MS = 86_400_000;
 /** Dead letters are counted up to this number. */
-export const MOST_COUNTED = 10_000;
+export const MAX_COUNTED = 10_000;
 
-/** The whole fleet at a glance. A value that could not be read is undefined: unknown is not zero. */
+/** The state of the whole fleet. A value that could not be read is undefined, because unknown is not zero. */
 export interface FleetState {
   lanes: { lane: string; state: string; jobs: number }[] | undefined;
-  /** Every reason, even one for which nothing is held. */
+  /** One entry per reason, also with zero deliveries. */
   held: { reason: string; deliveries: number }[] | undefined;
   /** Subscriptions whose breaker is not closed. */
   breakers: { open: number; half_open: number } | undefined;
-  /** Age of the oldest delivery that should have been attempted by now; 0 where there is none. */
+  /** Time since the oldest due delivery should have been attempted; 0 if no delivery is due. */
   oldestDueSeconds: number | undefined;
-  /** Dead letters of events of the last 24 hours; MOST_COUNTED where there are as many or more. */
+  /** Dead letters of events of the last 24 hours; MAX_COUNTED if there are that many or more. */
   deadLastDay: number | undefined;
   workers: WorkerSeen[] | undefined;
   watchdog: WatchdogLog | undefined;
@@ -39,19 +39,19 @@ interface Sources {
   breakers: Pick<Breakers, "count">;
 }
 
-/** Reads the state from Postgres and Redis, with a few statements by index and a few commands. Never throws. */
+/** Reads the state from Postgres and Redis with a few cheap statements and commands. Never throws. */
 export async function readFleetState({ pool, redis, queues, breakers }: Sources, now: number): Promise<FleetState> {
-  const known = <T>(value: Promise<T>): Promise<T | undefined> => value.catch(() => undefined);
+  const orUndefined = <T>(value: Promise<T>): Promise<T | undefined> => value.catch(() => undefined);
   const [lanes, held, counted, oldestDueSeconds, deadLastDay, workers, watchdog, memory, postgres] = await Promise.all([
-    known(readLanes(queues)),
-    known(readHeld(pool)),
-    known(breakers.count(now)),
-    known(readOldestDueSeconds(pool, now)),
-    known(countDead(pool, firstIdAt(now - DAY_MS), MOST_COUNTED)),
-    known(readRoster(redis, now)),
-    known(readWatchdogLog(redis)),
-    known(readMemory(redis)),
-    known(readPostgresUsage(pool)),
+    orUndefined(readLanes(queues)),
+    orUndefined(readHeld(pool)),
+    orUndefined(breakers.count(now)),
+    orUndefined(readOldestDueSeconds(pool, now)),
+    orUndefined(countDead(pool, firstIdAt(now - DAY_MS), MAX_COUNTED)),
+    orUndefined(readRoster(redis, now)),
+    orUndefined(readWatchdogLog(redis)),
+    orUndefined(readMemory(redis)),
+    orUndefined(readPostgresUsage(pool)),
   ]);
   return { lanes, held, breakers: counted, oldestDueSeconds, deadLastDay, workers, watchdog, redis: memory, postgres };
 }

@@ -1,12 +1,12 @@
 import type { Redis } from "ioredis";
 import { WORKERS_KEY } from "../../queue/keys.ts";
 
-/** Who has not said so for this long is not there. */
-const SILENT_MS = 30_000;
-/** How often a worker says that it is there. */
-export const BEAT_MS = 5_000;
+/** A worker without a heartbeat for this long counts as dead. */
+const HEARTBEAT_TIMEOUT_MS = 30_000;
+/** Interval of a worker's heartbeats. */
+export const HEARTBEAT_MS = 5_000;
 
-/** A worker process, as it last said. */
+/** A worker process in its last heartbeat. */
 export interface WorkerSeen {
   host: string;
   pid: number;
@@ -18,25 +18,25 @@ export interface WorkerSeen {
   seenAt: number;
 }
 
-/** Says that a worker is there. @param id its own among all workers */
-export async function beat(redis: Redis, id: string, worker: WorkerSeen): Promise<void> {
+/** @param id unique among all workers */
+export async function recordHeartbeat(redis: Redis, id: string, worker: WorkerSeen): Promise<void> {
   await redis.hset(WORKERS_KEY, id, JSON.stringify(worker));
 }
 
-export async function leave(redis: Redis, id: string): Promise<void> {
+export async function removeHeartbeat(redis: Redis, id: string): Promise<void> {
   await redis.hdel(WORKERS_KEY, id);
 }
 
-/** The workers that are there, longest running first. Those that died are forgotten on the way. */
+/** The live workers, longest running first. Removes the heartbeats of dead ones. */
 export async function readRoster(redis: Redis, now: number): Promise<WorkerSeen[]> {
   const entries = Object.entries(await redis.hgetall(WORKERS_KEY)).map(([id, text]) => ({
     id,
     worker: JSON.parse(text) as WorkerSeen,
   }));
-  const silent = entries.filter(({ worker }) => now - worker.seenAt > SILENT_MS).map(({ id }) => id);
-  if (silent.length > 0) await redis.hdel(WORKERS_KEY, ...silent);
+  const dead = entries.filter(({ worker }) => now - worker.seenAt > HEARTBEAT_TIMEOUT_MS).map(({ id }) => id);
+  if (dead.length > 0) await redis.hdel(WORKERS_KEY, ...dead);
   return entries
-    .filter(({ id }) => !silent.includes(id))
+    .filter(({ id }) => !dead.includes(id))
     .map(({ worker }) => worker)
     .sort((a, b) => a.startedAt - b.startedAt);
 }

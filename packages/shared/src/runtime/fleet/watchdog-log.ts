@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { WATCHDOG_KEY } from "../../queue/keys.ts";
 
-/** What a run of the watchdog put back, per state. */
+/** The number of jobs that a run of the watchdog added, per state. */
 export interface Repairs {
   pending: number;
   retrying: number;
@@ -13,13 +13,13 @@ export interface WatchdogEntry extends Repairs {
   at: number;
 }
 
-/** The last run, and the last one that put something back; undefined where none is known. */
+/** The last run, and the last run that added a job; undefined if none is known. */
 export interface WatchdogLog {
   lastRun: WatchdogEntry | undefined;
   lastRepair: WatchdogEntry | undefined;
 }
 
-/** Notes a run where a person can see it. It says nothing that work depends on, so it may be lost with Redis. */
+/** Records a run for the console and the metrics. No work depends on the record, so Redis may lose it. */
 export async function noteRun(redis: Redis, entry: WatchdogEntry): Promise<void> {
   const text = JSON.stringify(entry);
   const isRepair = entry.pending + entry.retrying + entry.held > 0;

@@ -13,13 +13,13 @@ import { createRegistry, registerConnections } from "../telemetry/metrics.ts";
 export type Infrastructure = ReturnType<typeof openInfrastructure>;
 
 export interface InfrastructureOptions {
-  /** Connections to Postgres at most. */
+  /** Maximum number of connections to Postgres. */
   poolSize: number;
-  /** Server settings of these connections; see createPool. */
+  /** Server settings of the connections; see createPool. */
   serverSettings?: string;
 }
 
-/** Opens the stores of a process, and its log and metrics. No command is sent to Postgres or Redis yet. */
+/** Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet. */
 export function openInfrastructure(
   app: "ingest" | "worker" | "console",
   settings: InfraSettings,
@@ -52,10 +52,10 @@ const logEnqueueFailure =
     log.debug({ err: error, lane, jobs }, "could not add jobs to the lane; leaving it to the watchdog");
 
 /**
- * Checks the database before a process that writes to it starts: clocks must agree, the partitions of today must
- * exist, and ENCRYPTION_KEY must open the stored secrets.
+ * Checks the database before a process that writes to it starts: the clocks must agree and ENCRYPTION_KEY must open the
+ * stored secrets. Creates today's partitions.
  *
- * @throws Error in one line where the process must not start
+ * @throws Error of one line if the process must not start
  */
 export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,

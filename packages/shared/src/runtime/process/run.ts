@@ -4,13 +4,13 @@ import { waitForShutdown } from "./shutdown-signal.ts";
 
 export interface RunningApp {
   log: Logger;
-  /** How long `stop` may take before the process ends anyway, in milliseconds. */
+  /** Milliseconds after which the process exits although `stop` has not returned. */
   stopDeadlineMs: number;
   stop(): Promise<void>;
 }
 
 /**
- * The life of a process: start, wait for a signal, stop, exit. Exit codes: 0 stopped as asked, 1 could not start (the
+ * Runs a process: start, wait for a signal, stop, exit. Exit codes: 0 after a signal, 1 if it could not start (the
  * reason is on stderr) or could not stop in time.
  */
 export async function runProcess(start: () => Promise<RunningApp>): Promise<void> {
@@ -34,7 +34,7 @@ export async function runProcess(start: () => Promise<RunningApp>): Promise<void
   process.exit(0);
 }
 
-/** Connection errors of several addresses come as an AggregateError without a message of its own. */
+/** Node reports connection errors of several addresses as an AggregateError without a message. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
   return error instanceof Error

@@ -1,12 +1,15 @@
-/** Two interrupts closer together than this are one: `npm run` passes on the interrupt that the terminal sends to everybody. */
+/**
+ * Interrupts within this time count as one: the terminal signals the whole process group, and `npm run` forwards it
+ * again.
+ */
 const SAME_INTERRUPT_MS = 500;
 
 /**
- * Waits until this process is told to stop: by SIGINT, by SIGTERM, or by losing the supervisor that started it with an
- * IPC channel (a killed supervisor sends no signal, but its channel closes). Signals that follow do no harm, save a
- * second Ctrl-C, which ends the process at once with exit code 130.
+ * Waits for SIGINT, SIGTERM or the loss of the supervisor that started this process with an IPC channel (a killed
+ * supervisor sends no signal, but its channel closes). Later signals are ignored, except a second Ctrl-C, which exits
+ * immediately with code 130.
  *
- * @returns what told it: `SIGINT`, `SIGTERM` or `lost supervisor`
+ * @returns `SIGINT`, `SIGTERM` or `lost supervisor`
  */
 export function waitForShutdown(): Promise<string> {
   return new Promise((resolve) => {
@@ -17,13 +20,13 @@ export function waitForShutdown(): Promise<string> {
       resolve("SIGINT");
     });
     process.on("SIGTERM", () => resolve("SIGTERM"));
-    const lose = () => {
-      // Whoever read our output is gone too, and a logger that flushes at exit tries a broken pipe again for ever.
+    const onSupervisorLost = () => {
+      // The reader of our output has exited too. A logger that flushes at exit would retry the broken pipe for ever.
       process.prependListener("exit", () => process.kill(process.pid, "SIGKILL"));
       resolve("lost supervisor");
     };
-    // It may have been lost before anybody listened. Undefined where there never was one.
-    if ((process.connected as boolean | undefined) === false) lose();
-    else process.once("disconnect", lose);
+    // The channel may have closed before this call. `connected` is undefined without a supervisor.
+    if ((process.connected as boolean | undefined) === false) onSupervisorLost();
+    else process.once("disconnect", onSupervisorLost);
   });
 }

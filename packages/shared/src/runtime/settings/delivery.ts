@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { duration, networks, retrySchedule } from "./fields.ts";
 
-/** Variables of the delivery policy: ingest shows and checks it, the worker applies it. */
+/** Variables of the delivery policy, which ingest validates and shows and the worker applies. */
 export const deliveryVariables = {
   RETRY_SCHEDULE: retrySchedule,
   DELIVERY_TIMEOUT: duration("10s", "50ms", "5m"),

@@ -33,14 +33,14 @@ export const integer = (fallback: number, min: number, max: number) =>
 
 export const url = (example: string, ...protocols: string[]) =>
   text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
-    // The value may carry a password, so it is not repeated.
+    // The message omits the value, because it may contain a password.
     message: `must be a URL such as ${example}`,
   });
 
 export const encryptionKey = text.transform((value, issues) => {
   const key = Buffer.from(value, "base64");
   if (key.length !== 32) {
-    issues.addIssue("must be 32 bytes in base64 (make one with: openssl rand -base64 32)");
+    issues.addIssue("must be 32 bytes in base64 (generate one with: openssl rand -base64 32)");
     return z.NEVER;
   }
   return key;
@@ -52,7 +52,7 @@ export const apiKeys = text.transform((value, issues) => {
     .map((key) => key.trim())
     .filter(Boolean);
   if (keys.some((key) => key.length < 16)) {
-    issues.addIssue("every key must have at least 16 characters (make one with: openssl rand -hex 24)");
+    issues.addIssue("every key must have at least 16 characters (generate one with: openssl rand -hex 24)");
     return z.NEVER;
   }
   return keys;

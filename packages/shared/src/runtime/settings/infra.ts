@@ -16,7 +16,7 @@ export const infraVariables = {
 
 const infraSchema = z.object(infraVariables);
 
-/** What every process reads; durations in milliseconds. */
+/** The settings of every process; durations in milliseconds. */
 export type InfraSettings = ReturnType<typeof infraSettings>;
 
 export const infraSettings = (env: z.output<typeof infraSchema>) => ({

@@ -1,9 +1,9 @@
 import { z } from "zod";
 
-/** The environment as `process.env` has it. */
+/** The environment, like `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Refused settings. `problems` holds one sentence per setting, all of them at once; no secret is repeated. */
+/** Invalid settings. `problems` has one sentence for each of them and repeats no secret. */
 export class SettingsError extends Error {
   readonly problems: readonly string[];
 
@@ -14,15 +14,15 @@ export class SettingsError extends Error {
   }
 }
 
-/** Parses what one process reads. */
+/** The settings that one process reads. */
 export interface SettingsReader<Settings> {
   schema: z.ZodType<Settings>;
-  /** Sentences about settings that are each valid and cannot work together. */
+  /** Returns one sentence per pair of valid settings that contradict each other. */
   contradictions?: (settings: Settings) => string[];
 }
 
 /**
- * Reads the settings of a process from its environment. An empty variable counts as unset.
+ * Reads a process's settings from its environment. An empty variable counts as unset.
  *
  * @throws SettingsError
  */

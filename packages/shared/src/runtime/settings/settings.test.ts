@@ -24,7 +24,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
   return [];
 }
 
-test("the defaults are the design's", () => {
+test("the defaults are the documented ones", () => {
   expect(readStackSettings(good)).toMatchObject({
     port: 3000,
     adminPort: 9100,
@@ -52,13 +52,18 @@ test("every problem is reported at once, and no secret is repeated", () => {
     ALLOWED_NETWORKS: "10.0.0.0/99",
     LOG_LEVEL: "loud",
   });
-  for (const name of ["DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEY", "API_KEYS", "PORT", "DELIVERY_TIMEOUT", "RETRY_SCHEDULE", "ALLOWED_NETWORKS", "LOG_LEVEL"]) {
-    expect(problems.filter((problem) => problem.startsWith(`${name} `)), name).toHaveLength(1);
-  } // prettier-ignore
+  const names =
+    "DATABASE_URL REDIS_URL ENCRYPTION_KEY API_KEYS PORT DELIVERY_TIMEOUT RETRY_SCHEDULE ALLOWED_NETWORKS LOG_LEVEL";
+  for (const name of names.split(" ")) {
+    expect(
+      problems.filter((problem) => problem.startsWith(`${name} `)),
+      name,
+    ).toHaveLength(1);
+  }
   expect(problems.join()).not.toMatch(/hunter2|c2VjcmV0|tooshort/);
 });
 
-test("no secret is repeated by the error itself, whichever setting holds it and whatever else is wrong", () => {
+test("no form of the error repeats a secret, whichever setting contains it", () => {
   const secrets = {
     DATABASE_URL: "postgres:/hunter2:nothing",
     REDIS_URL: "http://:hunter3@host:6379",
@@ -68,15 +73,15 @@ test("no secret is repeated by the error itself, whichever setting holds it and 
   };
   const valid = { ...good, API_KEYS: "hunter7-hunter7-hunter7", CONSOLE_PASSWORD: "hunter8", SHUTDOWN_DEADLINE: "1s" };
   for (const env of [secrets, valid]) {
-    let told = "";
+    let output = "";
     try {
       readStackSettings(env);
     } catch (error) {
-      told = `${String(error)} ${JSON.stringify(error)} ${String((error as Error).cause)}`;
+      output = `${String(error)} ${JSON.stringify(error)} ${String((error as Error).cause)}`;
     }
-    expect(told).toMatch(/settings refused/);
-    for (const secret of Object.values(env).filter((value) => value !== "1s")) expect(told).not.toContain(secret);
-    expect(told).not.toMatch(/hunter/);
+    expect(output).toMatch(/settings refused/);
+    for (const secret of Object.values(env).filter((value) => value !== "1s")) expect(output).not.toContain(secret);
+    expect(output).not.toMatch(/hunter/);
   }
 });
 
@@ -119,13 +124,13 @@ test("a process needs only its own settings", () => {
   expect(() => readConsoleSettings(infra)).toThrow(/CONSOLE_PASSWORD is required/);
 });
 
-test("a process ignores what is wrong with the settings of another one", () => {
+test("a process ignores invalid settings of other processes", () => {
   const { API_KEYS: _unused, ...others } = good;
   expect(() => readWorkerSettings({ ...others, API_KEYS: "short", PORT: "http" })).not.toThrow();
   expect(readIngestSettings({ ...good, HOLD_LIMIT: "soon" })).not.toHaveProperty("holdLimitMs");
 });
 
-test("a stack that lacks settings of several processes names all of them, each once", () => {
+test("the error of a stack names the missing settings of all processes, each once", () => {
   expect(problemsOf({ REDIS_URL: good.REDIS_URL })).toEqual([
     "DATABASE_URL is required",
     "ENCRYPTION_KEY is required",

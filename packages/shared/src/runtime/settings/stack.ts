@@ -5,12 +5,12 @@ import { readSettings, SettingsError, type Environment } from "./read.ts";
 import { readWorkerSettings, type WorkerSettings } from "./worker.ts";
 import { z } from "zod";
 
-/** What `npm start` needs: the settings of every process that it runs, and how many workers. */
+/** The settings of `npm start`: those of every process that it runs, and the number of workers. */
 export type StackSettings = IngestSettings & WorkerSettings & ConsoleSettings & { workers: number };
 
 const workersSchema = z.object({ WORKERS: integer(2, 1, 64) }).transform((env) => ({ workers: env.WORKERS }));
 
-/** @throws SettingsError with the problems of all processes, each once */
+/** @throws SettingsError with the problems of all processes, without duplicates */
 export function readStackSettings(env: Environment): StackSettings {
   const problems = new Set<string>();
   const read = <Settings>(reader: () => Settings): Settings | undefined => {

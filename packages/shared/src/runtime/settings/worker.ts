@@ -34,7 +34,7 @@ export type WorkerSettings = Readonly<z.output<typeof schema>>;
 /** @throws SettingsError */
 export const readWorkerSettings = (env: Environment): WorkerSettings => readSettings(env, { schema, contradictions });
 
-/** Settings that are each valid and cannot work together. */
+/** Finds valid settings that contradict each other. */
 export function contradictions(settings: WorkerSettings): string[] {
   const named = (setting: string, ms: number) => `${setting} (${formatDuration(ms)})`;
   const shutdownDeadline = named("SHUTDOWN_DEADLINE", settings.shutdownDeadlineMs);
@@ -46,7 +46,7 @@ export function contradictions(settings: WorkerSettings): string[] {
   const checks: [isWrong: boolean, problem: string][] = [
     [
       settings.shutdownDeadlineMs <= settings.deliveryTimeoutMs,
-      `${shutdownDeadline} must be longer than ${deliveryTimeout}, or every deploy would cut off requests under way`,
+      `${shutdownDeadline} must be longer than ${deliveryTimeout}, or every deploy would abort requests under way`,
     ],
     [
       settings.stalledIntervalMs > settings.lockDurationMs,

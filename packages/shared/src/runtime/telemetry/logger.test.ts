@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { createLogger } from "./logger.ts";
 
-/** What is written of a line with these fields. */
+/** The log line with these fields. */
 function written(fields: object): Record<string, unknown> {
   const lines: string[] = [];
-  createLogger("worker", "info", { write: (line) => void lines.push(line) }).info(fields, "said");
+  createLogger("worker", "info", { write: (line) => void lines.push(line) }).info(fields, "a message");
   expect(lines).toHaveLength(1);
   return JSON.parse(lines[0]!) as Record<string, unknown>;
 }
@@ -15,19 +15,19 @@ test("a line names its process, its level in words and its time with the zone", 
     level: "info",
     pid: process.pid,
     delivery: "dlv_1",
-    msg: "said",
+    msg: "a message",
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
   });
 });
 
 test.each(["authorization", "cookie", "password", "secret", "secrets", "headers", "data", "body", "payload"])(
-  "what somebody passes as %s is not written",
+  "a field %s is redacted",
   (name) => {
     expect(JSON.stringify(written({ [name]: { deep: "s3cret" } }))).not.toContain("s3cret");
   },
 );
 
-test("of an error only what a person reads is written, not what a driver hangs on it", () => {
+test("an error is logged without the properties that a driver added", () => {
   const error = Object.assign(new Error("connection refused"), {
     code: "ECONNREFUSED",
     client: { password: "s3cret" },

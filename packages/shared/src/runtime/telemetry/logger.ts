@@ -3,17 +3,17 @@ import pretty from "pino-pretty";
 
 export type { Logger };
 
-/** What opens something, and what events and subscribers say: never in a line, even if a caller passes it. */
+/** Fields with credentials or payloads are never logged, even if a caller passes them. */
 const REDACTED = ["authorization", "cookie", "password", "secret", "secrets", "headers", "data", "body", "payload"];
 
-/** How a line is shown to a person: on one line, with the time of the place. */
+/** pino-pretty's options for terminals: one line per entry, with the local time. */
 export const READABLE = {
   ignore: "pid,hostname,app",
   translateTime: "SYS:HH:MM:ss.l",
   singleLine: true,
 } as const satisfies pretty.PrettyOptions;
 
-/** JSON lines, one object per event, with the process's name in each; where stdout is a terminal, text for a person. */
+/** Logs one JSON object per line with the process's name, or readable text if stdout is a terminal. */
 export function createLogger(app: string, level: string, out: DestinationStream = stdout()): Logger {
   return pino(
     {
@@ -21,7 +21,7 @@ export function createLogger(app: string, level: string, out: DestinationStream 
       base: { app, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: REDACTED, censor: "[redacted]" },
-      // Errors of drivers carry whole clients with their settings: only what a person reads goes out.
+      // Errors of drivers contain whole clients with their settings, so only selected fields are logged.
       serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }) },
     },

@@ -5,25 +5,27 @@ import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
 const { version } = createRequire(import.meta.url)("../../../package.json") as { version: string };
 
-/** A registry with the process's own figures (CPU, memory, event-loop lag), what is running, and a label that names the app. */
+/**
+ * Creates a registry with the process's own metrics (CPU, memory, event-loop lag), its build info and an `app` label.
+ */
 export function createRegistry(app: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ app });
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: "postrider_build_info",
-    help: "1, with what is running",
+    help: "Always 1; the labels are the running versions",
     labelNames: ["version", "node"] as const,
     registers: [registry],
   }).set({ version, node: process.versions.node }, 1);
   return registry;
 }
 
-/** What a process has of Postgres and Redis. */
+/** Registers metrics of this process's connections to Postgres and Redis. */
 export function registerConnections(registry: Registry, pool: Pool, redis: Redis): void {
   new Gauge({
     name: "postrider_postgres_connections",
-    help: "This process's connections to Postgres: busy, idle, and the most that it may have",
+    help: "This process's connections to Postgres: busy, idle, and the maximum",
     labelNames: ["state"] as const,
     registers: [registry],
     collect() {
@@ -34,7 +36,7 @@ export function registerConnections(registry: Registry, pool: Pool, redis: Redis
   });
   new Gauge({
     name: "postrider_postgres_waiting",
-    help: "Statements of this process that wait for a connection to Postgres",
+    help: "Statements of this process waiting for a connection to Postgres",
     registers: [registry],
     collect() {
       this.set(pool.waitingCount);

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { boolean, check, index, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { TRIGGERS } from "../../core/delivery/states.ts";
 
-/** One HTTP request made for a delivery, and what came of it. Partitioned by day on `id`; append-only. */
+/** One HTTP request for a delivery and its outcome. Partitioned by day on `id`; append-only. */
 export const attempts = pgTable(
   "attempts",
   {
@@ -15,7 +15,7 @@ export const attempts = pgTable(
     responseStatus: integer("response_status"),
     responseBody: text("response_body"),
     error: text("error"),
-    /** True when the delivery had moved on before this attempt was recorded, so that it decided nothing. */
+    /** True if the delivery's state had changed before this attempt was recorded, so the attempt did not change it. */
     superseded: boolean("superseded").notNull().default(false),
   },
   (table) => [

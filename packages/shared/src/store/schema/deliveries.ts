@@ -4,7 +4,9 @@ import { DEAD_REASONS, DELIVERY_STATES, HELD_REASONS } from "../../core/delivery
 
 const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(", "));
 
-/** One event for one subscription; the unit of state. Partitioned by day on `id`, whose first 8 bytes are its event's. */
+/**
+ * One event for one subscription; the unit of state. Partitioned by day on `id`, whose first 8 bytes are its event's.
+ */
 export const deliveries = pgTable(
   "deliveries",
   {
@@ -14,16 +16,16 @@ export const deliveries = pgTable(
     tenant: text("tenant").notNull(),
     eventType: text("event_type").notNull(),
     state: text("state", { enum: DELIVERY_STATES }).notNull(),
-    /** The dispatch batch that a pending delivery belongs to; every entry into `pending` writes a fresh one. */
+    /** The dispatch batch of a pending delivery. Every transition to `pending` writes a new one. */
     batchId: uuid("batch_id"),
     heldReason: text("held_reason", { enum: HELD_REASONS }),
     heldAt: timestamp("held_at", { withTimezone: true }),
-    /** When the breaker last probed with this delivery: the next probe takes the one probed longest ago. */
+    /** When the breaker last probed with this delivery. The next probe takes the delivery probed with longest ago. */
     probedAt: timestamp("probed_at", { withTimezone: true }),
     deadReason: text("dead_reason", { enum: DEAD_REASONS }),
-    /** Counts manual retries and replays: each starts the schedule anew. */
+    /** Number of manual retries. Each of them restarts the schedule. */
     cycle: integer("cycle").notNull().default(0),
-    /** Attempts ever recorded, in all cycles. */
+    /** Recorded attempts of all cycles. */
     attemptCount: integer("attempt_count").notNull().default(0),
     /** Attempts of this cycle that count against the retry schedule (probes do not). */
     scheduleStep: integer("schedule_step").notNull().default(0),

@@ -1,13 +1,13 @@
 import { index, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 
-/** One thing that happened. Partitioned by day on `id` (see partitions.ts); immutable, so there are only inserts. */
+/** Accepted events. Partitioned by day on `id` (see partitions.ts); immutable, so there are only inserts. */
 export const events = pgTable(
   "events",
   {
     id: uuid("id").primaryKey(),
     tenant: text("tenant").notNull(),
     type: text("type").notNull(),
-    /** The exact bytes that every attempt sends: `{"type","timestamp","data"}`, serialised once at accept. */
+    /** The exact body that every attempt sends: `{"type","timestamp","data"}`, serialised once at accept. */
     body: text("body").notNull(),
     deliveryCount: integer("delivery_count").notNull(),
   },

@@ -2,7 +2,7 @@ import { customType, index, pgTable, primaryKey, text, timestamp, uuid } from "d
 
 export const bytea = customType<{ data: Buffer }>({ dataType: () => "bytea" });
 
-/** What was accepted under which key in the last 24 hours; an expired key is overwritten by its next use. */
+/** The idempotency keys of the last 24 hours, each with its event. The next use of an expired key overwrites it. */
 export const idempotencyKeys = pgTable(
   "idempotency_keys",
   {

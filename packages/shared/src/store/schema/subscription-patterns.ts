@@ -1,6 +1,8 @@
 import { pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 
-/** Which subscription wants which event-type pattern: `event_types` of the live subscriptions, one row per pattern, so that matching is an index look-up. */
+/**
+ * `event_types` of the subscriptions that are not deleted, one row per pattern, so that matching is an index look-up.
+ */
 export const subscriptionPatterns = pgTable(
   "subscription_patterns",
   {

@@ -2,11 +2,11 @@ import { sql } from "drizzle-orm";
 import { check, index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { SUBSCRIPTION_STATUSES } from "../../core/delivery/states.ts";
 
-/** A signing secret as it lies in the table: AES-256-GCM, base64 of nonce + ciphertext + tag. */
+/** A signing secret as the table stores it: AES-256-GCM, base64 of nonce + ciphertext + tag. */
 export interface StoredSecret {
   keyId: string;
   sealed: string;
-  /** ISO 8601; null while the secret is the current one. */
+  /** ISO 8601; null for the current secret. */
   expiresAt: string | null;
 }
 
@@ -19,21 +19,21 @@ export const subscriptions = pgTable(
     url: text("url").notNull(),
     eventTypes: text("event_types").array().notNull(),
     description: text("description"),
-    /** Newest first; the first is the one that `GET …/secret` shows. */
+    /** Newest first. `GET …/secret` shows the first. */
     secrets: jsonb("secrets").$type<StoredSecret[]>().notNull(),
     headers: jsonb("headers").$type<Record<string, string>>().notNull(),
     /** Requests per second over the fleet; null is no limit. */
     rateLimit: integer("rate_limit"),
     /** Requests under way at once, per worker process. */
     maxInFlight: integer("max_in_flight").notNull(),
-    /** Null follows the setting DELIVERY_TIMEOUT. */
+    /** Null: the setting DELIVERY_TIMEOUT. */
     timeoutMs: integer("timeout_ms"),
-    /** Delays as they were written (`2s`); null follows the setting RETRY_SCHEDULE. */
+    /** Delays as the API received them (`2s`); null: the setting RETRY_SCHEDULE. */
     retrySchedule: text("retry_schedule").array(),
     metadata: jsonb("metadata").$type<Record<string, unknown>>().notNull(),
     status: text("status", { enum: SUBSCRIPTION_STATUSES }).notNull().default("active"),
     disabledReason: text("disabled_reason"),
-    /** When the breaker opened first with no success since; null while the subscription is well. */
+    /** When the breaker opened first without a success since; null without an outage. */
     failingSince: timestamp("failing_since", { withTimezone: true }),
     createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),

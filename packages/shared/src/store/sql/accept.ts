@@ -8,20 +8,20 @@ export interface AcceptedEvent {
   type: string;
   /** Every pattern that matches the type. */
   patterns: readonly string[];
-  /** What every attempt sends. */
+  /** The body that every attempt sends. */
   body: TextParts;
   idempotencyKey: string | undefined;
-  /** What the key stands for; null without a key. */
+  /** Hash of the bytes that the key stands for; null without a key. */
   hash: Buffer | null;
-  /** Whether it is the only event of its request: its conflict then answers only that request. */
+  /** Whether it is the only event of its request. A conflict then fails only that request, not the statement. */
   isAlone: boolean;
   /** Number of the first batch that its deliveries may join (core/ids/batch-id.ts). */
   firstBatch: number;
 }
 
-/** One row per event in order, whose `id` is the event that counts, then one per batch, whose `n` is null. */
+/** First one row per event in order, whose `id` is the stored event; then one row per batch, whose `n` is null. */
 export interface AcceptRow {
-  /** Place of the event among the events given, from 1. */
+  /** Position of the event in the input, from 1. */
   n: number | null;
   kind: "new" | "duplicate" | "conflict" | "batch";
   id: string;
@@ -33,18 +33,17 @@ export interface AcceptRow {
 }
 
 /**
- * Keys are written in order, so that two statements that share keys wait for each other instead of deadlocking. An
+ * Keys are written in order, so that two statements with common keys wait for each other and do not deadlock. An
  * expired key is overwritten. A conflict inside a batch request fails the statement (refuse_idempotency_conflict),
  * because a batch is all or nothing.
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
- * row for every event, also where nothing matches. Bodies are joined last, because every step that carries them copies
- * them.
+ * row for every event, also without a match. Bodies are joined last, because every step with bodies copies them.
  */
 const TEXT = `
   with input as materialized (
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $6::text[], $7::bytea[], $8::boolean[], $10::int[])
-      with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, n)
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $6::text[], $7::bytea[], $8::boolean[],
+      $10::int[]) with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, n)
   ), claimed as (
     insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
     select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
@@ -64,7 +63,9 @@ const TEXT = `
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
   ), matched as materialized (
     select j.n, j.id, j.tenant, j.type, wanting.subscription_id, j.first_batch
-        + (count(wanting.subscription_id) over (partition by j.first_batch order by j.n rows unbounded preceding) - 1) / 100 as batch,
+        + (count(wanting.subscription_id) over (
+            partition by j.first_batch order by j.n rows unbounded preceding
+          ) - 1) / 100 as batch,
       count(wanting.subscription_id) over of_event as deliveries, row_number() over of_event as place
     from judged j left join lateral (
       select distinct p.subscription_id from subscription_patterns p
@@ -86,13 +87,14 @@ const TEXT = `
   union all
   select n::int, verdict, event_id, 0, null, null from judged where verdict <> 'new'
   union all
-  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id
+  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text)
+  from delivery group by batch_id
   order by 1`;
 
 /**
  * Stores idempotency keys, events and one delivery per matching subscription, in one statement and so in one commit.
  *
- * @param batchSeed a fresh UUIDv7, from which the ids of the batches are made
+ * @param batchSeed a new UUIDv7; the ids of the batches are derived from it
  * @throws DatabaseError isMissingPartition, isIdempotencyConflict (store/errors.ts) and others
  */
 export async function acceptEvents(

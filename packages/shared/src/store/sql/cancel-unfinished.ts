@@ -4,7 +4,7 @@ import { moveTo } from "../transitions.ts";
 
 type Cancellable = "held" | "retrying";
 
-// The state is spelled out and not a parameter, because the rows are found by an index of rows in that state.
+// The state is a literal and not a parameter, because the partial index of that state finds the rows.
 const text = (state: Cancellable): string => `
   with unfinished as materialized (
     select id from deliveries where state = '${state}' and subscription_id = $1 limit $2 for update skip locked
@@ -15,9 +15,9 @@ const text = (state: Cancellable): string => `
 const TEXTS: Readonly<Record<Cancellable, string>> = { held: text("held"), retrying: text("retrying") };
 
 /**
- * Cancels deliveries of a subscription that are in the given state, at most `limit`.
+ * Cancels up to `limit` deliveries of a subscription in the given state.
  *
- * @returns how many
+ * @returns the number of cancelled deliveries
  */
 export async function cancelUnfinishedRows(
   db: Queryable,

@@ -6,7 +6,7 @@ export interface HeldCount {
   deliveries: number;
 }
 
-/** Bounds what a caller that counts every few seconds costs with the largest backlog. */
+/** Bounds the cost of a large backlog for callers that count every few seconds. */
 const MAX_COUNTED = 1_000_000;
 
 const TEXT = `

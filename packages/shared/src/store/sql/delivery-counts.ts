@@ -9,7 +9,7 @@ interface DeliveryCountRow {
 /** The range of ids prunes partitions. */
 const TEXT = "select id, delivery_count as count from events where id = any($1::uuid[]) and id between $2 and $3";
 
-/** @returns how many deliveries each event made, by the event's id; unknown events are left out */
+/** @returns the number of deliveries per event id, without unknown events */
 export async function deliveryCounts(db: Queryable, eventIds: readonly string[]): Promise<Map<string, number>> {
   if (eventIds.length === 0) return new Map();
   const { from, to } = familyRange(eventIds);

@@ -13,14 +13,14 @@ export interface DeliveryRow {
   scheduleStep: number;
   deadReason: DeadReason | null;
   lastError: string | null;
-  /** Null where the statement left it out. */
+  /** Null if the statement omitted it. */
   body: string | null;
   bodyBytes: number;
-  /** False where the event is missing, so that nothing can be sent. */
+  /** False if the event is missing, so that nothing can be sent. */
   hasEvent: boolean;
 }
 
-/** A statement reads at most this much of a batch's bodies; the rest is loaded in slices of this size. */
+/** The first statement of a batch reads bodies up to this size; the rest is loaded in slices of this size. */
 export const SLICE_BYTES = 2 * 1024 * 1024;
 
 /** The columns of a DeliveryRow except `body`, of deliveries `d` and events `e`. */
@@ -29,15 +29,17 @@ export const DELIVERY_COLUMNS = `d.id, d.event_id as "eventId", d.subscription_i
     d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes",
     e.id is not null as "hasEvent"`;
 
-/** The body of a batch's delivery: left out for the subscriptions in $4, and beyond the first slice. */
+/** The body of a batch's delivery; null for the subscriptions in $4, and beyond the first slice. */
 export const FIRST_SLICE_BODY = `case
       when d.subscription_id = any ($4::uuid[]) then null
       when sum(octet_length(e.body)) over (order by d.id) <= ${SLICE_BYTES} then e.body
     end as body`;
 
 /**
- * Joins each delivery's event, in the partitions between $2 and $3. The limit keeps it one look-up per delivery; without
- * it a batch of old and new deliveries would read every event in between.
+ * Joins each delivery's event, in the partitions between $2 and $3. The limit forces one look-up per delivery; without
+ * it a batch of old and new deliveries would read all events in between.
  */
 export const joinEvent = (condition = "true"): string =>
-  `left join lateral (select id, body from events where id = d.event_id and id between $2 and $3 and ${condition} limit 1) e on true`;
+  `left join lateral (
+      select id, body from events where id = d.event_id and id between $2 and $3 and ${condition} limit 1
+    ) e on true`;

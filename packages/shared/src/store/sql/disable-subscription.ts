@@ -5,9 +5,9 @@ const TEXT = `
   where id = $1 and status <> 'disabled'`;
 
 /**
- * Disables a subscription: its events are still stored, and held until it is enabled.
+ * Disables a subscription. Its deliveries are still created, and held until it is enabled.
  *
- * @returns false where it was disabled already
+ * @returns false if it was already disabled
  */
 export async function disableSubscriptionRow(db: Queryable, id: string, reason: string): Promise<boolean> {
   const { rowCount } = await db.query(TEXT, [id, reason]);

@@ -22,7 +22,7 @@ const text = (limit: number): string => `
   returning d.id, d.cycle, d.event_type as "eventType", s.url`;
 
 /**
- * Moves deliveries that have been held for longer than `holdLimitMs` to `dead` (`expired`), at most `limit`.
+ * Moves up to `limit` deliveries that have been held for longer than `holdLimitMs` to `dead` (`expired`).
  *
  * @param now Unix milliseconds
  */
@@ -30,7 +30,7 @@ export async function expireHeldRows(
   db: Queryable,
   { holdLimitMs, now, limit }: { holdLimitMs: number; now: number; limit: number },
 ): Promise<ExpiredRow[]> {
-  // A delivery is older than its hold, so the bound on the id prunes the partitions in which none can be overdue.
+  // A delivery is created before it is held, so the bound on the id prunes partitions without overdue deliveries.
   const { rows } = await db.query<ExpiredRow>(text(limit), [holdLimitMs, firstIdAt(now - holdLimitMs)]);
   return rows;
 }

@@ -7,10 +7,10 @@ const text = (partition: string, limit: number): string => `
   where id in (select id from "${partition}" where state in ('pending', 'retrying', 'held') limit ${limit})`;
 
 /**
- * Moves unfinished deliveries of a partition to `dead` (`expired`), at most `limit`.
+ * Moves up to `limit` unfinished deliveries of a partition to `dead` (`expired`).
  *
  * @param partition name of a partition of `deliveries`, from the catalog
- * @returns how many
+ * @returns the number of expired deliveries
  */
 export async function expirePartitionRows(db: Queryable, partition: string, limit: number): Promise<number> {
   const { rowCount } = await db.query(text(partition, limit));

@@ -6,7 +6,7 @@ export interface DeliveryStateRow {
   cycle: number;
 }
 
-/** @returns undefined where there is no such delivery */
+/** @returns undefined if the delivery does not exist */
 export async function findDelivery(db: Queryable, id: string): Promise<DeliveryStateRow | undefined> {
   const { rows } = await db.query<DeliveryStateRow>({
     name: "console-find-delivery",

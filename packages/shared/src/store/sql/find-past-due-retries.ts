@@ -6,7 +6,7 @@ export interface PastDueRetry {
   /** A timestamp as Postgres prints it. */
   due: string;
   eventType: string;
-  /** Null where the subscription's row is missing. */
+  /** Null if the subscription's row is missing. */
   url: string | null;
 }
 
@@ -20,9 +20,9 @@ const text = (limit: number): string => `
   order by d.next_attempt_at, d.id limit ${limit}`;
 
 /**
- * Finds retrying deliveries that have been due for longer than `graceMs`, longest due first, at most `limit`.
+ * Finds up to `limit` retrying deliveries that have been due for longer than `graceMs`, longest due first.
  *
- * @param after the last one of the page before; undefined begins with the first
+ * @param after the last row of the previous page; undefined for the first page
  */
 export async function findPastDueRetries(
   db: Queryable,

@@ -1,6 +1,6 @@
 import type { Queryable } from "../pool.ts";
 
-/** What is pending of a batch: the number of deliveries, their lowest and their highest id. */
+/** The pending deliveries of a batch: their number, their smallest and their largest id. */
 export interface PendingBatch {
   batch: string;
   size: number;
@@ -15,9 +15,9 @@ const text = (limit: number): string => `
   from deliveries where state = 'pending' and batch_id > $1 group by batch_id order by batch_id limit ${limit}`;
 
 /**
- * Finds batches with pending deliveries, in the order of their ids, at most `limit`.
+ * Finds up to `limit` batches with pending deliveries, in the order of their ids.
  *
- * @param after the last batch of the page before; undefined begins with the first
+ * @param after the last row of the previous page; undefined for the first page
  */
 export async function findPendingBatches(
   db: Queryable,

@@ -11,7 +11,7 @@ const TEXT = `
     and state = 'retrying' and next_attempt_at < now() - $4 * interval '1 millisecond'`;
 
 /**
- * Reads which of the deliveries are still retrying and have been due for longer than `graceMs`.
+ * Finds the given deliveries that are still retrying and have been due for longer than `graceMs`.
  *
  * @param ids at least one
  */

@@ -8,7 +8,7 @@ export interface SubscriptionWithHeld {
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
-// From one subscription with held deliveries to the next, by index: the deliveries themselves are not read.
+// A loose index scan: it steps from one subscription to the next and does not read every held delivery.
 const text = (limit: number): string => `
   with recursive holding (id, n) as (
     (select subscription_id, 1 from deliveries where state = 'held' and subscription_id > $1
@@ -22,9 +22,9 @@ const text = (limit: number): string => `
   from holding h left join subscriptions s on s.id = h.id where h.id is not null order by h.id`;
 
 /**
- * Finds subscriptions with held deliveries, in the order of their ids, at most `limit`.
+ * Finds up to `limit` subscriptions with held deliveries, in the order of their ids.
  *
- * @param after the last one of the page before; undefined begins with the first
+ * @param after the last row of the previous page; undefined for the first page
  */
 export async function findSubscriptionsWithHeld(
   db: Queryable,

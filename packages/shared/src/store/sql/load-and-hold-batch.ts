@@ -5,7 +5,7 @@ import { moveTo } from "../transitions.ts";
 import { DELIVERY_COLUMNS, FIRST_SLICE_BODY, joinEvent, type DeliveryRow } from "./delivery-row.ts";
 
 export interface LoadedOrHeldRow extends DeliveryRow {
-  /** Why the delivery was held; null where it was not. The other columns are those from before the statement. */
+  /** Why this statement held the delivery; null if it did not. The other columns have the values from before. */
   heldReason: HeldReason | null;
 }
 
@@ -14,8 +14,8 @@ const HELD_REASON = `(
       from subscriptions where id = d.subscription_id
     )`;
 
-// A manual attempt (cycle above 0) may pass an open breaker, so it is left to the admission. array_position() keeps the
-// planner from the index by subscription: the batch is walked once, by its own index.
+// A manual attempt (cycle above 0) may pass an open breaker, so the admission decides about it. array_position()
+// prevents the use of the index on the subscription: the batch is scanned once, by its own index.
 const TEXT = `
   with held as (
     update deliveries d
@@ -31,11 +31,11 @@ const TEXT = `
   order by d.id`;
 
 /**
- * Loads the deliveries that are still pending in a batch, and holds those of the given subscriptions. One statement for
- * both, because holding is most of the work for a dead subscriber.
+ * Loads the deliveries of a batch that are still pending, and holds those of the given subscriptions. It is one
+ * statement, because holding is most of the work for a dead subscriber.
  *
  * @param bodiless as in loadBatchRows()
- * @param toHold subscriptions that cannot take a delivery now, each with the reason
+ * @param toHold subscriptions whose deliveries are held, each with the reason
  */
 export async function loadAndHoldBatchRows(
   db: Queryable,

@@ -9,7 +9,7 @@ const TEXT = `
   order by d.id`;
 
 /**
- * Loads the deliveries that are still pending in a batch, so a batch that runs again loads only what is unfinished.
+ * Loads the deliveries of a batch that are still pending, so a batch that runs again skips the finished ones.
  *
  * @param bodiless subscriptions whose deliveries are loaded without their bodies
  */

@@ -2,7 +2,7 @@ import type { SubscriptionStatus } from "../../core/delivery/states.ts";
 import type { Queryable } from "../pool.ts";
 import type { StoredSecret } from "../schema/subscriptions.ts";
 
-/** A subscription as a worker loads it; its columns are described in schema/subscriptions.ts. */
+/** A subscription as a worker loads it; schema/subscriptions.ts describes the columns. */
 export interface SubscriptionRow {
   id: string;
   tenant: string;
@@ -24,7 +24,7 @@ const TEXT = `
     failing_since is not null as "isFailing"
   from subscriptions where id = any ($1::uuid[])`;
 
-/** Loads subscriptions by id. Ids that do not exist are left out. */
+/** Loads subscriptions by id, without unknown ids. */
 export async function loadSubscriptionRows(db: Queryable, ids: readonly string[]): Promise<SubscriptionRow[]> {
   const { rows } = await db.query<SubscriptionRow>({ name: "load-subscriptions", text: TEXT, values: [ids] });
   return rows;

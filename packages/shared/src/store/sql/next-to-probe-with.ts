@@ -1,9 +1,9 @@
 import type { Queryable } from "../pool.ts";
 
-/** The next delivery to probe with is chosen among so many of the longest held. */
+/** The next delivery to probe with is one of this many longest held ones. */
 const CANDIDATES = 100;
 
-// There is one probe per cooldown, so few deliveries are marked. The second select is for when all of them are.
+// There is one probe per cooldown, so few deliveries are marked. The second select covers the case that all are.
 const TEXT = `
   update deliveries d set probed_at = now()
   where d.id = (
@@ -18,11 +18,11 @@ const TEXT = `
   returning d.id`;
 
 /**
- * Chooses and marks the held delivery that was probed with longest ago. Among those never probed with it prefers one
- * that was never attempted, because a delivery that failed may fail again for its own sake; then the one held for
- * longest. The mark comes before the request, so that a delivery that kills its worker is not chosen again at once.
+ * Chooses and marks the held delivery that was probed with longest ago. Of several deliveries without a probe it
+ * prefers one without an attempt, because a failed delivery may itself be the cause of its failure, then the longest
+ * held. It is marked before the request, so that a delivery that kills its worker is not chosen again immediately.
  *
- * @returns its id, or undefined where nothing is held
+ * @returns its id, or undefined if no delivery is held
  */
 export async function nextToProbeWith(db: Queryable, subscriptionId: string): Promise<string | undefined> {
   const { rows } = await db.query<{ id: string }>({ name: "next-to-probe-with", text: TEXT, values: [subscriptionId] });

@@ -11,7 +11,7 @@ const TEXT = `
   where id = any ($1::uuid[]) and id between $2 and $3 and state in ('pending', 'held')`;
 
 /**
- * Reads which of the released deliveries are still pending, and which are held again.
+ * Reads which of the released deliveries are still pending and which are held again.
  *
  * @param ids at least one
  * @returns no row for a delivery in any other state

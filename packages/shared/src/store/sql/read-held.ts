@@ -5,13 +5,16 @@ export interface HeldRow {
   subscriptionId: string;
   reason: HeldReason;
   count: number;
-  /** Since when the longest held delivery of the subscription has been held, whatever its reason. */
+  /** `held_at` of the subscription's longest held delivery, for any reason. */
   oldestAt: Date;
 }
 
 const TEXT = `
       select s.id as "subscriptionId", h.reason, h.count,
-        (select d.held_at from deliveries d where d.state = 'held' and d.subscription_id = s.id order by d.held_at limit 1) as "oldestAt"
+        (
+          select d.held_at from deliveries d where d.state = 'held' and d.subscription_id = s.id
+          order by d.held_at limit 1
+        ) as "oldestAt"
       from unnest($1::uuid[]) as s (id) cross join lateral (
         select d.held_reason as reason, count(*)::int as count from deliveries d
         where d.state = 'held' and d.subscription_id = s.id group by d.held_reason

@@ -3,7 +3,7 @@ import type { Queryable } from "../pool.ts";
 export interface OldestDue {
   /** The oldest batch with pending deliveries. Its id begins with the time at which they became pending. */
   pendingBatch: string | null;
-  /** Seconds that the next retry is past due; negative where it is not due yet. */
+  /** Seconds since the next retry was due; negative if it is not due yet. */
   retryingSeconds: number | null;
 }
 
@@ -12,7 +12,7 @@ const TEXT = `
     (select extract(epoch from now() - next_attempt_at)::float8 from deliveries
      where state = 'retrying' order by next_attempt_at limit 1) as "retryingSeconds"`;
 
-/** Reads the oldest delivery of each lane. Null where a lane has none. */
+/** Reads the oldest due delivery of each lane; null for an empty lane. */
 export async function readOldestDue(db: Queryable): Promise<OldestDue> {
   const { rows } = await db.query<OldestDue>(TEXT);
   return rows[0]!;

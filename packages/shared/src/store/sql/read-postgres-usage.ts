@@ -12,7 +12,7 @@ const TEXT = `
     (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as connections,
     current_setting('max_connections')::int as "maxConnections"`;
 
-/** Reads how large the database is, and how many connections the server has. */
+/** Reads the size of the database and the number of the server's connections. */
 export async function readPostgresUsage(db: Queryable): Promise<PostgresUsage> {
   const { rows } = await db.query<PostgresUsage>(TEXT);
   return rows[0]!;

@@ -1,7 +1,7 @@
 import type { SubscriptionStatus } from "../../core/delivery/states.ts";
 import type { Queryable } from "../pool.ts";
 
-/** Whether and how fast a subscription may be sent to. */
+/** The status and the limits of a subscription. */
 export interface SubscriptionLimits {
   state: SubscriptionStatus | "deleted";
   /** Requests per second over the fleet; null is no limit. */
@@ -15,7 +15,7 @@ const TEXT = `
     max_in_flight as "maxInFlight"
   from subscriptions where id = $1`;
 
-/** Reads the limits of a subscription. One whose row is missing counts as deleted. */
+/** Reads the limits of a subscription. A missing row counts as deleted. */
 export async function readSubscriptionLimits(db: Queryable, subscriptionId: string): Promise<SubscriptionLimits> {
   const { rows } = await db.query<SubscriptionLimits>({ name: "read-budget", text: TEXT, values: [subscriptionId] });
   return rows[0] ?? { state: "deleted", rateLimit: null, maxInFlight: 1 };

@@ -6,7 +6,7 @@ import { moveEach } from "../transitions.ts";
 import type { DeliveryRow } from "./delivery-row.ts";
 
 interface AttemptRow {
-  /** Made before sending, so that recording twice is harmless. */
+  /** Created before the request, so that recording twice is harmless. */
   id: string;
   trigger: Trigger;
   startedAt: Date;
@@ -16,23 +16,23 @@ interface AttemptRow {
   error: string | null;
 }
 
-/** A delivery as it was loaded, the state that it moves to, and the attempt that decided it, where one was made. */
+/** A delivery as it was loaded, the state that it moves to, and the attempt, if there was one. */
 export interface DeliveryRecord {
   delivery: Pick<DeliveryRow, "id" | "state" | "cycle" | "attemptCount">;
   transition: Transition;
   attempt: AttemptRow | undefined;
-  /** How many steps of the schedule are used after this. */
+  /** Steps of the schedule used, including this attempt. */
   scheduleStep: number;
-  /** Null without an attempt leaves the row's last error as it is. */
+  /** Null without an attempt keeps the row's last error. */
   lastError: string | null;
 }
 
 const TEXT = `
   with input as materialized (
-    select * from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::float8[], $8::int[], $9::text[],
-      $10::uuid[], $11::text[], $12::timestamptz[], $13::int[], $14::int[], $15::text[], $16::text[])
-      with ordinality as t (delivery_id, from_state, cycle, attempt_count, to_state, reason, delay_ms, schedule_step, last_error,
-        attempt_id, trigger, started_at, duration_ms, response_status, response_body, error, n)
+    select * from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::float8[], $8::int[],
+      $9::text[], $10::uuid[], $11::text[], $12::timestamptz[], $13::int[], $14::int[], $15::text[], $16::text[])
+      with ordinality as t (delivery_id, from_state, cycle, attempt_count, to_state, reason, delay_ms, schedule_step,
+        last_error, attempt_id, trigger, started_at, duration_ms, response_status, response_body, error, n)
   ), moved as (
     update deliveries d
     set ${moveEach({ state: "i.to_state", reason: "i.reason", delayMs: "i.delay_ms" })},
@@ -45,9 +45,10 @@ const TEXT = `
         or i.to_state = 'delivered' and d.state <> 'delivered')
     returning d.id
   ), inserted as (
-    insert into attempts (id, delivery_id, number, trigger, started_at, duration_ms, response_status, response_body, error, superseded)
-    select i.attempt_id, i.delivery_id, i.attempt_count + 1, i.trigger, i.started_at, i.duration_ms, i.response_status, i.response_body,
-      i.error, m.id is null
+    insert into attempts (id, delivery_id, number, trigger, started_at, duration_ms, response_status, response_body,
+      error, superseded)
+    select i.attempt_id, i.delivery_id, i.attempt_count + 1, i.trigger, i.started_at, i.duration_ms, i.response_status,
+      i.response_body, i.error, m.id is null
     from input i left join moved m on m.id = i.delivery_id
     where i.attempt_id is not null
     on conflict (id) do nothing
@@ -55,9 +56,9 @@ const TEXT = `
   select m.id is not null as applied from input i left join moved m on m.id = i.delivery_id order by i.n`;
 
 /**
- * Records attempts and transitions (at least one, each of another delivery). A transition is compare-and-set on state,
- * cycle and attempt count as they were loaded, so a worker that lost its lock cannot overwrite its successor; a 2xx wins
- * over every other state. The attempt is inserted either way: nothing that was sent goes unrecorded.
+ * Records attempts and transitions (at least one, each of a different delivery). A transition is compare-and-set on the
+ * loaded state, cycle and attempt count, so a worker that lost its lock can't overwrite the result of its successor. A
+ * 2xx supersedes every other state. The attempt is always inserted, so every request that was sent is recorded.
  *
  * @returns whether each transition was applied, in order
  */

@@ -8,7 +8,7 @@ export interface ReleasedRow {
   batch: string;
 }
 
-// `held_at` stays: a delivery that is held again without an attempt has been held since then.
+// `held_at` stays: a delivery that is held again without an attempt keeps its place and its expiry.
 const TEXT = `
   with longest as materialized (
     select id, held_at from deliveries where state = 'held' and subscription_id = $1
@@ -23,9 +23,9 @@ const TEXT = `
   returning d.id, d.batch_id as batch`;
 
 /**
- * Moves the deliveries of a subscription that have been held for longest to `pending`, in new batches.
+ * Moves the longest held deliveries of a subscription to `pending`, in new batches.
  *
- * @param batchStem a new UUIDv7; the ids of the batches are made from it
+ * @param batchStem a new UUIDv7; the ids of the batches are derived from it
  * @returns the deliveries, in no particular order
  */
 export async function releaseLongestHeldRows(

@@ -5,9 +5,9 @@ const text = (limit: number): string => `
     (select tenant, key from idempotency_keys where expires_at < now() limit ${limit} for update skip locked)`;
 
 /**
- * Deletes expired idempotency keys, at most `limit`.
+ * Deletes up to `limit` expired idempotency keys.
  *
- * @returns how many
+ * @returns the number of deleted keys
  */
 export async function removeExpiredKeyRows(db: Queryable, limit: number): Promise<number> {
   const { rowCount } = await db.query(text(limit));

@@ -8,7 +8,7 @@ export interface RetriedRow {
   eventType: string;
   url: string;
   isDeleted: boolean;
-  /** The new cycle; null where the delivery is pending or its subscription is deleted, so that nothing was changed. */
+  /** The new cycle; null if nothing was changed because the delivery is pending or its subscription is deleted. */
   cycle: number | null;
 }
 
@@ -30,8 +30,8 @@ const TEXT = `
 /**
  * Starts a new cycle of a delivery, with the full schedule, due now.
  *
- * @param tenant where given, a delivery of another tenant is not found
- * @returns undefined where there is no such delivery
+ * @param tenant if given, deliveries of other tenants are not found
+ * @returns undefined if the delivery does not exist
  */
 export async function retryDeliveryRow(db: Queryable, id: string, tenant?: string): Promise<RetriedRow | undefined> {
   const { rows } = await db.query<RetriedRow>({ name: "retry-delivery", text: TEXT, values: [id, tenant ?? null] });

@@ -9,7 +9,7 @@ interface SplitRow {
   batch: string;
 }
 
-// The state stays `pending`, and so does `held_at` of a released delivery.
+// Changes neither the state, `pending`, nor `held_at` of a released delivery.
 const TEXT = `
   with numbered as materialized (
     select id, row_number() over (order by id) as number from deliveries
@@ -20,9 +20,9 @@ const TEXT = `
   returning d.id, d.batch_id as batch`;
 
 /**
- * Gives every delivery that is pending in a batch a batch of its own.
+ * Moves every pending delivery of a batch to a batch of its own.
  *
- * @param newId a fresh id, from which the ids of the new batches are made
+ * @param newId a new id; the ids of the new batches are derived from it
  */
 export async function splitPoisonBatchRows(
   db: Queryable,

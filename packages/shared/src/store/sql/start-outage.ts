@@ -2,16 +2,18 @@ import type { Queryable } from "../pool.ts";
 
 const TEXT = `
   update subscriptions set failing_since = coalesce(failing_since, now()),
-    status = case when over then 'disabled' else status end,
-    disabled_reason = case when over then 'failing' else disabled_reason end,
-    updated_at = case when over then now() else updated_at end
-  from (select id as found, status = 'active' and failing_since <= now() - $2 * interval '1 millisecond' is true as over
-        from subscriptions where id = $1 for update) judged
+    status = case when expired then 'disabled' else status end,
+    disabled_reason = case when expired then 'failing' else disabled_reason end,
+    updated_at = case when expired then now() else updated_at end
+  from (
+    select id as found, status = 'active' and failing_since <= now() - $2 * interval '1 millisecond' is true as expired
+    from subscriptions where id = $1 for update
+  ) judged
   where id = found
-  returning over as disabled`;
+  returning expired as disabled`;
 
 /**
- * Starts a subscription's outage where none has started, and disables the subscription when its outage has lasted for
+ * Starts a subscription's outage unless it has one, and disables the subscription when its outage has lasted for
  * `disableAfterMs`.
  *
  * @returns whether this call disabled it

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 
-/** What is to end with us: a file whose first line is the pid, and the signals to send, each with its patience in tenths of a second. */
-export interface Leashed {
+/**
+ * A server to stop: a file with its pid in the first line, and signals, each with its timeout in tenths of a second.
+ */
+export interface StoppableServer {
   pidFile: string;
-  signals: readonly [name: "TERM" | "INT" | "QUIT" | "KILL", patience: number][];
+  signals: readonly [name: "TERM" | "INT" | "QUIT" | "KILL", timeout: number][];
 }
 
-// Waits for the end of its standard input, which comes when the process that holds the other end is gone, however it went.
+// Standard input ends when the parent process exits, even by kill -9.
 const SCRIPT = `
 cat > /dev/null
 folder=$1; shift
@@ -24,15 +26,15 @@ done
 `;
 
 /**
- * Ties servers to this process: when it is gone, even by kill -9, they are ended by a small shell that watches it from a
- * session of its own. Servers that are stopped first take their pid files with them, and the watcher has nothing to do.
+ * Stops servers when this process ends, even by kill -9: a shell in a session of its own watches it. Servers that are
+ * stopped earlier remove their pid files, so the shell finds nothing to stop.
  *
  * @param folder removed afterwards; undefined keeps everything
- * @returns lets go of them: they are stopped by then, or are to outlive us
+ * @returns cancels it, for servers that are stopped already or outlive this process
  */
-export function leash(servers: readonly Leashed[], folder?: string): () => void {
+export function stopWithParent(servers: readonly StoppableServer[], folder?: string): () => void {
   const args = servers.flatMap(({ pidFile, signals }) => [pidFile, ...signals.flat().map(String), "--"]);
-  const watcher: ChildProcess = spawn("/bin/sh", ["-c", SCRIPT, "postrider-leash", folder ?? "", ...args], {
+  const watcher: ChildProcess = spawn("/bin/sh", ["-c", SCRIPT, "postrider-stop-with-parent", folder ?? "", ...args], {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
