@@ -106,7 +106,7 @@ test("a batch that hangs loses its lock, and another worker delivers it", async 
   const recorder = { ...world.context.recorder, record: () => hung };
   const hanging = startDispatchLane({ ...world.context, recorder }, { deadlineMs: 100, graceMs: 100 });
   await endpoint.untilRequests(2);
-  // It fetches nothing more, so that the other lane is the one that takes the batch over; what hangs goes on hanging.
+  // It fetches nothing more, so that the other lane takes the batch over; its hanging requests stay open.
   const stopped = hanging.stop();
   const healthy = startDispatchLane(world.context);
   try {

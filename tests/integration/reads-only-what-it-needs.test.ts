@@ -11,7 +11,7 @@ import { loadBatch } from "../../apps/worker/src/load/load-batch.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 
 const BETWEEN = 3_000;
-/** A look-up reads an index entry or two per row and index; a walk over what is in between reads thousands. */
+/** A lookup reads one or two index entries per row and index; a scan over the rows in between reads thousands. */
 const FEW = 200;
 
 let world: World;
@@ -72,8 +72,8 @@ async function exercise() {
 }
 
 /**
- * Index entries that Postgres has read for the deliveries and events so far, once every connection has told what it
- * counted.
+ * Index entries that Postgres has read for the deliveries and events so far, once every connection has reported its
+ * counts.
  */
 async function entriesRead(): Promise<number> {
   const { pool } = world.context;

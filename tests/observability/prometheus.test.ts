@@ -34,7 +34,7 @@ afterAll(async () => {
   await prometheus?.stop();
 });
 
-/** Sends a few events every half a second until it is told to stop: so few that the dead of one test are a share of them. */
+/** Sends a few events every half a second until it is stopped: few enough that the dead letters of one test are a visible share. */
 function startTraffic() {
   const stopping = new AbortController();
   const work = (async () => {
@@ -69,11 +69,11 @@ const untilFiring = (...names: string[]) =>
 
 const isKnown = ({ value: [, value] }: Sample): boolean => value !== "NaN";
 
-/** What an expression looks at, also where its condition does not hold: comparisons answer 0 or 1, and what is absent is counted. */
+/** The series that an expression reads, even if its condition is false: comparisons become 0 or 1, `absent` a count. */
 const withoutCondition = (expression: string): string =>
   expression.replaceAll(/ (>|<|>=|<=|==|!=) (?!bool)/g, " $1 bool ").replaceAll("absent(", "count(");
 
-// The tests follow each other: a fleet that is well, one in trouble, and one that is gone.
+// The tests build on each other: a healthy fleet, a fleet in trouble, a fleet that has ended.
 test("Prometheus scrapes every process, and no alert fires in a healthy fleet", async () => {
   await waitFor("four targets are up", async () => (await prometheus.targetsUp()) === 4, PATIENCE);
   traffic = startTraffic();

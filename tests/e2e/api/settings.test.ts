@@ -4,7 +4,7 @@ import { AppProcess } from "@postrider/testkit/stack/app-process.ts";
 import { localSettings } from "@postrider/testkit/stack/settings.ts";
 import { withDeadline } from "@postrider/testkit/wait.ts";
 
-// None of these come far enough to need their servers.
+// Each of these processes exits before it connects to a server.
 const nowhere = "127.0.0.1:9";
 let started: AppProcess | undefined;
 

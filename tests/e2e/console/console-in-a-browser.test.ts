@@ -12,14 +12,14 @@ import { waitFor } from "@postrider/testkit/wait.ts";
 
 const password = "a password for the console";
 const e2e = useStack({ workers: 2, console: true, env: { CONSOLE_PASSWORD: password } });
-/** Where the pictures go: a folder that is named in SCREENSHOTS, to look at them, or one that nobody looks at. */
+/** The folder of the pictures: SCREENSHOTS, or a temporary one. */
 const pictures = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "postrider-screenshots-"));
 
 const RETRY_JOB = /\/queues\/api\/queues\/retry\/./;
 
 let browser: Browser;
 let page: Page;
-/** What the pages complained about, or asked of other hosts. */
+/** Errors of the pages, and requests to other hosts. */
 const complaints: string[] = [];
 
 beforeAll(async () => {
@@ -45,7 +45,7 @@ test("an operator logs in and sees a healthy fleet with its workers", async () =
   expect(new URL(page.url()).pathname).toBe("/login");
   await page.fill("input[name=password]", password);
   await page.click("button");
-  await waitFor("both workers are there", async () => {
+  await waitFor("both workers are shown", async () => {
     await open("/");
     return (await page.textContent("main"))?.includes("2 there");
   });
@@ -87,7 +87,7 @@ test("the front page shows failing subscriptions and links to their runbook", as
   const shut = await newSubscriber(e2e, unavailableForLong, { retrySchedule: ["24h"] });
   await shut.trip();
   await shut.backlog(3);
-  await waitFor("it says so", async () => {
+  await waitFor("the failing subscription is shown", async () => {
     await open("/");
     return (await page.textContent("main"))?.includes("1 subscription fails");
   });

@@ -37,13 +37,13 @@ function expectClosed({ status, text, headers }: Awaited<ReturnType<typeof get>>
 
 describe("the board", () => {
   test.each(["/queues", "/queues/", "/queues/queue/retry", "/queues/api/queues", "/queues/api/redis/stats"])(
-    "shows nothing at %s to who is not logged in",
+    "shows nothing at %s without a login",
     async (path) => {
       for (const headers of [{}, { cookie: "connect.sid=s%3Aforged.forged" }]) expectClosed(await get(path, headers));
     },
   );
 
-  test("is open to who logs in, with a cookie that scripts cannot read", async () => {
+  test("opens after a login, with a cookie that scripts cannot read", async () => {
     const response = await logIn(password);
     expect(response.status).toBeOneOf([302, 303]);
     expect(response.headers.get("location")).toBe("/queues");
@@ -54,7 +54,7 @@ describe("the board", () => {
     expect(board).toMatchObject({ status: 200, text: expect.stringMatching(/<html/i) as string });
   });
 
-  test("sends nobody who logs in to another site", async () => {
+  test("never redirects a login to another site", async () => {
     const response = await fetch(`${e2e.stack.consoleUrl}/login`, {
       method: "POST",
       body: new URLSearchParams({ user: "operator", password, next: "//evil.example/queues" }),
@@ -94,7 +94,7 @@ test("the console's metrics are Prometheus text on its admin port", async () => 
   expect(await response.text()).toMatch(/^# TYPE \S+ (counter|gauge|histogram|summary)$/m);
 });
 
-// At the end, since a console may turn everybody away for a while when passwords are guessed.
+// The last test, because the console throttles logins after wrong passwords.
 test("a wrong password opens nothing", async () => {
   for (const secret of ["wrong", "", `${password} `]) {
     expectClosed(await get("/queues/api/queues", basic(secret)));

@@ -72,7 +72,7 @@ test("killing a worker during 1,000 deliveries loses none and repeats only the r
   const again = deliveries.filter((delivery) => delivery.attemptCount !== 1);
   const example = again[0] && (await e2e.api.delivery(again[0].id)).attempts;
   expect(again.length, JSON.stringify(example)).toBe(0);
-  // So many may have been on the wire, and as many may have waited to be recorded.
+  // The limit on requests in flight, and as many outcomes that were waiting to be recorded.
   const duplicates = endpoint.requests.length - sent.length;
   expect(duplicates).toBeLessThanOrEqual(2 * slots);
 });
