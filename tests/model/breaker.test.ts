@@ -21,7 +21,7 @@ afterAll(async () => {
 const SUBSCRIPTIONS = ["a", "b", "c"];
 const policy = { threshold: 3, cooldownMs: 1_000 };
 
-/** An event whose generation is `behind` transitions old, of a request that began `agoMs` before, after `passes` milliseconds. */
+/** After `passes` milliseconds, an event `behind` generations old, of a request that began `agoMs` before. */
 const steps = fc.array(
   fc.record({
     subscription: fc.constantFrom(...SUBSCRIPTIONS),

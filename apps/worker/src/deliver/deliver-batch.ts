@@ -13,7 +13,7 @@ const POSTGRES_RETRY_MS = 500;
 /**
  * Delivers the deliveries of a batch that are still pending.
  *
- * @param onQueued called once when every delivery waits for its slot or is under way, so that the next job may be fetched
+ * @param onQueued called once every delivery waits for its slot or is under way, so that the next job may be fetched
  * @returns true when every delivery is recorded; false when the lease ended before
  */
 export async function deliverBatch(

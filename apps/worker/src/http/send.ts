@@ -11,7 +11,7 @@ export interface SendRequest {
   timeoutMs: number;
 }
 
-/** Why there is no complete response; a label of metrics. `blocked`: the address is not allowed, so nothing was sent. */
+/** Why there is no complete response; a metric label. `blocked`: the address is not allowed, so nothing was sent. */
 type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
 
 /** The result of one HTTP request, complete or not. */

@@ -12,9 +12,7 @@ import { laneOptions, type Lane } from "./lane.ts";
 const MAX_LOADING = 2;
 /** How often a full worker checks for a batch without a priority. BullMQ serves those before all others. */
 const POLL_MS = 20;
-/**
- * Even a full worker fetches this often: its queue may be blocked by slow subscribers while others could be served.
- */
+/** Even a full worker fetches this often: its requests may be blocked by slow subscribers, and others could be sent. */
 const MAX_PAUSE_MS = 250;
 const REDIS_RETRY_MS = 1_000;
 /** A batch that failed, or whose earlier run is still under way, runs again after this. */
@@ -23,7 +21,7 @@ const POSTPONE_MS = 1_000;
 interface BatchLimits {
   /** A batch older than this acquires no more slots and is given back; its requests on the wire are finished. */
   deadlineMs: number;
-  /** After its deadline a batch has this long to finish. Then its lock is no longer renewed, and the stalled check takes it. */
+  /** How long after its deadline a batch may finish. Then its lock is no longer renewed, and the batch is requeued. */
   graceMs: number;
 }
 
@@ -38,8 +36,8 @@ interface ActiveJob {
 }
 
 /**
- * The dispatch lane. BullMQ's own loop counts jobs, so a batch that waits for one slow response would block others. This
- * lane fetches by hand: a job whenever few loaded deliveries wait for a slot, however many jobs are unfinished.
+ * The dispatch lane. BullMQ's own loop limits jobs, so a batch that waits for one slow response would block others.
+ * This lane fetches by hand: a job whenever few loaded deliveries wait for a slot, however many jobs are unfinished.
  * https://docs.bullmq.io/patterns/manually-fetching-jobs
  */
 export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane {
