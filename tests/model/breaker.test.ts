@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
-import { propertyRuns } from "@postrider/testkit/long-run.ts";
+import { repeatInLongRun } from "@postrider/testkit/long-run.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "@postrider/shared/core/breaker.ts";
@@ -49,45 +49,43 @@ const plain = ({ state, failures, generation, until, failedAt }: Breaker): Break
 
 test("the Lua script agrees with the reducer for any sequence of events", async () => {
   const reached = new Set<string>();
-  await fc.assert(
-    fc.asyncProperty(steps, fc.boolean(), async (sequence, asBurst) => {
-      await redis.flushdb();
-      let now = 1_700_000_000_000;
-      const breakers = createBreakers(redis, policy, () => now);
-      const model = new Map(SUBSCRIPTIONS.map((id) => [id, CLOSED_BREAKER]));
-      const comparisons: Promise<unknown>[] = [];
-      for (const { subscription, passes, behind, agoMs, isLost, event: shape } of sequence) {
-        // A burst goes to the script in one call, and time stands still in it.
-        if (!asBurst) now += passes;
-        if (isLost && !asBurst) {
-          await redis.flushdb();
-          for (const id of SUBSCRIPTIONS) model.set(id, CLOSED_BREAKER);
-        }
-        const before = model.get(subscription)!;
-        const event = { ...shape, generation: before.generation - behind, agoMs } as BreakerEvent;
-        const expected = reduceBreaker(before, event, now, policy);
-        model.set(subscription, expected);
-        reached.add(`${before.state} ${event.kind} ${expected.state}`);
-        if (event.kind === "success" && behind === 1) reached.add(`${before.state} late success ${expected.state}`);
-        const applying = breakers.apply(subscription, event);
-        comparisons.push(
-          applying.then((actual) => {
-            expect(plain(actual)).toEqual(plain(expected));
-            expect(actual.changed).toBe(expected.generation !== before.generation);
-          }),
-        );
-        if (!asBurst) await applying;
+  const property = fc.asyncProperty(steps, fc.boolean(), async (sequence, asBurst) => {
+    await redis.flushdb();
+    let now = 1_700_000_000_000;
+    const breakers = createBreakers(redis, policy, () => now);
+    const model = new Map(SUBSCRIPTIONS.map((id) => [id, CLOSED_BREAKER]));
+    const comparisons: Promise<unknown>[] = [];
+    for (const { subscription, passes, behind, agoMs, isLost, event: shape } of sequence) {
+      // A burst goes to the script in one call, and time stands still in it.
+      if (!asBurst) now += passes;
+      if (isLost && !asBurst) {
+        await redis.flushdb();
+        for (const id of SUBSCRIPTIONS) model.set(id, CLOSED_BREAKER);
       }
-      await Promise.all(comparisons);
-      const states = [...model.values()].map(({ state }) => state);
-      expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual([...model.values()].map(plain));
-      expect(await breakers.count(now)).toEqual({
-        open: states.filter((state) => state === "open").length,
-        half_open: states.filter((state) => state === "half_open").length,
-      });
-    }),
-    propertyRuns(300, 0.1),
-  );
+      const before = model.get(subscription)!;
+      const event = { ...shape, generation: before.generation - behind, agoMs } as BreakerEvent;
+      const expected = reduceBreaker(before, event, now, policy);
+      model.set(subscription, expected);
+      reached.add(`${before.state} ${event.kind} ${expected.state}`);
+      if (event.kind === "success" && behind === 1) reached.add(`${before.state} late success ${expected.state}`);
+      const applying = breakers.apply(subscription, event);
+      comparisons.push(
+        applying.then((actual) => {
+          expect(plain(actual)).toEqual(plain(expected));
+          expect(actual.changed).toBe(expected.generation !== before.generation);
+        }),
+      );
+      if (!asBurst) await applying;
+    }
+    await Promise.all(comparisons);
+    const states = [...model.values()].map(({ state }) => state);
+    expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual([...model.values()].map(plain));
+    expect(await breakers.count(now)).toEqual({
+      open: states.filter((state) => state === "open").length,
+      half_open: states.filter((state) => state === "half_open").length,
+    });
+  });
+  await repeatInLongRun(0.1, () => fc.assert(property, { numRuns: 300 }));
   // The sequences must reach every transition, or the comparison shows little.
   for (const transition of [
     "closed failure open",

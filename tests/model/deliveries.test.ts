@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
-import { propertyRuns } from "@postrider/testkit/long-run.ts";
+import { repeatInLongRun } from "@postrider/testkit/long-run.ts";
 import { createTestDatabase } from "@postrider/testkit/vitest.ts";
 import { createPool, type Pool } from "@postrider/shared/store/pool.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
@@ -82,22 +82,20 @@ async function play(world: World, sequence: readonly Step[]): Promise<void> {
 const sequences = fc.array(anyStep, { minLength: 1, maxLength: 25 });
 
 test("no sequence of faults loses a delivery: after one watchdog run every unfinished one has a job, and all arrive", async () => {
-  await fc.assert(
-    fc.asyncProperty(sequences, async (sequence) => {
-      const world = await World.create(pool);
-      await play(world, sequence);
-      world.setRedisReachable(true);
-      await world.timePasses();
-      await world.watchdog();
-      await world.expectAllReachable();
-      const late = [...world.workers.inHand];
-      await world.drain();
-      // Frozen workers wake up last: their records must overwrite nothing.
-      for (const held of late)
-        if (world.workers.inHand.includes(held))
-          await world.workers.record(world.workers.inHand.indexOf(held), "retrying", false);
-      for (const { state } of await world.rows()) expect(["delivered", "dead"]).toContain(state);
-    }),
-    propertyRuns(60, 0.15),
-  );
+  const property = fc.asyncProperty(sequences, async (sequence) => {
+    const world = await World.create(pool);
+    await play(world, sequence);
+    world.setRedisReachable(true);
+    await world.timePasses();
+    await world.watchdog();
+    await world.expectAllReachable();
+    const late = [...world.workers.inHand];
+    await world.drain();
+    // Frozen workers wake up last: their records must overwrite nothing.
+    for (const held of late)
+      if (world.workers.inHand.includes(held))
+        await world.workers.record(world.workers.inHand.indexOf(held), "retrying", false);
+    for (const { state } of await world.rows()) expect(["delivered", "dead"]).toContain(state);
+  });
+  await repeatInLongRun(0.15, () => fc.assert(property, { numRuns: 60 }));
 });

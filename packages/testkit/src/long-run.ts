@@ -5,14 +5,12 @@ if (!(SECONDS > 0)) throw new Error("POSTRIDER_LONG_SECONDS must be a positive n
 /** Set by the configuration of the project "long". */
 const isLongRun = process.env["POSTRIDER_LONG_RUN"] === "1";
 
-/** Milliseconds of a long run, for a test that may take this share of it. */
-export const longRunMs = (share: number): number => share * SECONDS * 1_000;
-
-/** fast-check's parameters for this many runs or, in a long run, for as many as fit into this share of it. */
-export function propertyRuns(numRuns: number, share: number) {
-  return {
-    numRuns: isLongRun ? Number.MAX_SAFE_INTEGER : numRuns,
-    interruptAfterTimeLimit: isLongRun ? longRunMs(share) : 60_000,
-    markInterruptAsFailure: false,
-  };
+/** Runs `work` once or, in a long run, again and again for this share of it. @param work gets its number, from 1 */
+export async function repeatInLongRun(share: number, work: (number: number) => Promise<void>): Promise<void> {
+  const deadline = performance.now() + (isLongRun ? share * SECONDS * 1_000 : 0);
+  let number = 0;
+  do {
+    number += 1;
+    await work(number);
+  } while (performance.now() < deadline);
 }

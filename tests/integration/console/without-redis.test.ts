@@ -14,7 +14,7 @@ test("the console runs while Redis is down, and shows the queues when it is back
   const app = await startConsole({ ...own.env, REDIS_URL: server.url });
   try {
     const page = await app.get("/queues", app.basic);
-    expect([page.status, await page.text()]).toEqual([503, expect.stringMatching(/role="alert">Redis is \w+\./)]);
+    expect([page.status, await page.text()]).toEqual([503, expect.stringContaining("Redis is unreachable.")]);
     expect((await app.get("/queues/api/queues", app.basic)).status).toBe(503);
     expect((await app.put("/queues/api/queues/retry/x/retry", app.basic)).status).toBe(503);
     expect((await app.get("/healthz")).status).toBe(200);
