@@ -24,6 +24,8 @@ export function createApp(context: Context): Express {
   app.set("query parser", "simple");
   app.use(securityHeaders());
   app.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
+  // Browsers ask for it on pages that name no icon, such as plain text.
+  app.get("/favicon.ico", (_request, response) => response.redirect("/assets/icon.svg"));
   app.use("/assets", express.static(ASSETS));
   app.use(refuseOtherOrigins);
   app.use(loginRoutes(context));

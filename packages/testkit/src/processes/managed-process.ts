@@ -21,6 +21,8 @@ export interface ProcessSpec {
   env?: Env;
   /** Answers 200 once the process is ready. */
   readyUrl?: string;
+  /** If it ends while it starts and its output matches, it is started again, as a supervisor would. */
+  retryStartIf?: RegExp;
   /** Where its output is appended; undefined keeps the last lines in memory. */
   logFile?: string;
   /** Starts it again so many milliseconds after it ended; undefined for never. */
@@ -36,6 +38,7 @@ export interface Exit {
 
 const ROOT = resolve(import.meta.dirname, "../../../..");
 const KEPT_LINES = 500;
+const MAX_STARTS = 3;
 const READY_WITHIN_MS = 120_000;
 /** A process that is asked to end has its own shutdown deadline; beyond this one it hangs. */
 const EXIT_WITHIN_MS = 30_000;
@@ -86,14 +89,17 @@ export class ManagedProcess {
 
   /** @throws Error with its output if it ends first or is not ready by the deadline */
   async untilReady(): Promise<this> {
-    const { readyUrl } = this.#spec;
+    const { readyUrl, retryStartIf } = this.#spec;
     if (readyUrl === undefined) throw new Error(`${this.name} has no readyUrl`);
     const isReady = async () => this.#hasEndedForGood || (await answersOk(readyUrl));
-    await waitFor(`${this.name} is ready`, isReady, { within: READY_WITHIN_MS, every: 50 }).catch((error: Error) => {
-      throw this.failure(error.message);
-    });
-    if (this.#hasEndedForGood) throw this.failure("ended while it started");
-    return this;
+    for (let start = 1; ; start += 1) {
+      await waitFor(`${this.name} is ready`, isReady, { within: READY_WITHIN_MS, every: 50 }).catch((error: Error) => {
+        throw this.failure(error.message);
+      });
+      if (!this.#hasEndedForGood) return this;
+      if (start === MAX_STARTS || !retryStartIf?.test(this.output())) throw this.failure("ended while it started");
+      this.#start();
+    }
   }
 
   /** Sends a signal without waiting for its effect. */

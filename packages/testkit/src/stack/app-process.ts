@@ -35,6 +35,8 @@ export class AppProcess extends ManagedProcess {
       name,
       script: script ?? `apps/${app}/src/main.ts`,
       env: { ADMIN_PORT: adminPortSetting(app, port), ...env },
+      // On a busy machine Postgres may take longer to accept a connection than a process waits.
+      retryStartIf: /connection timeout/,
       readyUrl: readyUrl ?? `${adminUrl}/readyz`,
       ...(logFolder === undefined ? {} : { logFile: join(logFolder, `${name}.log`) }),
       ...options,
