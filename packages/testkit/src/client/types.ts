@@ -56,7 +56,7 @@ export interface NewSubscription {
   headers?: Record<string, string>;
   rateLimit?: number;
   maxInFlight?: number;
-  timeoutMs?: number;
+  timeoutMs?: number | null;
   retrySchedule?: string[] | string;
   metadata?: Record<string, unknown>;
 }
