@@ -109,10 +109,16 @@ test("a watchdog that freezes during its run loses its leadership to another", a
   let thaw = (): void => undefined;
   const frozen = new Promise<never>((_resolve, reject) => (thaw = () => reject(new Error("thawed"))));
   const { queues } = world.context;
-  const dispatch = Object.create(queues.dispatch, { getJobState: { value: () => frozen } }) as typeof queues.dispatch;
+  const { promise: isLeading, resolve: reached } = Promise.withResolvers<void>();
+  const freeze = () => {
+    reached();
+    return frozen;
+  };
+  const dispatch = Object.create(queues.dispatch, { getJobState: { value: freeze } }) as typeof queues.dispatch;
   const leader = runOnce({ ...world.context, queues: { ...queues, dispatch } }, 200).catch(
     (error: Error) => error.message,
   );
+  await isLeading;
   await waitFor("the other leads", async () => (await runOnce(world.context)).leader);
   const [id] = await batchIds();
   expect(await queues.dispatch.getJobState(id!)).toBe("waiting");
