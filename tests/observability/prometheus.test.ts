@@ -136,7 +136,7 @@ test("alerts fire for dead letters and for many failing subscribers", async () =
   await untilFiring("PostriderManyBreakersOpen");
   const gentle = await newSubscriber(e2e, answer(410));
   await gentle.send(1);
-  await untilFiring("PostriderDeadLetters", "PostriderDeliveriesFailFast");
+  await untilFiring("PostriderDeadLetters", "PostriderErrorBudgetBurnFast");
 }, 120_000);
 
 test("alerts fire for missing workers and a missing ingest", async () => {
