@@ -47,7 +47,8 @@ function presentAccepted(event: NewEvent, accepted: Accepted, metrics: IngestMet
     );
   }
   const { id, deliveries, duplicate } = accepted;
+  const { type, tenant } = event;
   metrics.accepted.inc({ result: duplicate ? "duplicate" : "new" });
   if (!duplicate) metrics.deliveriesCreated.inc(deliveries);
-  return { ...presentEvent({ ...event, id, deliveries }), duplicate };
+  return { ...presentEvent({ id, type, tenant, deliveries }), duplicate };
 }
