@@ -46,7 +46,7 @@ CREATE TABLE "deliveries" (
 	CONSTRAINT "deliveries_state_check" CHECK ("deliveries"."state" in ('pending', 'retrying', 'held', 'delivered', 'dead', 'cancelled')),
 	CONSTRAINT "deliveries_pending_check" CHECK (("deliveries"."state" = 'pending') = ("deliveries"."batch_id" is not null)),
 	CONSTRAINT "deliveries_retrying_check" CHECK (("deliveries"."state" = 'retrying') = ("deliveries"."next_attempt_at" is not null)),
-	CONSTRAINT "deliveries_held_check" CHECK (case when "deliveries"."state" = 'held' then "deliveries"."held_at" is not null and "deliveries"."held_reason" is not null and "deliveries"."held_reason" in ('breaker', 'paused', 'disabled', 'rate_limit', 'max_in_flight') else "deliveries"."held_reason" is null end),
+	CONSTRAINT "deliveries_held_check" CHECK (case when "deliveries"."state" = 'held' then "deliveries"."held_at" is not null and "deliveries"."held_reason" is not null and "deliveries"."held_reason" in ('breaker', 'paused', 'disabled', 'rate_limit', 'max_in_flight', 'pace') else "deliveries"."held_reason" is null end),
 	CONSTRAINT "deliveries_dead_check" CHECK (case when "deliveries"."state" = 'dead' then "deliveries"."dead_reason" is not null and "deliveries"."dead_reason" in ('exhausted', 'gone', 'blocked', 'expired', 'internal') else "deliveries"."dead_reason" is null end),
 	CONSTRAINT "deliveries_settled_check" CHECK (("deliveries"."state" in ('delivered', 'dead', 'cancelled')) = ("deliveries"."settled_at" is not null)),
 	CONSTRAINT "deliveries_counts_check" CHECK ("deliveries"."attempt_count" >= 0 and "deliveries"."schedule_step" >= 0 and "deliveries"."cycle" >= 0)

@@ -1,4 +1,4 @@
-import type { Breaker } from "@postrider/shared/core/breaker.ts";
+import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
 import type { RetrySchedule } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import type { DeadReason, SubscriptionStatus, Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { DeliveryRow } from "@postrider/shared/store/sql/delivery-row.ts";
@@ -38,8 +38,8 @@ export interface BrokenSubscription {
 export interface Subscriber {
   /** Undefined where the row is missing. */
   subscription: Subscription | BrokenSubscription | undefined;
-  /** Undefined while Redis cannot be reached. */
-  breaker: Breaker | undefined;
+  /** Undefined where nothing is known: the subscription is not watched, or Redis cannot be reached. */
+  breaker: SharedBreaker | undefined;
 }
 
 /** One delivery to attempt. */
@@ -55,8 +55,6 @@ export interface Attempt {
   /** Made before sending, so that recording the attempt twice is harmless. */
   id: string;
   trigger: Trigger;
-  /** The breaker's generation that it was sent in; undefined where the breaker is unknown. */
-  generation: number | undefined;
   startedAt: Date;
   /** When it started, in milliseconds of `performance.now()`. */
   startedAtMs: number;

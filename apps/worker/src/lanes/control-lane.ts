@@ -40,7 +40,7 @@ export function startControlLane(context: Context): Lane {
 
   /** The breaker may have closed before the job was delayed until the end of the cooldown, when nothing could wake it. */
   async function wakeIfClosed(subscriptionId: string): Promise<void> {
-    const breaker = (await context.breakerReports.read([subscriptionId])).get(subscriptionId);
+    const breaker = (await context.breakerReports.read([{ id: subscriptionId, isFailing: true }])).get(subscriptionId);
     if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 
