@@ -2,7 +2,6 @@
 // and no breaker ever opens.
 import { setTimeout as sleep } from "node:timers/promises";
 import { readWorkerSettings } from "../../packages/shared/src/runtime/settings/worker.ts";
-import { CLOSED_BREAKER } from "../../packages/shared/src/core/breaker.ts";
 import { runProcess } from "../../packages/shared/src/runtime/process/run.ts";
 import { Semaphore } from "../../apps/worker/src/job/semaphore.ts";
 import type { SlotPool, SlotResult, SlotRequest } from "../../apps/worker/src/isolation/slot-pool.ts";
@@ -37,6 +36,10 @@ class FirstComeSlots implements SlotPool {
     };
   }
 
+  hasWaiters(): boolean {
+    return false;
+  }
+
   *blockedSubscriptions(): Generator<never> {}
 
   get isFull(): boolean {
@@ -54,12 +57,13 @@ class FirstComeSlots implements SlotPool {
 }
 
 const neverFailing: BreakerReports = {
-  read: async (ids) => new Map(ids.map((id) => [id, { ...CLOSED_BREAKER, now: Date.now(), changed: false }])),
-  currentGeneration: (_subscription, generation) => generation,
+  read: async () => new Map(),
+  isNotClosed: () => false,
   notClosed: () => [],
   recentlyOpened: () => [],
-  acquireProbe: async () => undefined,
+  acquireProbe: async () => false,
   report: async () => undefined,
+  close: () => undefined,
 };
 
 await runProcess(() => {

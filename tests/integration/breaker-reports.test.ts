@@ -3,80 +3,113 @@ import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import { createBreakerReports, type BreakerReports } from "../../apps/worker/src/isolation/breaker-reports.ts";
+import {
+  createBreakerReports,
+  type BreakerReports,
+  type Report,
+} from "../../apps/worker/src/isolation/breaker-reports.ts";
 
-const THRESHOLD = 3;
+const POLICY = { threshold: 3, recentSuccessMs: 5_000, cooldownMs: 3_600_000 };
 
 let world: World;
 /** Another worker. */
 let elsewhere: BreakerReports;
 let subscription: string;
 beforeAll(async () => {
-  world = await createTestWorld({ BREAKER_THRESHOLD: String(THRESHOLD), BREAKER_COOLDOWN: "1h" });
-  elsewhere = createBreakerReports(
-    createBreakers(world.context.redis, { threshold: THRESHOLD, cooldownMs: 3_600_000 }),
-    () => undefined,
-  );
+  world = await createTestWorld({
+    BREAKER_THRESHOLD: String(POLICY.threshold),
+    BREAKER_RECENT_SUCCESS: "5s",
+    BREAKER_COOLDOWN: "1h",
+  });
+  elsewhere = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  elsewhere.close();
+  await world.close();
+});
 beforeEach(() => {
   subscription = newId();
 });
 
-const sent = (generation: number, beganAt = performance.now()) => ({
+const attempt = (over: Partial<Report> = {}): Report => ({
   subscriptionId: subscription,
-  generation,
-  isProbe: false,
-  beganAt,
-  wasFailing: false,
+  deliveryId: newId(),
+  trigger: "auto",
+  sentAt: performance.now(),
+  outcome: { kind: "retryable", retryAfterMs: undefined },
+  responseStatus: 500,
+  isWaiting: false,
+  ...over,
 });
-const fail = (breakerReports: BreakerReports, generation: number) =>
-  breakerReports.report({ ...sent(generation), outcome: { kind: "retryable", retryAfterMs: undefined } });
-const succeed = (breakerReports: BreakerReports, generation: number, beganAt?: number) =>
-  breakerReports.report({ ...sent(generation, beganAt), wasFailing: true, outcome: { kind: "delivered" } });
-const open = async (breakerReports: BreakerReports, generation: number) => {
-  for (let failed = 0; failed < THRESHOLD; failed += 1) await fail(breakerReports, generation);
+const fail = (reports: BreakerReports, over: Partial<Report> = {}) => reports.report(attempt(over));
+const succeed = (reports: BreakerReports, over: Partial<Report> = {}) =>
+  reports.report(attempt({ outcome: { kind: "delivered" }, responseStatus: 200, ...over }));
+const open = async (reports: BreakerReports) => {
+  for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(reports);
 };
-const look = async (breakerReports: BreakerReports) => (await breakerReports.read([subscription])).get(subscription)!;
+const read = async (reports: BreakerReports) =>
+  (await reports.read([{ id: subscription, isFailing: true }])).get(subscription)!;
 
-test("a delivery read before the breaker opened and closed again is sent in the current generation", async () => {
-  const { breakerReports } = world.context;
-  const { generation } = await look(breakerReports);
-  await open(elsewhere, generation);
-  expect(breakerReports.currentGeneration(subscription, generation)).toBe(generation);
-  await look(breakerReports);
-  expect(breakerReports.currentGeneration(subscription, generation)).toBeUndefined();
-  await succeed(elsewhere, generation);
-  expect((await look(breakerReports)).state).toBe("closed");
-  const now = breakerReports.currentGeneration(subscription, generation)!;
-  expect(now).toBe(generation + 2);
-
-  await open(breakerReports, now);
-  expect((await look(breakerReports)).state).toBe("open");
-});
-
-test("a breaker that Redis has lost starts closed", async () => {
+test("the successes of a healthy subscription cost Redis nothing, and its breaker is not read", async () => {
   const { breakerReports, redis } = world.context;
-  await open(breakerReports, 0);
-  await succeed(breakerReports, 0);
-  expect(breakerReports.currentGeneration(subscription, 0)).toBe(2);
-  await redis.flushdb();
-  await look(breakerReports);
-  expect(breakerReports.currentGeneration(subscription, 0)).toBe(0);
+  await succeed(breakerReports);
+  expect(await redis.keys(`*${subscription}*`)).toEqual([]);
+  expect(await breakerReports.read([{ id: subscription, isFailing: false }])).toEqual(new Map());
 });
 
-test("a stale success does not replace a current one", async () => {
+test("a failure that one worker reports is learned by the others, which then report their successes", async () => {
   const { breakerReports } = world.context;
-  await open(elsewhere, 0);
-  await succeed(elsewhere, 0);
-  await fail(elsewhere, 2);
-  await breakerReports.report({ ...sent(2), outcome: { kind: "delivered" } });
-  await breakerReports.report({ ...sent(0), outcome: { kind: "delivered" } });
-  expect((await look(elsewhere)).failures).toBe(1);
-  await expect.poll(async () => (await look(elsewhere)).failures).toBe(0);
+  await fail(breakerReports);
+  expect((await read(breakerReports)).failures).toBe(1);
+  await expect
+    .poll(async () => {
+      await succeed(elsewhere);
+      return (await read(breakerReports)).failures;
+    })
+    .toBe(0);
 });
 
-test("a late success that closes the breaker ends the outage of its subscription", async () => {
+test("a worker that has just seen a success keeps the breaker closed, though it never reported it", async () => {
+  const { breakerReports } = world.context;
+  await succeed(elsewhere);
+  await fail(elsewhere);
+  await open(breakerReports);
+  expect(await read(breakerReports)).toMatchObject({ state: "closed" });
+  subscription = newId();
+  await open(breakerReports);
+  expect(await read(breakerReports)).toMatchObject({ state: "open" });
+});
+
+test("a delivery that was loaded before the breaker opened is not sent by a worker that has seen it open", async () => {
+  const { breakerReports } = world.context;
+  await open(elsewhere);
+  expect(breakerReports.isNotClosed(subscription)).toBe(false);
+  await read(breakerReports);
+  expect(breakerReports.isNotClosed(subscription)).toBe(true);
+  expect([...breakerReports.recentlyOpened()]).toContain(subscription);
+});
+
+test("one probe is granted, and a request that was sent before its success does not count", async () => {
+  const { breakerReports, redis } = world.context;
+  const sentAt = performance.now();
+  const brief = createBreakerReports(createBreakers(redis, { ...POLICY, cooldownMs: 0 }), () => undefined);
+  await open(brief);
+  expect(await brief.acquireProbe(subscription, 60_000)).toBe(true);
+  expect(await breakerReports.acquireProbe(subscription, 60_000)).toBe(false);
+  await succeed(brief, { trigger: "probe" });
+  await fail(brief, { sentAt });
+  expect(await read(brief)).toMatchObject({ state: "closed", failures: 0 });
+  brief.close();
+});
+
+test("a payload that is refused again and again counts once", async () => {
+  const { breakerReports } = world.context;
+  const deliveryId = newId();
+  for (let times = 0; times < 5; times += 1) await fail(breakerReports, { deliveryId, responseStatus: 422 });
+  expect(await read(breakerReports)).toMatchObject({ state: "closed", failures: 1 });
+});
+
+test("a success that closes the breaker ends the outage of its subscription", async () => {
   subscription = await world.subscribe();
   const { breakerReports, pool } = world.context;
   const failingSince = async () => {
@@ -86,11 +119,8 @@ test("a late success that closes the breaker ends the outage of its subscription
     );
     return rows[0]!.failing_since;
   };
-  for (let generation = 0; generation < 40; generation += 2) {
-    await open(breakerReports, generation);
-    await succeed(breakerReports, generation);
-  }
-  await expect.poll(failingSince).toBeNull();
-  await open(breakerReports, 40);
+  await open(breakerReports);
   await expect.poll(failingSince).not.toBeNull();
+  await succeed(breakerReports, { trigger: "manual" });
+  await expect.poll(failingSince).toBeNull();
 });

@@ -43,14 +43,15 @@ const held = (where: string) =>
 /** Opens the breaker of a subscription. */
 async function shut(subscriptionId: string): Promise<void> {
   const outcome = { kind: "retryable", retryAfterMs: undefined } as const;
-  for (let failed = 0; failed < world.settings.breakerThreshold; failed += 1) {
+  for (let failed = 0; failed < world.settings.breaker.threshold; failed += 1) {
     await world.context.breakerReports.report({
       subscriptionId,
-      generation: 0,
-      isProbe: false,
-      beganAt: performance.now(),
-      wasFailing: false,
+      deliveryId: newId(),
+      trigger: "auto",
+      sentAt: performance.now(),
       outcome,
+      responseStatus: 500,
+      isWaiting: false,
     });
   }
 }

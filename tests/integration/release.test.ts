@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { answer } from "@postrider/testkit/receiver/behaviours.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { probe } from "../../apps/worker/src/release/probe.ts";
@@ -34,12 +35,19 @@ async function hold(count: number): Promise<string[]> {
 
 async function open(subscription: string): Promise<void> {
   const { breakerReports } = world.context;
-  const generation = (await breakerReports.read([subscription])).get(subscription)!.generation;
-  await breakerReports.report({ subscriptionId: subscription, generation, isProbe: false, beganAt: performance.now(), wasFailing: false, outcome: { kind: "retryable", retryAfterMs: undefined } }); // prettier-ignore
+  await breakerReports.report({
+    subscriptionId: subscription,
+    deliveryId: newId(),
+    trigger: "auto",
+    sentAt: performance.now(),
+    outcome: { kind: "retryable", retryAfterMs: undefined },
+    responseStatus: 500,
+    isWaiting: false,
+  });
 }
 
 const isDue = async (subscription: string) => {
-  const breaker = (await world.context.breakerReports.read([subscription])).get(subscription)!;
+  const breaker = (await world.context.breakerReports.read([{ id: subscription, isFailing: true }])).get(subscription)!;
   return breaker.now >= breaker.until;
 };
 
@@ -138,7 +146,9 @@ test("a successful probe delivers and closes the breaker, and without held deliv
   await expect.poll(() => isDue(subscription)).toBe(true);
   expect(await probe(world.context, subscription, lease)).toBe(true);
   expect((await world.rows())[0]).toMatchObject({ state: "delivered", attempt_count: 1 });
-  expect((await world.context.breakerReports.read([subscription])).get(subscription)).toMatchObject({
+  expect(
+    (await world.context.breakerReports.read([{ id: subscription, isFailing: true }])).get(subscription),
+  ).toMatchObject({
     state: "closed",
   });
   expect(await probe(world.context, subscription, lease)).toBe(false);

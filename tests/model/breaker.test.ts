@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createBreakers, type SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
+import { reduceHealth, UNKNOWN_HEALTH, type Health, type HealthEvent } from "@postrider/shared/core/health.ts";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
-import { repeatInLongRun } from "@postrider/testkit/long-run.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
-import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
-import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "@postrider/shared/core/breaker.ts";
 
 let claimed: TestRedis;
 let redis: Redis;
@@ -18,124 +17,117 @@ afterAll(async () => {
   await claimed.release();
 });
 
-const SUBSCRIPTIONS = ["a", "b", "c"];
-const policy = { threshold: 3, cooldownMs: 1_000 };
+const SUBSCRIPTIONS = ["a", "b"];
+const policy = { threshold: 3, recentSuccessMs: 2_000, cooldownMs: 1_000 };
 
-/** After `passes` milliseconds, an event `behind` generations old, of a request that began `agoMs` before. */
+const age = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3_000 }));
+const event: fc.Arbitrary<HealthEvent> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant("failure" as const), sentAgoMs: age, isProbe: fc.boolean(), countsForPace: fc.boolean(), isWaiting: fc.boolean(), lastSuccessAgoMs: fc.option(fc.integer({ min: 0, max: 6_000 }), { nil: undefined }), refused: fc.option(fc.constantFrom("d1", "d2", "d3", "d4"), { nil: undefined }), retryAfterMs: fc.constantFrom(0, 0, 500, 2_500) }) }, // prettier-ignore
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("success" as const), sentAgoMs: age, successes: fc.integer({ min: 1, max: 12 }), isWaiting: fc.boolean() }) }, // prettier-ignore
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("probe" as const), leaseMs: fc.constantFrom(200, 800) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("reset" as const) }) },
+);
 const steps = fc.array(
   fc.record({
     subscription: fc.constantFrom(...SUBSCRIPTIONS),
-    passes: fc.oneof({ weight: 1, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 1_500 })),
-    behind: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: -1, max: 3 })),
-    agoMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3_000 })),
+    passes: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 6, arbitrary: fc.integer({ min: 1, max: 1_500 }) }, { weight: 1, arbitrary: fc.integer({ min: 20_000, max: 90_000 }) }), // prettier-ignore
     isLost: fc.oneof({ weight: 60, arbitrary: fc.constant(false) }, fc.constant(true)),
-    event: fc.oneof(
-      { weight: 8, arbitrary: fc.record({ kind: fc.constant("failure" as const), isProbe: fc.boolean(), retryAfterMs: fc.constantFrom(0, 500, 2_500) }) }, // prettier-ignore
-      { weight: 2, arbitrary: fc.record({ kind: fc.constant("success" as const) }) },
-      { weight: 4, arbitrary: fc.record({ kind: fc.constant("probe" as const), leaseMs: fc.constantFrom(200, 800) }) },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant("reset" as const) }) },
-    ),
+    // Many at once make an interval of the pace.
+    times: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 15 })),
+    event,
   }),
-  { minLength: 60, maxLength: 120 },
+  { minLength: 80, maxLength: 160 },
 );
 
-const plain = ({ state, failures, generation, until, failedAt }: Breaker): Breaker => ({
+const loadEvent = (isFailure: boolean, isWaiting: boolean): HealthEvent =>
+  isFailure
+    ? { kind: "failure", sentAgoMs: 0, isProbe: false, countsForPace: true, isWaiting, lastSuccessAgoMs: 100, refused: undefined, retryAfterMs: 0 } // prettier-ignore
+    : { kind: "success", sentAgoMs: 0, successes: 5, isWaiting };
+/** Steady loads: phases in which a share of the answers fails, so that the pace starts, adapts and ends. */
+const loads = fc
+  .array(
+    fc.record({
+      share: fc.constantFrom(0, 0.05, 0.3, 0.5, 0.9, 0.95),
+      steps: fc.integer({ min: 20, max: 150 }),
+      passes: fc.constantFrom(40, 150, 400),
+      isWaiting: fc.boolean(),
+    }),
+    { minLength: 3, maxLength: 6 },
+  ) // prettier-ignore
+  .chain((phases) =>
+    fc.tuple(
+      ...phases.map(({ share, steps: count, passes, isWaiting }) =>
+        fc.array(
+          fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }).map((chance) => ({
+            subscription: "a",
+            passes,
+            isLost: false,
+            times: 1,
+            event: loadEvent(chance < share, isWaiting),
+          })),
+          { minLength: count, maxLength: count },
+        ),
+      ),
+    ),
+  )
+  .map((phases) => phases.flat());
+
+const shown = ({ breaker, pace }: Health) => ({
+  state: breaker.state,
+  failures: breaker.failures,
+  until: breaker.until,
+  restUntil: breaker.restUntil,
+  pace: pace.rate,
+});
+const plain = ({ state, failures, until, restUntil, pace }: SharedBreaker) => ({
   state,
   failures,
-  generation,
   until,
-  failedAt,
+  restUntil,
+  pace,
 });
 
-test("the Lua script agrees with the reducer for any sequence of events", async () => {
+test("the script does to the fleet's breakers and paces what the reducer does, whatever happens in whatever order", async () => {
   const reached = new Set<string>();
-  const property = fc.asyncProperty(steps, fc.boolean(), async (sequence, asBurst) => {
-    await redis.flushdb();
-    let now = 1_700_000_000_000;
-    const breakers = createBreakers(redis, policy, () => now);
-    const model = new Map(SUBSCRIPTIONS.map((id) => [id, CLOSED_BREAKER]));
-    const comparisons: Promise<unknown>[] = [];
-    for (const { subscription, passes, behind, agoMs, isLost, event: shape } of sequence) {
-      // A burst goes to the script in one call, and time stands still in it.
-      if (!asBurst) now += passes;
-      if (isLost && !asBurst) {
-        await redis.flushdb();
-        for (const id of SUBSCRIPTIONS) model.set(id, CLOSED_BREAKER);
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(steps, loads), fc.boolean(), async (sequence, isBurst) => {
+      await redis.flushdb();
+      let now = 1_700_000_000_000;
+      const breakers = createBreakers(redis, policy, () => now);
+      const model = new Map(SUBSCRIPTIONS.map((id) => [id, UNKNOWN_HEALTH]));
+      const answers: Promise<unknown>[] = [];
+      for (const { subscription, passes, isLost, times, event: happened } of sequence) {
+        // A burst goes to the script in one call, in which time stands still.
+        if (!isBurst) now += passes;
+        if (isLost && !isBurst) {
+          await redis.flushdb();
+          for (const id of SUBSCRIPTIONS) model.set(id, UNKNOWN_HEALTH);
+        }
+        for (let count = 0; count < times; count += 1) {
+          const before = model.get(subscription)!;
+          const after = reduceHealth(before, happened, now, policy);
+          model.set(subscription, after);
+          reached.add(`${before.breaker.state} ${happened.kind} ${after.breaker.state}`);
+          if (before.pace.rate === 0 && after.pace.rate > 0) reached.add("pace starts");
+          if (before.pace.rate > 0 && after.pace.rate > before.pace.rate) reached.add("pace grows");
+          if (before.pace.rate > 0 && after.pace.rate === 0) reached.add(`pace ends, ${after.breaker.state}`);
+          if (before.pace.immuneUntil === 0 && after.pace.immuneUntil > 0) reached.add("immune");
+          const answer = breakers.apply(subscription, happened);
+          answers.push(answer.then((actual) => expect(plain(actual)).toEqual(shown(after))));
+        }
+        if (!isBurst) await Promise.all(answers.splice(0));
       }
-      const before = model.get(subscription)!;
-      const event = { ...shape, generation: before.generation - behind, agoMs } as BreakerEvent;
-      const expected = reduceBreaker(before, event, now, policy);
-      model.set(subscription, expected);
-      reached.add(`${before.state} ${event.kind} ${expected.state}`);
-      if (event.kind === "success" && behind === 1) reached.add(`${before.state} late success ${expected.state}`);
-      const applying = breakers.apply(subscription, event);
-      comparisons.push(
-        applying.then((actual) => {
-          expect(plain(actual)).toEqual(plain(expected));
-          expect(actual.changed).toBe(expected.generation !== before.generation);
-        }),
-      );
-      if (!asBurst) await applying;
-    }
-    await Promise.all(comparisons);
-    const states = [...model.values()].map(({ state }) => state);
-    expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual([...model.values()].map(plain));
-    expect(await breakers.count(now)).toEqual({
-      open: states.filter((state) => state === "open").length,
-      half_open: states.filter((state) => state === "half_open").length,
-    });
-  });
-  await repeatInLongRun(0.1, () => fc.assert(property, { numRuns: 300 }));
-  // The sequences must reach every transition, or the comparison shows little.
-  for (const transition of [
-    "closed failure open",
-    "open probe half_open",
-    "open success closed",
-    "open late success closed",
-    "open late success open",
-    "open reset closed",
-    "half_open probe half_open",
-    "half_open success closed",
-    "half_open failure open",
-    "half_open failure half_open",
-    "half_open reset closed",
-  ]) {
-    expect(reached).toContain(transition);
-  }
-});
-
-test("of many workers that request a probe at once exactly one is granted it", async () => {
-  let now = 1_700_000_000_000;
-  const fleet = await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const own = new Redis(claimed.url);
-      return { own, breakers: createBreakers(own, policy, () => now) };
+      await Promise.all(answers);
+      const states = [...model.values()].map(({ breaker }) => breaker.state);
+      expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual([...model.values()].map(shown));
+      expect(await breakers.count(now)).toEqual({
+        open: states.filter((state) => state === "open").length,
+        half_open: states.filter((state) => state === "half_open").length,
+      });
     }),
+    { numRuns: 300 },
   );
-  const requestProbes = async () => {
-    const results = await Promise.all(
-      fleet.flatMap(({ breakers }) =>
-        Array.from({ length: 5 }, () => breakers.apply("shared", { kind: "probe", leaseMs: 800 })),
-      ),
-    );
-    return results.filter(({ changed }) => changed).length;
-  };
-  for (let failed = 0; failed < policy.threshold; failed += 1) {
-    const { breakers } = fleet[failed]!;
-    await breakers.apply("shared", { kind: "failure", generation: 0, agoMs: 0, isProbe: false, retryAfterMs: 0 });
-  }
-  expect(await requestProbes()).toBe(0);
-  now += policy.cooldownMs;
-  expect(await requestProbes()).toBe(1);
-  now += 800;
-  expect(await requestProbes()).toBe(1);
-  for (const { own } of fleet) own.disconnect();
-});
-
-test("a subscription that never failed leaves nothing in Redis", async () => {
-  await redis.flushdb();
-  const breakers = createBreakers(redis, policy);
-  await breakers.read(["healthy"]);
-  await breakers.apply("healthy", { kind: "success", generation: 0, agoMs: 0 });
-  expect(await redis.dbsize()).toBe(0);
+  for (const transition of ["closed failure open", "open probe half_open", "half_open success closed", "half_open failure open", "half_open probe half_open", "open success closed", "open reset closed", "pace starts", "pace grows", "pace ends, closed", "pace ends, open", "immune"]) {
+    expect([...reached], transition).toContain(transition);
+  } // prettier-ignore
 });

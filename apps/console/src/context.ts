@@ -19,10 +19,7 @@ export function createContext(settings: ConsoleSettings) {
   return {
     ...infrastructure,
     settings,
-    breakers: createBreakers(infrastructure.redis, {
-      threshold: settings.breakerThreshold,
-      cooldownMs: settings.breakerCooldownMs,
-    }),
+    breakers: createBreakers(infrastructure.redis, settings.breaker),
     isPassword: createPasswordCheck(settings.consolePassword),
     sessions: createSessions(settings.encryptionKey, settings.consolePassword, Date.now),
     throttle: new LoginThrottle(Date.now),

@@ -30,7 +30,7 @@ export async function createContext(settings: IngestSettings) {
     metrics,
     acceptor,
     secretBox,
-    breakers: createBreakers(redis, { threshold: settings.breakerThreshold, cooldownMs: settings.breakerCooldownMs }),
+    breakers: createBreakers(redis, settings.breaker),
     async close() {
       await acceptor.idle();
       await infrastructure.close();

@@ -44,10 +44,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
     metrics.attemptPhase.observe({ phase }, seconds),
   );
-  const breakers = createBreakers(redis, {
-    threshold: settings.breakerThreshold,
-    cooldownMs: settings.breakerCooldownMs,
-  });
+  const breakers = createBreakers(redis, settings.breaker);
   const fleetMetrics = createFleetMetrics("worker", redis, () =>
     readFleetState({ pool, redis, queues, breakers }, Date.now()),
   );
@@ -82,6 +79,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     loadSubscribers,
     loadWork: createWorkLoader(pool, loadSubscribers),
     async close() {
+      breakerReports.close();
       workerRedis.disconnect();
       await agent.destroy();
       await infrastructure.close();

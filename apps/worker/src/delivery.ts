@@ -1,4 +1,4 @@
-import type { Breaker } from "@postrider/shared/core/breaker.ts";
+import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
 import type { RetrySchedule } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import type { DeadReason, SubscriptionStatus, Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { DeliveryRow } from "@postrider/shared/store/sql/delivery-row.ts";
@@ -11,7 +11,7 @@ export type Delivery = DeliveryRow;
 /** A delivery that may wait for its next attempt. */
 export type ScheduledDelivery = ScheduledDeliveryRow;
 
-/** A subscription with defaults filled in and secrets opened. */
+/** A subscription as delivering needs it: defaults filled in, secrets opened. */
 export interface Subscription {
   id: string;
   tenant: string;
@@ -27,26 +27,28 @@ export interface Subscription {
   schedule: RetrySchedule;
   /** The breaker has opened, and no attempt has succeeded since. */
   isFailing: boolean;
+  /** Coarse: see the column. Null where it never succeeded. */
+  lastSuccessAt: Date | null;
 }
 
-/** A subscription whose row cannot be used, for example because a secret was altered. Only its deliveries fail. */
+/** A row that cannot be used, for example because a secret was altered. Only its own deliveries fail. */
 export interface BrokenSubscription {
   problem: string;
 }
 
-/** A delivery's subscription and breaker, read together with it. */
+/** A delivery's subscription and breaker, as they were read for it. */
 export interface Subscriber {
   /** Undefined where the row is missing. */
   subscription: Subscription | BrokenSubscription | undefined;
-  /** Undefined while Redis is unreachable. */
-  breaker: Breaker | undefined;
+  /** Undefined where nothing is known: the subscription is not watched, or Redis cannot be reached. */
+  breaker: SharedBreaker | undefined;
 }
 
 /** One delivery to attempt. */
 export interface Work {
   delivery: Delivery;
   subscriber: Subscriber;
-  /** A probe sets it; otherwise it follows from the delivery's row. */
+  /** Follows from the delivery's row where it is left out; a probe sets it. */
   trigger?: Trigger;
 }
 
@@ -55,8 +57,6 @@ export interface Attempt {
   /** Made before sending, so that recording the attempt twice is harmless. */
   id: string;
   trigger: Trigger;
-  /** The breaker's generation when it was sent; undefined where the breaker is unknown. */
-  generation: number | undefined;
   startedAt: Date;
   /** When it started, in milliseconds of `performance.now()`. */
   startedAtMs: number;
@@ -65,9 +65,9 @@ export interface Attempt {
 
 /** What a lane does next with a delivery. */
 export type Result =
-  /** Nothing: it is delivered, held or cancelled, or another worker changed its state. */
+  /** Nothing: it is delivered, held or cancelled, or had moved on before. */
   | { kind: "done" }
   | { kind: "retrying"; delayMs: number; error: string }
   | { kind: "dead"; reason: DeadReason; error: string }
-  /** Nothing was sent or recorded, so its job has to run again. */
+  /** Nothing was sent, so the delivery is as it was loaded: its job gives it back. */
   | { kind: "given_back" };

@@ -1,4 +1,5 @@
-import { CLOSED_BREAKER, type Breaker } from "@postrider/shared/core/breaker.ts";
+import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
+import { CLOSED_BREAKER } from "@postrider/shared/core/breaker.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
@@ -12,7 +13,7 @@ export type Presenter = ReturnType<typeof createPresenter>;
 /** Presents subscriptions: their rows, held deliveries and breakers, which are read for all of them at once. */
 export function createPresenter({ pool, breakers, settings }: Pick<Context, "pool" | "breakers" | "settings">) {
   /** Redis may be unreachable. An unknown breaker is shown as closed, which is also how it would start. */
-  const readBreakers = (ids: readonly string[]): Promise<Breaker[]> => breakers.read(ids).catch(() => []);
+  const readBreakers = (ids: readonly string[]): Promise<SharedBreaker[]> => breakers.read(ids).catch(() => []);
 
   return async (rows: readonly SubscriptionRow[]) => {
     const ids = rows.map(({ id }) => id);
@@ -39,7 +40,7 @@ export function createPresenter({ pool, breakers, settings }: Pick<Context, "poo
   };
 }
 
-const presentBreaker = ({ state, failures, until }: Breaker) => ({
+const presentBreaker = ({ state, failures, until }: Pick<SharedBreaker, "state" | "failures" | "until">) => ({
   state,
   failures,
   // Open: when the next probe is due. Half open: when the probe under way counts as lost.

@@ -1,11 +1,10 @@
-import type { Breaker } from "@postrider/shared/core/breaker.ts";
+import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
 import type { HeldReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { Subscriber, Subscription } from "../delivery.ts";
 
 /** Whether a delivery may be attempted now. */
 export type Admission =
-  /** The breaker is undefined while Redis is unreachable; then the outcome is not reported to it. */
-  | { kind: "admitted"; subscription: Subscription; breaker: Breaker | undefined }
+  | { kind: "admitted"; subscription: Subscription; breaker: SharedBreaker | undefined }
   | { kind: "held"; reason: HeldReason }
   | { kind: "cancelled" }
   | { kind: "broken"; problem: string };
@@ -28,8 +27,13 @@ export function admit({ subscription, breaker }: Subscriber, trigger: Trigger): 
     case "disabled":
       return { kind: "held", reason: subscription.status };
     case "active":
-      return trigger === "auto" && breaker !== undefined && breaker.state !== "closed"
-        ? { kind: "held", reason: "breaker" }
-        : { kind: "admitted", subscription, breaker };
+      return trigger === "auto" ? admitAuto(subscription, breaker) : { kind: "admitted", subscription, breaker };
   }
+}
+
+function admitAuto(subscription: Subscription, breaker: SharedBreaker | undefined): Admission {
+  if (breaker !== undefined && breaker.state !== "closed") return { kind: "held", reason: "breaker" };
+  // The subscriber asked for a rest with Retry-After.
+  if (breaker !== undefined && breaker.restUntil > breaker.now) return { kind: "held", reason: "pace" };
+  return { kind: "admitted", subscription, breaker };
 }

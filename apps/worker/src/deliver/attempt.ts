@@ -1,3 +1,4 @@
+import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
 import { decide, decideProbe } from "@postrider/shared/core/delivery/decision.ts";
 import { classify, type Outcome } from "@postrider/shared/core/delivery/outcome.ts";
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
@@ -35,8 +36,7 @@ export async function attempt(
   lease: JobLease,
   onStarted: () => void,
 ): Promise<Result> {
-  const { subscription } = admitted;
-  const slot = await context.slots.acquire(slotRequestOf(delivery, subscription, trigger, lease.signal, onStarted));
+  const slot = await context.slots.acquire(slotRequestOf(delivery, admitted, trigger, lease.signal, onStarted));
   onStarted();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
@@ -54,11 +54,12 @@ export async function attempt(
 
 function slotRequestOf(
   { id: order }: Delivery,
-  { id, tenant, maxInFlight, rateLimit }: Subscription,
+  { subscription, breaker }: Admitted,
   trigger: Trigger,
   signal: AbortSignal,
   onBlocked: () => void,
 ): SlotRequest {
+  const { id, tenant, maxInFlight } = subscription;
   const isProbe = trigger === "probe";
   return {
     subscription: id,
@@ -68,8 +69,21 @@ function slotRequestOf(
     onBlocked,
     isProbe,
     maxInFlight: isProbe ? 1 : maxInFlight,
-    rateLimit: isProbe ? null : rateLimit,
+    ...(isProbe
+      ? { rate: null, rateLimitName: "rate_limit" }
+      : rateOf(subscription, trigger === "auto" ? breaker : undefined)),
   };
+}
+
+/** The lower of a subscription's rate limit and its pace. */
+function rateOf(
+  { rateLimit }: Subscription,
+  breaker: SharedBreaker | undefined,
+): Pick<SlotRequest, "rate" | "rateLimitName"> {
+  const pace = breaker?.pace ?? 0;
+  return pace > 0 && (rateLimit === null || pace < rateLimit)
+    ? { rate: pace, rateLimitName: "pace" }
+    : { rate: rateLimit, rateLimitName: "rate_limit" };
 }
 
 /**
@@ -79,24 +93,20 @@ function slotRequestOf(
 async function sendNow(
   { breakerReports, agent }: Context,
   { eventId, body }: Sendable,
-  { subscription, breaker }: Admitted,
+  { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,
 ): Promise<Attempt | "breaker_open" | "given_back"> {
-  let generation = breaker?.generation;
   if (trigger === "probe") {
-    generation = await breakerReports.acquireProbe(subscription.id, subscription.timeoutMs + PROBE_SLACK_MS);
-    if (generation === undefined) return "given_back";
-  } else if (trigger === "auto" && generation !== undefined) {
-    generation = breakerReports.currentGeneration(subscription.id, generation);
-    if (generation === undefined) return "breaker_open";
-  }
+    const leaseMs = subscription.timeoutMs + PROBE_SLACK_MS;
+    if (!(await breakerReports.acquireProbe(subscription.id, leaseMs))) return "given_back";
+  } else if (trigger === "auto" && breakerReports.isNotClosed(subscription.id)) return "breaker_open";
   if (!lease.isHeld()) return "given_back";
   const id = newId();
   const startedAt = new Date();
   const startedAtMs = performance.now();
   const exchange = await send(agent, signedRequest(subscription, eventId, Buffer.from(body), startedAt));
-  return { id, trigger, generation, startedAt, startedAtMs, exchange };
+  return { id, trigger, startedAt, startedAtMs, exchange };
 }
 
 /** Decides the delivery's next state, and records it with the attempt. */
@@ -128,7 +138,7 @@ async function decideAndRecord(
       scheduleStep: delivery.scheduleStep + (trigger === "probe" ? 0 : 1),
       lastError: error,
     }),
-    reportToBreaker(context, admitted, sent, outcome),
+    reportToBreaker(context, delivery, subscription, sent, outcome),
   ]);
   if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
   if (!applied) {

@@ -1,26 +1,25 @@
 import type { Outcome } from "@postrider/shared/core/delivery/outcome.ts";
 import type { Context } from "../context.ts";
-import type { Attempt } from "../delivery.ts";
-import type { Admitted } from "./admission.ts";
+import type { Attempt, Delivery, Subscription } from "../delivery.ts";
 
-/** Reports an attempt's outcome to the subscription's breaker and outage clock. */
+/** Reports an attempt's outcome to the subscription's breaker, pace and outage clock. */
 export async function reportToBreaker(
-  { breakerReports, metrics, outageClock }: Context,
-  { subscription, breaker }: Admitted,
-  { trigger, generation, startedAtMs }: Attempt,
+  { breakerReports, metrics, outageClock, slots }: Context,
+  { id: deliveryId }: Delivery,
+  { id: subscriptionId, isFailing }: Subscription,
+  { trigger, startedAtMs, exchange }: Attempt,
   outcome: Outcome,
 ): Promise<void> {
-  const isProbe = trigger === "probe";
   const isSuccess = outcome.kind === "delivered";
-  if (isProbe) metrics.probes.inc({ result: isSuccess ? "success" : "failure" });
-  if (isSuccess && subscription.isFailing) outageClock.clear(subscription.id);
-  if (generation === undefined || breaker === undefined) return;
+  if (trigger === "probe") metrics.probes.inc({ result: isSuccess ? "success" : "failure" });
+  if (isSuccess && isFailing) outageClock.clear(subscriptionId);
   await breakerReports.report({
-    subscriptionId: subscription.id,
-    generation,
-    isProbe,
-    beganAt: startedAtMs,
-    wasFailing: breaker.failures > 0 || breaker.state !== "closed",
+    subscriptionId,
+    deliveryId,
+    trigger,
+    sentAt: startedAtMs,
     outcome,
+    responseStatus: exchange.responseStatus,
+    isWaiting: slots.hasWaiters(subscriptionId),
   });
 }

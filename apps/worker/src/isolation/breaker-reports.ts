@@ -1,53 +1,69 @@
 import type { Breakers, SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
-import type { BreakerEvent, BreakerState } from "@postrider/shared/core/breaker.ts";
-import type { Outcome } from "@postrider/shared/core/delivery/outcome.ts";
+import type { BreakerState } from "@postrider/shared/core/breaker.ts";
+import type { HealthEvent } from "@postrider/shared/core/health.ts";
 import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/delivery/retry-schedule.ts";
+import type { Outcome } from "@postrider/shared/core/delivery/outcome.ts";
+import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
+import { LastSuccesses } from "./last-successes.ts";
 
-/** An attempt's outcome, for its subscription's breaker. */
-interface Report {
+/** An attempt's outcome, for its subscription's breaker and pace. */
+export interface Report {
   subscriptionId: string;
-  /** The breaker's generation that the request was sent in. */
-  generation: number;
-  isProbe: boolean;
-  /** When the request began. Milliseconds of `performance.now()`. */
-  beganAt: number;
-  /** Whether the breaker counted failures, or was not closed, when it was read: then a success changes it. */
-  wasFailing: boolean;
+  deliveryId: string;
+  trigger: Trigger;
+  /** When the request was sent. Milliseconds of `performance.now()`. */
+  sentAt: number;
   outcome: Outcome;
+  responseStatus: number | null;
+  /** Whether deliveries of the subscription wait for its pace in this worker. */
+  isWaiting: boolean;
 }
 
-/** This worker's view of its subscriptions' breakers, and its reports to them. */
+/** A subscription whose breaker is to be read. */
+export interface Reading {
+  id: string;
+  /** Its row says that the breaker has opened with no success since. */
+  isFailing: boolean;
+}
+
+/**
+ * This worker's view of its subscriptions' breakers and paces, and its reports to them. A healthy subscription costs
+ * Redis nothing: its successes are not reported, and its breaker is not read. Failures are always reported; once a
+ * second the worker learns which subscriptions are watched, and reports the successes of those.
+ */
 export interface BreakerReports {
-  /** The breakers of these subscriptions. Empty while Redis is unreachable. */
-  read(subscriptionIds: readonly string[]): Promise<ReadonlyMap<string, SharedBreaker>>;
-  /**
-   * The generation to send a request in, for a breaker that was closed when it was read: a later one where this worker
-   * has seen since that it opened and closed again.
-   *
-   * @returns undefined where the breaker is no longer closed, so that the request must not be sent
-   */
-  currentGeneration(subscriptionId: string, generation: number): number | undefined;
+  /** The breakers of those subscriptions that are watched or failing. Empty while Redis is unreachable. */
+  read(subscriptions: readonly Reading[]): Promise<ReadonlyMap<string, SharedBreaker>>;
+  /** Whether the subscription's breaker was open or half open when it was last seen. */
+  isNotClosed(subscriptionId: string): boolean;
   /** Subscriptions whose breaker is not closed, as last seen. */
   notClosed(): Iterable<string>;
   /** Those of them whose breaker was seen within the last second. */
   recentlyOpened(): Iterable<string>;
-  /** @returns the probe's generation, or undefined where it is not granted */
-  acquireProbe(subscriptionId: string, leaseMs: number): Promise<number | undefined>;
+  /** @returns whether the probe is granted */
+  acquireProbe(subscriptionId: string, leaseMs: number): Promise<boolean>;
   report(report: Report): Promise<void>;
+  close(): void;
 }
 
-/** Successes that change nothing are coalesced for 100 ms. A pending success is always reported before a failure. */
+/** Successes of watched subscriptions are coalesced for 100 ms. A pending success is always reported before a failure. */
 const COALESCE_MS = 100;
+/** How often the worker learns which subscriptions are watched. */
+const LEARN_MS = 1_000;
 /** How long a breaker that was seen counts as recently seen. */
 const RECENT_MS = 1_000;
-/** More breakers than this are not remembered here. They are still read with every batch. */
-const MAX_REMEMBERED = 10_000;
-/** A closed breaker is remembered for longer than a delivery that was loaded before it opened can wait for its slot. */
-const REMEMBER_CLOSED_MS = 60_000;
+/** A subscription is forgotten when nothing was heard of it for this long: its row and the next failure bring it back. */
+const WATCH_MS = 60_000;
 
-interface Seen {
-  generation: number;
+interface Watched {
   seenAt: number;
+  state: BreakerState;
+}
+
+interface Successes {
+  count: number;
+  sentAt: number;
+  isWaiting: boolean;
 }
 
 /** @param onTransition called when a report of this worker changed a breaker's state; it must not throw */
@@ -55,34 +71,32 @@ export function createBreakerReports(
   breakers: Breakers,
   onTransition: (subscriptionId: string, state: BreakerState) => void,
 ): BreakerReports {
-  const notClosed = new Map<string, Seen>();
-  /** Closed breakers that have opened before, longest unseen first. */
-  const closed = new Map<string, Seen>();
-  /** The latest unreported success of each subscription; earlier ones would change nothing more. */
-  const successes = new Map<string, Sent>();
+  const watched = new Map<string, Watched>();
+  const lastSuccesses = new LastSuccesses();
+  /** Unreported successes of watched subscriptions. */
+  const successes = new Map<string, Successes>();
   let timer: NodeJS.Timeout | undefined;
+  const learning = setInterval(() => void learn(), LEARN_MS).unref();
 
-  function remember(id: string, { state, generation, changed }: SharedBreaker): void {
-    const seenAt = performance.now();
-    notClosed.delete(id);
-    closed.delete(id);
-    if (state !== "closed") {
-      if (notClosed.size < MAX_REMEMBERED) notClosed.set(id, { generation, seenAt });
-    } else if (generation > 0) {
-      closed.set(id, { generation, seenAt });
-      forgetClosed(seenAt - REMEMBER_CLOSED_MS);
-    }
+  /** Longest unseen first: an entry that is seen again moves to the end. */
+  function remember(id: string, { state, changed }: SharedBreaker): void {
+    watched.delete(id);
+    watched.set(id, { state, seenAt: performance.now() });
     if (changed) onTransition(id, state);
   }
 
-  function forgetClosed(before: number): void {
-    for (const [id, { seenAt }] of closed) {
-      if (seenAt >= before && closed.size <= MAX_REMEMBERED) return;
-      closed.delete(id);
+  async function learn(): Promise<void> {
+    const now = performance.now();
+    for (const [id, { seenAt }] of watched) {
+      if (now - seenAt < WATCH_MS) break;
+      watched.delete(id);
     }
+    // Redis may be unreachable: what was learned last stands.
+    const ids = await breakers.watched().catch(() => []);
+    for (const id of ids) if (!watched.has(id)) watched.set(id, { state: "closed", seenAt: now });
   }
 
-  async function reportToBreaker(id: string, event: BreakerEvent): Promise<SharedBreaker | undefined> {
+  async function apply(id: string, event: HealthEvent): Promise<SharedBreaker | undefined> {
     try {
       const breaker = await breakers.apply(id, event);
       remember(id, breaker);
@@ -93,21 +107,53 @@ export function createBreakerReports(
     }
   }
 
-  function reportSuccesses(): void {
-    timer = undefined;
-    for (const id of successes.keys()) void reportSuccess(id);
+  async function reportSuccesses(id: string): Promise<void> {
+    const pending = successes.get(id);
+    successes.delete(id);
+    if (!pending) return;
+    const { count, sentAt, isWaiting } = pending;
+    await apply(id, { kind: "success", sentAgoMs: performance.now() - sentAt, successes: count, isWaiting });
   }
 
-  async function reportSuccess(id: string): Promise<void> {
-    const success = successes.get(id);
-    successes.delete(id);
-    if (!success) return;
-    const { generation, beganAt } = success;
-    await reportToBreaker(id, { kind: "success", generation, agoMs: performance.now() - beganAt });
+  function reportAllSuccesses(): void {
+    timer = undefined;
+    for (const id of successes.keys()) void reportSuccesses(id);
+  }
+
+  async function succeeded({ subscriptionId: id, trigger, sentAt, isWaiting }: Report): Promise<void> {
+    lastSuccesses.note(id, performance.now());
+    const known = watched.get(id);
+    if (!known && trigger === "auto") return;
+    const pending = successes.get(id) ?? { count: 0, sentAt, isWaiting: false };
+    // Probes and manual attempts say nothing about load.
+    const count = pending.count + (trigger === "auto" ? 1 : 0);
+    successes.set(id, { count, sentAt: Math.max(pending.sentAt, sentAt), isWaiting: pending.isWaiting || isWaiting });
+    if (trigger !== "auto" || known?.state !== "closed") return reportSuccesses(id);
+    timer ??= setTimeout(reportAllSuccesses, COALESCE_MS);
+  }
+
+  async function failed(report: Report, retryAfterMs: number): Promise<void> {
+    const { subscriptionId: id, trigger, sentAt, responseStatus, isWaiting } = report;
+    // In the order in which they happened: a success in between ends the row of failures.
+    void reportSuccesses(id);
+    const now = performance.now();
+    const lastSuccessAt = lastSuccesses.of(id);
+    const isRefusal = refusesPayload(responseStatus);
+    await apply(id, {
+      kind: "failure",
+      sentAgoMs: now - sentAt,
+      isProbe: trigger === "probe",
+      countsForPace: trigger === "auto" && !isRefusal,
+      isWaiting,
+      lastSuccessAgoMs: lastSuccessAt === undefined ? undefined : now - lastSuccessAt,
+      refused: isRefusal && trigger !== "probe" ? report.deliveryId : undefined,
+      retryAfterMs: Math.min(retryAfterMs, MAX_RETRY_AFTER_MS),
+    });
   }
 
   return {
-    async read(ids) {
+    async read(subscriptions) {
+      const ids = subscriptions.filter(({ id, isFailing }) => isFailing || watched.has(id)).map(({ id }) => id);
       try {
         const found = await breakers.read(ids);
         for (const [index, breaker] of found.entries()) remember(ids[index]!, breaker);
@@ -116,47 +162,35 @@ export function createBreakerReports(
         return new Map();
       }
     },
-    currentGeneration(id, generation) {
-      if ((notClosed.get(id)?.generation ?? 0) > generation) return undefined;
-      return Math.max(generation, closed.get(id)?.generation ?? 0);
+    isNotClosed: (id) => (watched.get(id)?.state ?? "closed") !== "closed",
+    *notClosed() {
+      for (const [id, { state }] of watched) if (state !== "closed") yield id;
     },
-    notClosed: () => notClosed.keys(),
     *recentlyOpened() {
       const since = performance.now() - RECENT_MS;
-      for (const [id, { seenAt }] of notClosed) if (seenAt > since) yield id;
+      for (const [id, { state, seenAt }] of watched) if (state !== "closed" && seenAt > since) yield id;
     },
     async acquireProbe(id, leaseMs) {
-      const breaker = await reportToBreaker(id, { kind: "probe", leaseMs });
-      return breaker?.changed ? breaker.generation : undefined;
+      return (await apply(id, { kind: "probe", leaseMs }))?.changed ?? false;
     },
-    async report({ subscriptionId: id, generation, isProbe, beganAt, wasFailing, outcome }) {
+    async report(report) {
+      const { outcome, trigger } = report;
       switch (outcome.kind) {
         case "delivered":
-          if (isLater({ generation, beganAt }, successes.get(id))) successes.set(id, { generation, beganAt });
-          if (wasFailing || isProbe || notClosed.has(id)) return reportSuccess(id);
-          timer ??= setTimeout(reportSuccesses, COALESCE_MS);
-          return;
-        case "blocked":
-          // Nothing was sent, so the subscriber's state is unknown. For a probe that counts as a failure.
-          if (!isProbe) return;
-          break;
+          return succeeded(report);
         case "retryable":
+          return failed(report, outcome.retryAfterMs ?? 0);
         case "gone":
-          break;
+          return failed(report, 0);
+        case "blocked":
+          // Nothing was sent, so the receiver is unknown. For a probe that counts as a failure.
+          return trigger === "probe" ? failed(report, 0) : undefined;
       }
-      // Reported in the order in which they happened: a success in between restarts the breaker's count.
-      void reportSuccess(id);
-      const requestedMs = outcome.kind === "retryable" ? (outcome.retryAfterMs ?? 0) : 0;
-      const retryAfterMs = Math.min(requestedMs, MAX_RETRY_AFTER_MS);
-      const agoMs = performance.now() - beganAt;
-      await reportToBreaker(id, { kind: "failure", generation, agoMs, isProbe, retryAfterMs });
     },
+    close: () => clearInterval(learning),
   };
 }
 
-type Sent = Pick<Report, "generation" | "beganAt">;
-
-const isLater = (one: Sent, other: Sent | undefined): boolean => {
-  if (other === undefined) return true;
-  return one.generation === other.generation ? one.beganAt >= other.beganAt : one.generation > other.generation;
-};
+/** A 4xx other than 408, 425 and 429: the receiver is alive and refuses this payload. */
+const refusesPayload = (status: number | null): boolean =>
+  status !== null && status >= 400 && status <= 499 && ![408, 425, 429].includes(status);

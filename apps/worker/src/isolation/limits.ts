@@ -1,4 +1,4 @@
-import { BURST } from "./rate-limit.ts";
+import { burstOf } from "./rate-limit.ts";
 import type { LimitName } from "./slot-pool.ts";
 import type { SubscriptionQueue } from "./subscription-queue.ts";
 
@@ -39,17 +39,20 @@ export const isBlocked = (queue: SubscriptionQueue, free: number, now: number): 
   queue.tokensAt > now;
 
 /** The limit that blocks a saturated subscription. */
-export const blockingLimit = ({ rateLimit, underWay, maxInFlight }: SubscriptionQueue): LimitName =>
-  rateLimit !== null && underWay.size < maxInFlight ? "rate_limit" : "max_in_flight";
+export const blockingLimit = ({ rate, rateLimitName, underWay, maxInFlight }: SubscriptionQueue): LimitName =>
+  rate !== null && underWay.size < maxInFlight ? rateLimitName : "max_in_flight";
 
 /** Whether its rate limit or its slow requests block its waiters, so that these keep no slot busy for a while. */
 export const isThrottled = (queue: SubscriptionQueue, now: number): boolean =>
-  queue.rateLimit !== null || requestMs(queue, now) >= SLOW.ms;
+  queue.rate !== null || requestMs(queue, now) >= SLOW.ms;
 
 /** How many tokens of its rate limit a subscription can use now. */
 export function usableTokens(queue: SubscriptionQueue, free: number): number {
   const allowed = Math.min(limitOf(queue), Math.ceil((free + queue.underWay.size) / 2));
-  return Math.max(1, Math.min(BURST, queue.waiters.length, allowed - queue.underWay.size));
+  return Math.max(
+    1,
+    Math.min(burstOf(queue.rate ?? 0, queue.rateLimitName), queue.waiters.length, allowed - queue.underWay.size),
+  );
 }
 
 /**
@@ -60,7 +63,7 @@ export function usableTokens(queue: SubscriptionQueue, free: number): number {
  */
 export function expectedWaitMs(queue: SubscriptionQueue, place: number, size: number, now: number): number {
   if (queue.isStuck) return Number.POSITIVE_INFINITY;
-  const byRate = queue.rateLimit === null ? 0 : ((place - 1) * 1_000) / queue.rateLimit;
+  const byRate = queue.rate === null ? 0 : ((place - 1) * 1_000) / queue.rate;
   if (queue.underWay.size === 0) return byRate;
   const parallel = Math.min(queue.maxInFlight, maxShareOf(queue, size));
   return Math.max(byRate, (place * requestMs(queue, now)) / parallel);

@@ -5,19 +5,25 @@ import { rateLimitKey } from "@postrider/shared/queue/keys.ts";
 const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
 const COMMAND = "postriderTakeTokens";
 /** Requests that may be sent at once after a pause. */
-export const BURST = 5;
+const MAX_BURST = 5;
+
+/** How many requests may be sent at once after a pause: of a pace, which a receiver can just take, no more than 50 ms of it. */
+export const burstOf = (rate: number, limit: "rate_limit" | "pace"): number =>
+  limit === "pace" ? Math.max(1, Math.min(MAX_BURST, Math.floor(rate / 20))) : MAX_BURST;
 const REDIS_RETRY_MS = 100;
 
 /**
  * Takes tokens of a subscription's fleet-wide rate limit.
  *
  * @param rate requests per second
+ * @param burst how many may be taken at once after a pause
  * @returns how many of the wanted tokens are granted, and in how many milliseconds the next one is available. None is
  *   granted while Redis is unreachable, so that a limit is not exceeded while it can't be counted
  */
 export type TakeTokens = (
   subscription: string,
   rate: number,
+  burst: number,
   wanted: number,
 ) => Promise<{ granted: number; retryInMs: number }>;
 
@@ -27,13 +33,13 @@ export function createRateLimit(redis: Redis, clock?: () => number): TakeTokens 
   const run = (redis as unknown as Record<string, (...args: (string | number)[]) => Promise<[number, number]>>)[
     COMMAND
   ]!.bind(redis);
-  return async (subscription, rate, wanted) => {
+  return async (subscription, rate, burst, wanted) => {
     try {
       const [granted, retryInUs] = await run(
         rateLimitKey(subscription),
         clock?.() ?? "",
         1_000_000 / rate,
-        BURST,
+        burst,
         wanted,
       );
       return { granted, retryInMs: retryInUs / 1_000 };

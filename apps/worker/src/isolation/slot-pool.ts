@@ -8,8 +8,10 @@ export interface SlotRequest {
   order: string;
   /** Requests of the subscription under way at once, in this process. */
   maxInFlight: number;
-  /** Requests per second over the fleet; null is no limit. */
-  rateLimit: number | null;
+  /** Requests per second over the fleet: the lower of its rate limit and its pace; null is no limit. */
+  rate: number | null;
+  /** The name of that limit. */
+  rateLimitName: "rate_limit" | "pace";
   signal: AbortSignal;
   /** Called when the request is blocked by its own subscription, so that the batch need not wait for it. */
   onBlocked: () => void;
@@ -23,7 +25,7 @@ export type SlotResult =
   | { kind: "aborted" };
 
 /** The limit that blocks a subscription's requests. */
-export type LimitName = "rate_limit" | "max_in_flight";
+export type LimitName = "rate_limit" | "pace" | "max_in_flight";
 
 /** A worker's slots, as the lanes and the metrics use them. A slot is permission for one HTTP request. */
 export interface SlotPool {
@@ -32,6 +34,8 @@ export interface SlotPool {
   /** Requests that wait for a slot. */
   readonly waiting: number;
   acquire(request: SlotRequest): Promise<SlotResult>;
+  /** Whether requests of the subscription wait. */
+  hasWaiters(subscription: string): boolean;
   /** Subscriptions that would reject another delivery right now, with the reason. */
   blockedSubscriptions(): Generator<[subscription: string, reason: LimitName]>;
   /** Whether enough requests wait to keep the worker busy: it should leave further batches to other workers. */

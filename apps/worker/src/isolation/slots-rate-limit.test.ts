@@ -17,7 +17,7 @@ test("the rate limit is asked for as many tokens as can be used, one call at a t
     asked.push(wanted);
     return Promise.resolve(grants.shift() ?? { granted: 0, retryInMs: 10_000 });
   });
-  const results = track(Array.from({ length: 4 }, () => slots.acquire(request("limited", { rateLimit: 50 }))));
+  const results = track(Array.from({ length: 4 }, () => slots.acquire(request("limited", { rate: 50 }))));
   expect(await results.kinds()).toEqual(["granted", "waiting", "waiting", "waiting"]);
   await vi.advanceTimersByTimeAsync(20);
   expect(await results.kinds()).toEqual(["granted", "waiting", "waiting", "waiting"]);
@@ -34,11 +34,11 @@ test("a request that arrives while the rate limit has no token is served when it
     { granted: 1, retryInMs: 100 },
   ];
   const slots = new Slots(100, () => Promise.resolve(grants.shift()!));
-  const first = track([slots.acquire(request("limited", { rateLimit: 10 }))]);
+  const first = track([slots.acquire(request("limited", { rate: 10 }))]);
   expect(await first.kinds()).toEqual(["granted"]);
   first.granted(0).release();
   await vi.advanceTimersByTimeAsync(50);
-  const second = track([slots.acquire(request("limited", { rateLimit: 10 }))]);
+  const second = track([slots.acquire(request("limited", { rate: 10 }))]);
   expect(await second.kinds()).toEqual(["waiting"]);
   await vi.advanceTimersByTimeAsync(50);
   expect(await second.kinds()).toEqual(["granted"]);
@@ -49,7 +49,7 @@ test("slots are reserved for the tokens that are asked for, so that no token is 
   const slots = new Slots(4, () => new Promise((resolve) => (answer = resolve)));
   const busy = track([slots.acquire(request("a")), slots.acquire(request("b"))]);
   await busy.kinds();
-  const limited = track([slots.acquire(request("limited", { rateLimit: 50 }))]);
+  const limited = track([slots.acquire(request("limited", { rate: 50 }))]);
   await limited.kinds();
   const others = track(["c", "d", "e"].map((name) => slots.acquire(request(name))));
   expect(await others.kinds()).toEqual(["granted", "waiting", "waiting"]);
@@ -60,6 +60,6 @@ test("slots are reserved for the tokens that are asked for, so that no token is 
 
 test("requests beyond what a rate limit allows in a second are rejected at once", async () => {
   const slots = new Slots(100, () => Promise.resolve({ granted: 0, retryInMs: 10_000 }));
-  const results = track(Array.from({ length: 5 }, () => slots.acquire(request("limited", { rateLimit: 2 }))));
+  const results = track(Array.from({ length: 5 }, () => slots.acquire(request("limited", { rate: 2 }))));
   expect(await results.kinds()).toEqual(["waiting", "waiting", "waiting", "rejected", "rejected"]);
 });

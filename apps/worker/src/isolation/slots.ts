@@ -10,7 +10,7 @@ import {
   mayStart,
   usableTokens,
 } from "./limits.ts";
-import type { TakeTokens } from "./rate-limit.ts";
+import { burstOf, type TakeTokens } from "./rate-limit.ts";
 import type { LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
 import { complete, placeOf, SubscriptionQueues, type SubscriptionQueue, type Waiter } from "./subscription-queue.ts";
 import { Turns } from "./turns.ts";
@@ -68,7 +68,7 @@ export class Slots implements SlotPool {
   acquire(request: SlotRequest): Promise<SlotResult> {
     if (request.signal.aborted) return Promise.resolve({ kind: "aborted" });
     const queue = this.#queues.of(request);
-    if (queue.waiters.length === 0 && queue.rateLimit === null && mayStart(queue, this.#free)) {
+    if (queue.waiters.length === 0 && queue.rate === null && mayStart(queue, this.#free)) {
       return Promise.resolve(this.#start(queue));
     }
     const place = placeOf(queue, request.order);
@@ -79,6 +79,10 @@ export class Slots implements SlotPool {
     return new Promise((resolve) => {
       this.#enter({ request, queue, since: performance.now(), resolve }, place);
     });
+  }
+
+  hasWaiters(subscription: string): boolean {
+    return this.#queues.hasWaiters(subscription);
   }
 
   /** Probes are skipped: their subscription's breaker is open anyway. */
@@ -121,7 +125,7 @@ export class Slots implements SlotPool {
     this.#backPressure.countWaiting();
     this.#turns.update(queue);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
-    if (queue.rateLimit !== null) this.#serve();
+    if (queue.rate !== null) this.#serve();
     if (isBlocked(queue, this.#free, performance.now())) request.onBlocked();
   }
 
@@ -148,7 +152,7 @@ export class Slots implements SlotPool {
       served = false;
       for (const queue of this.#turns.inOrder()) {
         if (!mayStart(queue, this.#free)) continue;
-        if (queue.rateLimit !== null) {
+        if (queue.rate !== null) {
           this.#askForTokens(queue);
           continue;
         }
@@ -180,15 +184,17 @@ export class Slots implements SlotPool {
     const wanted = usableTokens(queue, this.#free);
     // The slots are reserved before the call returns: tokens without a free slot would be lost to the whole fleet.
     this.#inUse += wanted;
-    void this.#takeTokens(queue.subscription, queue.rateLimit!, wanted).then(({ granted, retryInMs }) => {
-      this.#inUse -= wanted;
-      queue.isAskingForTokens = false;
-      queue.tokensAt = performance.now() + retryInMs;
-      // Tokens are used at once or lost: kept ones would be sent later as a burst beyond the limit.
-      for (let left = granted; left > 0 && queue.waiters.length > 0; left -= 1) this.#startFirst(queue);
-      this.#queues.setAsideIfIdle(queue);
-      this.#serve();
-    });
+    void this.#takeTokens(queue.subscription, queue.rate!, burstOf(queue.rate!, queue.rateLimitName), wanted).then(
+      ({ granted, retryInMs }) => {
+        this.#inUse -= wanted;
+        queue.isAskingForTokens = false;
+        queue.tokensAt = performance.now() + retryInMs;
+        // Tokens are used at once or lost: kept ones would be sent later as a burst beyond the limit.
+        for (let left = granted; left > 0 && queue.waiters.length > 0; left -= 1) this.#startFirst(queue);
+        this.#queues.setAsideIfIdle(queue);
+        this.#serve();
+      },
+    );
   }
 
   /** Rejects the requests that their own subscription has blocked for a second. */

@@ -16,7 +16,8 @@ export interface SubscriptionQueue {
   readonly isProbe: boolean;
   readonly tenant: string;
   maxInFlight: number;
-  rateLimit: number | null;
+  rate: number | null;
+  rateLimitName: "rate_limit" | "pace";
   /** When each request under way began, the oldest first. */
   readonly underWay: Set<{ startedAt: number }>;
   /** Oldest delivery first. */
@@ -81,8 +82,13 @@ export class SubscriptionQueues {
     }
     // The request carries the limits as they were just read: a change applies at once.
     queue.maxInFlight = request.maxInFlight;
-    queue.rateLimit = request.rateLimit;
+    queue.rate = request.rate;
+    queue.rateLimitName = request.rateLimitName;
     return queue;
+  }
+
+  hasWaiters(subscription: string): boolean {
+    return (this.#busy.get(subscription)?.waiters.length ?? 0) > 0;
   }
 
   setAsideIfIdle(queue: SubscriptionQueue): void {
@@ -104,14 +110,15 @@ export class SubscriptionQueues {
   }
 
   #create(key: string, request: SlotRequest): SubscriptionQueue {
-    const { subscription, isProbe = false, tenant, maxInFlight, rateLimit } = request;
+    const { subscription, isProbe = false, tenant, maxInFlight, rate, rateLimitName } = request;
     return {
       key,
       subscription,
       isProbe,
       tenant,
       maxInFlight,
-      rateLimit,
+      rate,
+      rateLimitName,
       underWay: new Set(),
       waiters: [],
       window: this.#initialWindow,

@@ -40,7 +40,7 @@ export function startControlLane(context: Context): Lane {
 
   /** The breaker may have closed just before the job was delayed, when the job could not be woken yet. */
   async function wakeIfClosed(subscriptionId: string): Promise<void> {
-    const breaker = (await context.breakerReports.read([subscriptionId])).get(subscriptionId);
+    const breaker = (await context.breakerReports.read([{ id: subscriptionId, isFailing: true }])).get(subscriptionId);
     if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 

@@ -51,6 +51,7 @@ export function createSubscriberLoader(
         timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,
         schedule,
         isFailing: row.isFailing,
+        lastSuccessAt: row.lastSuccessAt,
       };
     } catch (error) {
       return { problem: error instanceof Error ? error.message : String(error) };
@@ -60,7 +61,8 @@ export function createSubscriberLoader(
   /** @returns one subscriber per id */
   return async (ids: readonly string[], now: number): Promise<ReadonlyMap<string, Subscriber>> => {
     const distinct = [...new Set(ids)];
-    const [rows, breakers] = await Promise.all([loadSubscriptionRows(pool, distinct), breakerReports.read(distinct)]);
+    const rows = await loadSubscriptionRows(pool, distinct);
+    const breakers = await breakerReports.read(rows);
     const subscriptions = new Map(rows.map((row) => [row.id, toSubscription(row, now)]));
     return new Map(distinct.map((id) => [id, { subscription: subscriptions.get(id), breaker: breakers.get(id) }]));
   };

@@ -1,129 +1,205 @@
 --[[
-  Reads the circuit breakers of subscriptions, or applies events to them, atomically for the whole fleet.
-  The specification is core/breaker.ts (reduceBreaker); a model test drives both with the same events.
+  Circuit breakers and paces of subscriptions: reads them, or applies events to them, in one step for the whole fleet.
+  The specification is core/breaker.ts (reduceBreaker) and core/pace.ts (reducePace); a model test drives both with the
+  same events.
 
-  A breaker is a hash { state, failures, generation, until, failedAt } that expires after a week without a write. A
-  missing hash is a closed breaker, so a breaker that Redis loses is closed.
+  Both are fields of one hash per subscription. No hash is a closed breaker without a pace: losing one in Redis leaves
+  the breaker closed.
 
   Input:
-    KEYS[1]      sorted set of the subscriptions with an open breaker, scored by the expiry of their breaker keys
-    KEYS[2]      the same for half-open breakers
-    KEYS[3 ...]  the breaker of each event, in order; a breaker may occur several times
+    KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
+    KEYS[2]      the same for the half-open ones
+    KEYS[3]      sorted set of the watched subscriptions, scored by when something last happened to them
+    KEYS[4 ...]  the hash of each event, in order; one may occur several times
 
     ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
     ARGV[2]      threshold: failures in a row that open a breaker
-    ARGV[3]      cooldown in milliseconds
-    ARGV[4 ...]  six per event: the subscription, and
-                   'read',    '', '', '', ''
-                   'success', generation, milliseconds since its request began, '', ''
-                   'failure', generation, the same, '1' for a probe else '0', Retry-After in milliseconds or '0'
-                   'probe',   lease in milliseconds, '', '', ''
-                   'reset',   '', '', '', ''
+    ARGV[3]      it opens only when the last success is older than this, milliseconds
+    ARGV[4]      cooldown in milliseconds
+    ARGV[5 ...]  nine per event: the subscription, and
+                   'read'
+                   'success', ms since the request was sent, successes, '1' if deliveries wait for the pace
+                   'failure', ms since the request was sent, failures for the pace ('1' or '0'), '1' if deliveries wait,
+                              '1' if it is the probe's, ms since the sender's last success or '', the delivery whose
+                              payload was refused or '', Retry-After in milliseconds
+                   'probe',   lease in milliseconds
+                   'reset'
+                 padded with ''
 
   Output:
-    { now, then per event: state, failures, generation, until, failedAt, 1 if the state changed else 0 }
+    { now, then per event: state, failures, until, restUntil, lastFailureAt, rate of the pace (text), 1 if the state
+    changed or the probe was granted, else 0 }
 ]]
 local DAYS_7 = 604800000
+local WATCHED = 60000
+local FIELDS = 9
 
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
-local threshold = tonumber(ARGV[2])
-local cooldown = tonumber(ARGV[3])
+local threshold, recentSuccess, cooldown = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local NUMBERS = { 'failures', 'lastFailureAt', 'lastSuccessAt', 'closedAt', 'until', 'restUntil',
+  'rate', 'since', 'answers', 'failed', 'waiting', 'streak', 'shareBefore', 'rateBefore', 'immuneUntil' }
+local NAMES = { 'state', 'refused', unpack(NUMBERS) }
 
 local function read(key)
-  local stored = redis.call('HMGET', key, 'state', 'failures', 'generation', 'until', 'failedAt')
-  return {
-    state = stored[1] or 'closed',
-    failures = tonumber(stored[2] or 0),
-    generation = tonumber(stored[3] or 0),
-    till = tonumber(stored[4] or 0),
-    failedAt = tonumber(stored[5] or 0),
-  }
+  local stored = redis.call('HMGET', key, unpack(NAMES))
+  local b = { state = stored[1] or 'closed', refused = stored[2] or '' }
+  for index, name in ipairs(NUMBERS) do b[name] = tonumber(stored[index + 2] or 0) end
+  return b
 end
 
-local function write(key, breaker)
-  redis.call('HSET', key, 'state', breaker.state, 'failures', breaker.failures,
-    'generation', breaker.generation, 'until', string.format('%.0f', breaker.till),
-    'failedAt', string.format('%.0f', breaker.failedAt))
+local function write(key, b)
+  local values = { 'state', b.state, 'refused', b.refused }
+  for _, name in ipairs(NUMBERS) do
+    values[#values + 1] = name
+    values[#values + 1] = string.format('%.17g', b[name])
+  end
+  redis.call('HSET', key, unpack(values))
   redis.call('PEXPIRE', key, DAYS_7)
 end
 
-local function transition(key, id, breaker, state, failures, till)
-  breaker.state, breaker.failures, breaker.till = state, failures, till
-  breaker.generation = breaker.generation + 1
-  write(key, breaker)
+-- core/pace.ts
+
+local function clearPace(b)
+  b.rate, b.since, b.answers, b.failed, b.waiting = 0, 0, 0, 0, 0
+  b.streak, b.shareBefore, b.rateBefore, b.immuneUntil = 0, 0, 0, 0
+end
+
+local function adjusted(rate, share, succeeded)
+  if share <= 0.1 then return 1.5 * rate end
+  if share <= 0.3 then return 1.1 * rate end
+  if share <= 0.4 then return math.max(2, 0.95 * rate) end
+  return math.max(2, 1.2 * succeeded)
+end
+
+local function judge(b, seconds)
+  local share, rate, succeeded = b.failed / b.answers, b.answers / seconds, (b.answers - b.failed) / seconds
+  local wasWaiting = b.waiting == 1
+  b.since, b.answers, b.failed, b.waiting = now, 0, 0, 0
+  if b.rate == 0 then
+    b.streak = share > 0.5 and b.streak + 1 or 0
+    if b.streak >= 3 and now > b.immuneUntil and rate > 2 then
+      b.rate, b.shareBefore, b.rateBefore, b.streak = math.max(2, 1.2 * succeeded), share, rate, 0
+    end
+    return
+  end
+  if share > 0.4 and rate <= 0.5 * b.rateBefore and share >= 0.8 * b.shareBefore then
+    clearPace(b)
+    b.since, b.immuneUntil = now, now + 300000
+    return
+  end
+  b.streak = (share <= 0.25 and not wasWaiting) and b.streak + 1 or 0
+  if b.streak >= 6 then
+    clearPace(b)
+    b.since = now
+  else
+    b.rate = adjusted(b.rate, share, succeeded)
+  end
+end
+
+local function pace(b, successes, failures, isWaiting)
+  if successes + failures == 0 then return end
+  if b.since == 0 or now - b.since > 60000 then
+    b.since, b.answers, b.failed, b.waiting = now, 0, 0, 0
+  end
+  b.answers, b.failed = b.answers + successes + failures, b.failed + failures
+  if isWaiting then b.waiting = 1 end
+  local elapsed = now - b.since
+  if elapsed >= 30000 or (elapsed >= 2000 and b.answers >= 20) then judge(b, elapsed / 1000) end
+end
+
+-- core/breaker.ts
+
+local function close(b)
+  b.state, b.failures, b.lastFailureAt, b['until'], b.refused = 'closed', 0, 0, 0, ''
+  b.closedAt = now
+end
+
+local function succeed(b)
+  if b.state ~= 'closed' then close(b) end
+  b.failures, b.refused, b.lastSuccessAt = 0, '', now
+end
+
+local function count(text, pattern)
+  local _, matches = string.gsub(text, pattern, '')
+  return matches
+end
+
+local function fail(b, isProbe, lastSuccessAgo, refused, retryAfter)
+  if lastSuccessAgo then b.lastSuccessAt = math.max(b.lastSuccessAt, now - lastSuccessAgo) end
+  local reopens = isProbe and b.state == 'half_open'
+  if b.state ~= 'closed' and not reopens then return end
+  local rest = math.min(retryAfter, cooldown)
+  if rest > 0 then b.restUntil = math.max(b.restUntil, now + rest) end
+  if b.state == 'closed' and b.lastSuccessAt > b.lastFailureAt then b.failures, b.refused = 0, '' end
+  local counts = refused == '' or not string.find(b.refused, refused .. ',', 1, true)
+  if counts then
+    b.failures = b.failures + 1
+    if refused ~= '' and count(b.refused, ',') < threshold then b.refused = b.refused .. refused .. ',' end
+  end
+  b.lastFailureAt = now
+  local isLongAgo = b.lastSuccessAt == 0 or now - b.lastSuccessAt >= recentSuccess
+  if reopens or (b.failures >= threshold and isLongAgo) then
+    b.state, b['until'] = 'open', now + math.max(cooldown, retryAfter)
+    clearPace(b)
+  end
+end
+
+local function index(id, state)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   if state ~= 'closed' then
     redis.call('ZADD', state == 'open' and KEYS[1] or KEYS[2], string.format('%.0f', now + DAYS_7), id)
   end
-  return 1
-end
-
-local function supersedesOpening(breaker, generation, began)
-  return breaker.state == 'open' and generation == breaker.generation - 1 and began >= breaker.failedAt
-end
-
-local function succeed(key, id, breaker)
-  breaker.failedAt = 0
-  if breaker.state ~= 'closed' then return transition(key, id, breaker, 'closed', 0, 0) end
-  if breaker.failures > 0 then
-    breaker.failures = 0
-    write(key, breaker)
-  end
-  return 0
-end
-
-local function fail(key, id, breaker, began, isProbe, retryAfter)
-  local failures = breaker.failures + 1
-  local till = now + math.max(cooldown, retryAfter)
-  local failedAt = math.max(breaker.failedAt, began)
-  local failedAtOpening = retryAfter > cooldown and till or failedAt
-  if breaker.state == 'closed' and failures < threshold then
-    breaker.failures, breaker.failedAt = failures, failedAt
-    write(key, breaker)
-  elseif breaker.state == 'closed' or (isProbe and breaker.state == 'half_open') then
-    breaker.failedAt = failedAtOpening
-    return transition(key, id, breaker, 'open', failures, till)
-  end
-  return 0
 end
 
 local result = { string.format('%.0f', now) }
-for index = 1, #KEYS - 2 do
-  local key = KEYS[index + 2]
-  local at = 4 + (index - 1) * 6
+local hasWatched = false
+for number = 1, #KEYS - 3 do
+  local key = KEYS[number + 3]
+  local at = 5 + (number - 1) * FIELDS
   local id, kind = ARGV[at], ARGV[at + 1]
-  local breaker = read(key)
-  local changed = 0
-  if kind == 'success' then
-    local generation, began = tonumber(ARGV[at + 2]), now - tonumber(ARGV[at + 3])
-    if generation == breaker.generation or supersedesOpening(breaker, generation, began) then
-      changed = succeed(key, id, breaker)
-    end
-  elseif kind == 'failure' then
-    if tonumber(ARGV[at + 2]) == breaker.generation then
-      local began = now - tonumber(ARGV[at + 3])
-      changed = fail(key, id, breaker, began, ARGV[at + 4] == '1', tonumber(ARGV[at + 5]))
-    end
-  elseif kind == 'probe' then
-    if breaker.state ~= 'closed' and now >= breaker.till then
-      changed = transition(key, id, breaker, 'half_open', breaker.failures, now + tonumber(ARGV[at + 2]))
-    end
-  elseif kind == 'reset' then
-    if breaker.state ~= 'closed' or breaker.failures > 0 then
-      breaker.failedAt = 0
-      changed = transition(key, id, breaker, 'closed', 0, 0)
+  local function arg(offset) return ARGV[at + 1 + offset] end
+  local b = read(key)
+  local before = b.state
+  local touched = false
+  if kind == 'success' and now - tonumber(arg(1)) >= b.closedAt then
+    succeed(b)
+    pace(b, tonumber(arg(2)), 0, arg(3) == '1')
+    touched = true
+  elseif kind == 'failure' and now - tonumber(arg(1)) >= b.closedAt then
+    fail(b, arg(4) == '1', tonumber(arg(5)), arg(6), tonumber(arg(7)))
+    if b.state == 'closed' then pace(b, 0, tonumber(arg(2)), arg(3) == '1') end
+    touched = true
+  elseif kind == 'probe' and b.state ~= 'closed' and now >= b['until'] then
+    b.state, b['until'] = 'half_open', now + tonumber(arg(1))
+    touched = true
+  elseif kind == 'reset' and (b.state ~= 'closed' or b.failures > 0 or b.rate > 0) then
+    close(b)
+    clearPace(b)
+    b.restUntil = 0
+    touched = true
+  end
+  if touched then
+    write(key, b)
+    if before ~= b.state then index(id, b.state) end
+    if kind ~= 'success' or b.rate > 0 or before ~= b.state then
+      redis.call('ZADD', KEYS[3], string.format('%.0f', now), id)
+      hasWatched = true
     end
   end
-  result[#result + 1] = breaker.state
-  result[#result + 1] = breaker.failures
-  result[#result + 1] = breaker.generation
-  result[#result + 1] = string.format('%.0f', breaker.till)
-  result[#result + 1] = string.format('%.0f', breaker.failedAt)
+  local changed = (before ~= b.state or (touched and kind == 'probe')) and 1 or 0
+  result[#result + 1] = b.state
+  result[#result + 1] = b.failures
+  result[#result + 1] = string.format('%.0f', b['until'])
+  result[#result + 1] = string.format('%.0f', b.restUntil)
+  result[#result + 1] = string.format('%.0f', b.lastFailureAt)
+  result[#result + 1] = string.format('%.17g', b.rate)
   result[#result + 1] = changed
 end
+if hasWatched then redis.call('ZREMRANGEBYSCORE', KEYS[3], 0, string.format('%.0f', now - WATCHED)) end
 return result

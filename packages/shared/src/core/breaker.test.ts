@@ -1,41 +1,71 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerEvent } from "./breaker.ts";
 
-const policy = { threshold: 5, cooldownMs: 60_000 };
+const policy = { threshold: 5, recentSuccessMs: 10_000, cooldownMs: 60_000 };
 const NOW = 1_000_000;
 
-const success = ({ generation }: Breaker, agoMs = 10): BreakerEvent => ({ kind: "success", generation, agoMs });
-const failure = ({ generation }: Breaker, isProbe = false, retryAfterMs = 0): BreakerEvent => ({
+type Failure = Extract<BreakerEvent, { kind: "failure" }>;
+const failure = (over: Partial<Failure> = {}): Failure => ({
   kind: "failure",
-  generation,
-  agoMs: 5,
-  isProbe,
-  retryAfterMs,
+  sentAgoMs: 5,
+  isProbe: false,
+  lastSuccessAgoMs: undefined,
+  refused: undefined,
+  retryAfterMs: 0,
+  ...over,
 });
+const success = (sentAgoMs = 10): BreakerEvent => ({ kind: "success", sentAgoMs });
 const probe: BreakerEvent = { kind: "probe", leaseMs: 15_000 };
 
 const after = (breaker: Breaker, event: BreakerEvent, now = NOW) => reduceBreaker(breaker, event, now, policy);
-const failing = (times: number, from = CLOSED_BREAKER): Breaker =>
-  times === 0 ? from : failing(times - 1, after(from, failure(from)));
+const failing = (times: number, from: Breaker = CLOSED_BREAKER, over: Partial<Failure> = {}): Breaker =>
+  times === 0 ? from : failing(times - 1, after(from, failure(over)), over);
 
 const OPEN = failing(5);
 const HALF_OPEN = after(OPEN, probe, OPEN.until);
 
-test("the fifth failure in a row opens the breaker for a cooldown, and the fourth does not", () => {
-  expect(failing(4)).toMatchObject({ state: "closed", failures: 4, generation: 0 });
-  expect(OPEN).toEqual({ state: "open", failures: 5, generation: 1, until: NOW + 60_000, failedAt: NOW - 5 });
+describe("opening", () => {
+  test("the fifth failure in a row of a receiver that never succeeded opens it, and the fourth does not", () => {
+    expect(failing(4)).toMatchObject({ state: "closed", failures: 4 });
+    expect(OPEN).toMatchObject({ state: "open", failures: 5, until: NOW + 60_000 });
+  });
+
+  test("a receiver that succeeded within ten seconds is flaky and not dead: it stays closed", () => {
+    const recent = failing(50, CLOSED_BREAKER, { lastSuccessAgoMs: 9_999 });
+    expect(recent.state).toBe("closed");
+    expect(after(recent, failure({ lastSuccessAgoMs: 12_000 }), NOW + 2_000).state).toBe("open");
+  });
+
+  test("the newest success that any worker has seen counts", () => {
+    const seen = after(CLOSED_BREAKER, failure({ lastSuccessAgoMs: 100 }));
+    expect(failing(10, seen).state).toBe("closed");
+  });
+
+  test("a success between failures ends the row", () => {
+    const interrupted = after(failing(4), success(), NOW + 1);
+    expect(interrupted.failures).toBe(0);
+    const unreported = after(failing(4), failure({ lastSuccessAgoMs: 0 }), NOW + 20_000);
+    expect(unreported.failures).toBe(1);
+  });
+
+  test("a payload that is refused again and again counts once, each other one counts", () => {
+    expect(failing(20, CLOSED_BREAKER, { refused: "d1" })).toMatchObject({ state: "closed", failures: 1 });
+    const five = ["d1", "d2", "d3", "d4", "d5"].reduce(
+      (breaker, refused) => after(breaker, failure({ refused })),
+      CLOSED_BREAKER,
+    );
+    expect(five.state).toBe("open");
+  });
 });
 
-test("a success in between restarts the count", () => {
-  const interrupted = after(failing(4), success(CLOSED_BREAKER));
-  expect(failing(4, interrupted).state).toBe("closed");
-  expect(failing(5, interrupted).state).toBe("open");
+test("a subscriber that asks for more time than the cooldown gets it, and for less does not", () => {
+  expect(after(failing(4), failure({ retryAfterMs: 90_000 })).until).toBe(NOW + 90_000);
+  expect(after(failing(4), failure({ retryAfterMs: 1_000 })).until).toBe(NOW + 60_000);
 });
 
-test("a Retry-After longer than the cooldown extends the cooldown, and a shorter one does not", () => {
-  const four = failing(4);
-  expect(after(four, failure(four, false, 90_000)).until).toBe(NOW + 90_000);
-  expect(after(four, failure(four, false, 1_000)).until).toBe(NOW + 60_000);
+test("a subscriber that asks for a rest while closed is left alone, for a cooldown at most", () => {
+  expect(after(CLOSED_BREAKER, failure({ retryAfterMs: 5_000 })).restUntil).toBe(NOW + 5_000);
+  expect(after(CLOSED_BREAKER, failure({ retryAfterMs: 300_000 })).restUntil).toBe(NOW + 60_000);
 });
 
 test("a probe is granted once per cooldown, and not before its end", () => {
@@ -45,64 +75,36 @@ test("a probe is granted once per cooldown, and not before its end", () => {
   expect(after(CLOSED_BREAKER, probe)).toBe(CLOSED_BREAKER);
 });
 
-test("after its lease a lost probe is granted again, and the late response of the first one is ignored", () => {
-  const second = after(HALF_OPEN, probe, HALF_OPEN.until);
-  expect(second).toMatchObject({ state: "half_open", generation: HALF_OPEN.generation + 1 });
-  expect(after(second, failure(HALF_OPEN, true))).toBe(second);
+test("a probe whose worker died is granted again after its lease", () => {
+  expect(after(HALF_OPEN, probe, HALF_OPEN.until)).toMatchObject({
+    state: "half_open",
+    until: HALF_OPEN.until + 15_000,
+  });
 });
 
-test("a successful probe closes the breaker, and a failed one opens it for another cooldown", () => {
-  expect(after(HALF_OPEN, success(HALF_OPEN))).toMatchObject({ state: "closed", failures: 0, until: 0 });
-  const again = after(HALF_OPEN, failure(HALF_OPEN, true), NOW + 70_000);
+test("a probe's success closes the breaker, and its failure opens it for another cooldown", () => {
+  expect(after(HALF_OPEN, success(), NOW + 70_000)).toMatchObject({ state: "closed", failures: 0, until: 0 });
+  const again = after(HALF_OPEN, failure({ isProbe: true }), NOW + 70_000);
   expect(again).toMatchObject({ state: "open", failures: 6, until: NOW + 130_000 });
 });
 
-test("responses to requests sent before a transition change nothing", () => {
-  const closed = after(HALF_OPEN, success(HALF_OPEN));
-  for (const stale of [CLOSED_BREAKER, OPEN, HALF_OPEN]) {
-    expect(after(closed, failure(stale))).toBe(closed);
-    expect(after(closed, success(stale))).toBe(closed);
-  }
-  expect(after(OPEN, success(CLOSED_BREAKER))).toBe(OPEN);
-  expect(after(HALF_OPEN, failure(OPEN))).toBe(HALF_OPEN);
+test("a failure of another request changes nothing while the breaker is open", () => {
+  expect(after(OPEN, failure(), NOW + 1_000)).toEqual(OPEN);
+  expect(after(HALF_OPEN, failure(), NOW + 61_000)).toEqual(HALF_OPEN);
 });
 
-test("a success whose request started no earlier than the last failure's closes the breaker", () => {
-  const [first, last] = [failing(4), { ...failing(4), failedAt: NOW + 50 }];
-  expect(after(after(first, failure(first), NOW + 60), success(CLOSED_BREAKER, 45), NOW + 100)).toMatchObject({
-    state: "closed",
-    failures: 0,
-    generation: 2,
-    until: 0,
-    failedAt: 0,
-  });
-  const open = after(last, failure(last), NOW + 20);
-  expect(open).toMatchObject({ state: "open", failedAt: NOW + 50 });
-  expect(after(open, success(CLOSED_BREAKER, 51), NOW + 100)).toBe(open);
-  expect(after(open, success(CLOSED_BREAKER, 50), NOW + 100).state).toBe("closed");
-  // After a probe is sent, only its response counts.
-  const halfOpen = after(open, probe, open.until);
-  expect(after(halfOpen, success(CLOSED_BREAKER, 0), open.until)).toBe(halfOpen);
+test("an answer to a request that was sent before the breaker last closed does not count", () => {
+  const closed = after(HALF_OPEN, success(), NOW + 70_000);
+  expect(after(closed, failure({ sentAgoMs: 2_000 }), NOW + 71_000)).toBe(closed);
+  expect(after(closed, success(2_000), NOW + 71_000)).toBe(closed);
+  expect(after(closed, failure({ sentAgoMs: 500 }), NOW + 71_000).failures).toBe(1);
 });
 
-test("no success supersedes a Retry-After that is longer than the cooldown", () => {
-  const asking = (retryAfterMs: number) => after(failing(4), failure(failing(4), false, retryAfterMs), NOW);
-  expect(after(asking(120_000), success(CLOSED_BREAKER, 0), NOW + 100)).toMatchObject({
-    state: "open",
-    until: NOW + 120_000,
-  });
-  expect(after(asking(60_000), success(CLOSED_BREAKER, 0), NOW + 100).state).toBe("closed");
+test("a success of a request that was on the wire when the breaker opened closes it", () => {
+  expect(after(OPEN, success(3_000), NOW + 1_000).state).toBe("closed");
 });
 
-test("a successful manual attempt closes an open breaker, and a failed one changes nothing", () => {
-  expect(after(OPEN, success(OPEN)).state).toBe("closed");
-  expect(after(OPEN, failure(OPEN))).toBe(OPEN);
-  expect(after(HALF_OPEN, failure(HALF_OPEN))).toBe(HALF_OPEN);
-});
-
-test("a reset closes the breaker, and responses to requests under way are ignored", () => {
-  const reset = after(OPEN, { kind: "reset" });
-  expect(reset).toMatchObject({ state: "closed", failures: 0 });
-  expect(after(reset, failure(OPEN))).toBe(reset);
+test("a reset closes it, and changes nothing where it is closed and well", () => {
+  expect(after(OPEN, { kind: "reset" })).toMatchObject({ state: "closed", failures: 0, closedAt: NOW });
   expect(after(CLOSED_BREAKER, { kind: "reset" })).toBe(CLOSED_BREAKER);
 });

@@ -1,109 +1,119 @@
-/** Closed: deliveries are attempted. Open: they are held. Half open: a single probe is under way. */
+/** Deliveries flow; none flow; one is under way to find out whether they may flow again. */
 export type BreakerState = "closed" | "open" | "half_open";
 
 /**
- * A subscription's circuit breaker. This reducer is the specification, `breaker.lua` is the implementation that the
- * fleet shares, and a model test compares the two.
+ * A subscription's circuit breaker. It opens after a number of failed attempts in a row, but only when the last
+ * success, if there ever was one, is older than a while: a receiver that answers every third request is flaky, not dead.
+ * This reducer is the specification; `breaker.lua` is the implementation that the fleet shares, and a model test holds
+ * the two together. All times are Unix milliseconds; 0 is never.
  */
 export interface Breaker {
   state: BreakerState;
   /** Failed attempts in a row. */
   failures: number;
-  /** Rises with every transition. A response counts only in the generation in which its request was sent. */
-  generation: number;
-  /** Unix milliseconds. Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
+  lastFailureAt: number;
+  lastSuccessAt: number;
+  /** When it last closed. Answers to requests that were sent before do not count. */
+  closedAt: number;
+  /** Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
-  /**
-   * Start of the latest request that failed in a row, or the end of its Retry-After if that is longer than the
-   * cooldown. Unix milliseconds; 0 without failures.
-   */
-  failedAt: number;
+  /** The subscriber asked for no requests before this moment (`Retry-After`). */
+  restUntil: number;
+  /** Deliveries of this row of failures whose payload was refused: each counts once. */
+  refused: readonly string[];
 }
 
-/** A breaker that has never failed, or that Redis lost. */
-export const CLOSED_BREAKER: Breaker = { state: "closed", failures: 0, generation: 0, until: 0, failedAt: 0 };
+export const CLOSED_BREAKER: Breaker = {
+  state: "closed",
+  failures: 0,
+  lastFailureAt: 0,
+  lastSuccessAt: 0,
+  closedAt: 0,
+  until: 0,
+  restUntil: 0,
+  refused: [],
+};
 
 export type BreakerEvent =
-  /** @property agoMs how long ago the request started */
-  | { kind: "success"; generation: number; agoMs: number }
-  /** @property retryAfterMs the subscriber's Retry-After; 0 without one */
-  | { kind: "failure"; generation: number; agoMs: number; isProbe: boolean; retryAfterMs: number }
-  /**
-   * Requests a probe, which is granted if the state changes.
-   *
-   * @property leaseMs how long the probe may take before it counts as lost
-   */
+  /** @property sentAgoMs how long ago the request was sent */
+  | { kind: "success"; sentAgoMs: number }
+  | {
+      kind: "failure";
+      sentAgoMs: number;
+      isProbe: boolean;
+      /** How long ago the sender last saw a success; undefined where it never did. */
+      lastSuccessAgoMs: number | undefined;
+      /** The delivery, where its payload was refused (a 4xx other than 408, 425 and 429). */
+      refused: string | undefined;
+      /** How long the subscriber asks to be left alone; 0 where it does not ask. */
+      retryAfterMs: number;
+    }
+  /** Asks for the probe; granted where the state changes. `leaseMs` is how long the probe may take until it counts as lost. */
   | { kind: "probe"; leaseMs: number }
-  /** An operator resumed or enabled the subscription. */
+  /** A person says that the subscriber is well. */
   | { kind: "reset" };
 
 export interface BreakerPolicy {
-  /** Failures in a row that open the breaker. */
+  /** Failures in a row that open it. */
   threshold: number;
+  /** It opens only when the last success is older than this. 0 leaves the threshold alone to decide. */
+  recentSuccessMs: number;
   cooldownMs: number;
 }
 
-/**
- * The breaker after an event; the same object if the event changes nothing.
- *
- * @param now Unix milliseconds
- */
+/** The breaker after an event; the very same object where the event changes nothing. */
 export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number, policy: BreakerPolicy): Breaker {
   switch (event.kind) {
     case "success":
-      return event.generation === breaker.generation || supersedesOpening(breaker, event, now)
-        ? succeed(breaker)
-        : breaker;
+      return now - event.sentAgoMs < breaker.closedAt ? breaker : succeed(breaker, now);
     case "failure":
-      return event.generation === breaker.generation ? fail(breaker, event, now, policy) : breaker;
+      return now - event.sentAgoMs < breaker.closedAt ? breaker : fail(breaker, event, now, policy);
     case "probe":
-      // Half open and overdue: the worker that sent the probe has died.
       return breaker.state !== "closed" && now >= breaker.until
-        ? { ...breaker, state: "half_open", generation: breaker.generation + 1, until: now + event.leaseMs }
+        ? { ...breaker, state: "half_open", until: now + event.leaseMs }
         : breaker;
     case "reset":
-      return breaker.state === "closed" && breaker.failures === 0 ? breaker : close(breaker);
+      return breaker.state === "closed" && breaker.failures === 0 ? breaker : { ...close(breaker, now), restUntil: 0 };
   }
 }
 
-/**
- * Whether a success from the previous generation is newer than the failures that opened the breaker. Failures are often
- * faster than successes, so the failures of concurrent requests may be consecutive only in the order of their
- * responses. A success never supersedes a Retry-After that is longer than the cooldown.
- */
-const supersedesOpening = (
-  { state, generation, failedAt }: Breaker,
-  event: { generation: number; agoMs: number },
-  now: number,
-): boolean => state === "open" && event.generation === generation - 1 && now - event.agoMs >= failedAt;
+const succeed = (breaker: Breaker, now: number): Breaker =>
+  breaker.state === "closed"
+    ? { ...breaker, failures: 0, lastSuccessAt: now, refused: [] }
+    : { ...close(breaker, now), lastSuccessAt: now };
 
-function succeed(breaker: Breaker): Breaker {
-  if (breaker.state !== "closed") return close(breaker);
-  return breaker.failures === 0 ? breaker : { ...breaker, failures: 0, failedAt: 0 };
-}
+const close = (breaker: Breaker, now: number): Breaker => ({
+  ...CLOSED_BREAKER,
+  lastSuccessAt: breaker.lastSuccessAt,
+  // The subscriber asked for it, whatever one request came to.
+  restUntil: breaker.restUntil,
+  closedAt: now,
+});
 
 function fail(
   breaker: Breaker,
-  { isProbe, retryAfterMs, agoMs }: { isProbe: boolean; retryAfterMs: number; agoMs: number },
+  event: Extract<BreakerEvent, { kind: "failure" }>,
   now: number,
-  { threshold, cooldownMs }: BreakerPolicy,
+  policy: BreakerPolicy,
 ): Breaker {
-  const failures = breaker.failures + 1;
-  const failedAt = Math.max(breaker.failedAt, now - agoMs);
-  const open = (): Breaker => {
-    const until = now + Math.max(cooldownMs, retryAfterMs);
-    const isExtended = retryAfterMs > cooldownMs;
-    return {
-      state: "open",
-      failures,
-      generation: breaker.generation + 1,
-      until,
-      failedAt: isExtended ? until : failedAt,
-    };
-  };
-  if (breaker.state === "closed") return failures < threshold ? { ...breaker, failures, failedAt } : open();
-  // A manual attempt that fails while the breaker is open changes nothing.
-  return isProbe && breaker.state === "half_open" ? open() : breaker;
+  const seenSuccessAt = event.lastSuccessAgoMs === undefined ? 0 : now - event.lastSuccessAgoMs;
+  const lastSuccessAt = Math.max(breaker.lastSuccessAt, seenSuccessAt);
+  const restMs = Math.min(event.retryAfterMs, policy.cooldownMs);
+  const restUntil = restMs > 0 ? Math.max(breaker.restUntil, now + restMs) : breaker.restUntil;
+  const openUntil = now + Math.max(policy.cooldownMs, event.retryAfterMs);
+  const reopens = event.isProbe && breaker.state === "half_open";
+  if (breaker.state !== "closed" && !reopens) return { ...breaker, lastSuccessAt };
+  // A success that another worker saw since the last failure ends the row.
+  const isNewRow = breaker.state === "closed" && lastSuccessAt > breaker.lastFailureAt;
+  const refusedBefore = isNewRow ? [] : breaker.refused;
+  const counts = event.refused === undefined || !refusedBefore.includes(event.refused);
+  const refused =
+    event.refused === undefined || !counts || refusedBefore.length >= policy.threshold
+      ? refusedBefore
+      : [...refusedBefore, event.refused];
+  const failures = (isNewRow ? 0 : breaker.failures) + (counts ? 1 : 0);
+  const failed: Breaker = { ...breaker, failures, lastFailureAt: now, lastSuccessAt, restUntil, refused };
+  const isLongAgo = lastSuccessAt === 0 || now - lastSuccessAt >= policy.recentSuccessMs;
+  const opens = reopens || (failures >= policy.threshold && isLongAgo);
+  return opens ? { ...failed, state: "open", until: openUntil } : failed;
 }
-
-const close = ({ generation }: Breaker): Breaker => ({ ...CLOSED_BREAKER, generation: generation + 1 });

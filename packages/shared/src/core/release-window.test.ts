@@ -1,32 +1,27 @@
 import { expect, test } from "vitest";
-import { INITIAL_WINDOW, maxWindow, nextWindow } from "./release-window.ts";
+import { INITIAL_RATE, maxOnTheWay, nextRate } from "./release-window.ts";
 
-const completed = (count: number) => ({ completed: count, reheld: 0, failures: 0 });
+const calm = { hasFailed: false, wasSaturated: false };
 
-test("the window doubles with each round that completes, up to its maximum", () => {
-  const windows = [INITIAL_WINDOW];
-  for (let round = 0; round < 6; round += 1) windows.push(nextWindow(windows.at(-1)!, completed(windows.at(-1)!), 20));
-  expect(windows).toEqual([1, 2, 4, 8, 16, 20, 20]);
+test("the rate doubles in each second without trouble", () => {
+  expect(nextRate(INITIAL_RATE, calm, null)).toBe(8);
+  expect(nextRate(8, calm, null)).toBe(16);
+  expect(nextRate(4_000, calm, null)).toBe(5_000);
 });
 
-test("the window is unchanged while the subscriber fails or no delivery completes", () => {
-  expect(nextWindow(8, { completed: 4, reheld: 0, failures: 1 }, 20)).toBe(8);
-  expect(nextWindow(8, completed(0), 20)).toBe(8);
+test("the rate halves in a second with failures or a saturated subscription, and never below the first rate", () => {
+  expect(nextRate(100, { hasFailed: true, wasSaturated: false }, null)).toBe(50);
+  expect(nextRate(100, { hasFailed: false, wasSaturated: true }, null)).toBe(50);
+  expect(nextRate(5, { hasFailed: true, wasSaturated: true }, null)).toBe(INITIAL_RATE);
 });
 
-test("the window halves when deliveries are held again, and never below one", () => {
-  expect(nextWindow(9, { completed: 3, reheld: 1, failures: 0 }, 20)).toBe(4);
-  expect(nextWindow(1, { completed: 0, reheld: 1, failures: 0 }, 20)).toBe(1);
+test("the rate never exceeds the subscription's limit", () => {
+  expect(nextRate(100, calm, 50)).toBe(50);
+  expect(nextRate(INITIAL_RATE, calm, 1)).toBe(1);
 });
 
-test("a lowered limit applies immediately", () => {
-  expect(nextWindow(64, completed(0), 20)).toBe(20);
-  expect(nextWindow(64, { completed: 1, reheld: 0, failures: 2 }, 20)).toBe(20);
-  expect(nextWindow(64, { completed: 0, reheld: 1, failures: 0 }, 20)).toBe(20);
-});
-
-test("the largest window is 0.8 s of the rate limit, or four times maxInFlight without one", () => {
-  expect(maxWindow(50, 32)).toBe(40);
-  expect(maxWindow(1, 32)).toBe(1);
-  expect(maxWindow(null, 32)).toBe(128);
+test("under a limit as many deliveries are on their way as it allows in 0.8 s, and at least one", () => {
+  expect(maxOnTheWay(50, 32)).toBe(40);
+  expect(maxOnTheWay(1, 32)).toBe(1);
+  expect(maxOnTheWay(null, 32)).toBe(128);
 });

@@ -1,31 +1,31 @@
-/** The state of a release since it was last polled. */
+/** Deliveries per second that a release begins with, and the fewest that it goes down to. */
+export const INITIAL_RATE = 4;
+/** Deliveries per second at most: what a small fleet delivers. */
+const MAX_RATE = 5_000;
+
+/** What became of released deliveries in the last second. */
 export interface Progress {
-  /** Released deliveries that were attempted or have settled. */
-  completed: number;
-  /** Released deliveries that were held again without an attempt, because the subscription was saturated. */
-  reheld: number;
-  /** The breaker's failures in a row. */
-  failures: number;
-}
-
-/** The first window, and the smallest: one delivery at a time. */
-export const INITIAL_WINDOW = 1;
-
-/**
- * The release window: how many released deliveries may be on their way at once. It starts at one and grows by one per
- * completed delivery, so it doubles every round (the slow start of TCP, RFC 5681 section 3.1). It stays unchanged while
- * attempts fail, and halves when deliveries are held again.
- */
-export function nextWindow(window: number, { completed, reheld, failures }: Progress, max: number): number {
-  if (reheld > 0) return Math.max(INITIAL_WINDOW, Math.min(max, Math.floor(window / 2)));
-  if (failures > 0) return Math.min(max, window);
-  return Math.min(max, window + completed);
+  /** An attempt of the subscription failed. */
+  hasFailed: boolean;
+  /** Released deliveries were held again without an attempt, because the subscription was saturated. */
+  wasSaturated: boolean;
 }
 
 /**
- * The largest window of a subscription. With a rate limit it is the limit's requests in 0.8 s, because released
- * deliveries that wait longer than a second in a worker are held again. Without one it is four times `maxInFlight`,
- * enough to keep a small fleet busy.
+ * Deliveries per second to release, judged once a second: doubled in a second without trouble (a slow start, as of TCP,
+ * RFC 5681 section 3.1), halved in a second with some.
+ *
+ * @param limit the lower of the subscription's rate limit and its pace, per second; null is none
  */
-export const maxWindow = (rateLimit: number | null, maxInFlight: number): number =>
-  rateLimit === null ? 4 * maxInFlight : Math.max(INITIAL_WINDOW, Math.floor(0.8 * rateLimit));
+export function nextRate(rate: number, { hasFailed, wasSaturated }: Progress, limit: number | null): number {
+  const next = hasFailed || wasSaturated ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
+  return limit === null ? next : Math.min(next, Math.max(1, limit));
+}
+
+/**
+ * How many released deliveries may be on their way at once. Under a rate limit that is what the limit allows in 0.8 s,
+ * so that they wait in the workers for less than the second after which they would be held again. Without one it is
+ * four times `maxInFlight`: enough to keep a small fleet busy, and no flood.
+ */
+export const maxOnTheWay = (limit: number | null, maxInFlight: number): number =>
+  limit === null ? 4 * maxInFlight : Math.max(1, Math.floor(0.8 * limit));

@@ -22,3 +22,6 @@ export const FLEET_EXPORTER_KEY = `${KEY_PREFIX}:fleet-metrics`;
 
 /** Written to check whether Redis accepts writes. */
 export const WRITE_CHECK_KEY = `${KEY_PREFIX}:write-check`;
+
+/** Sorted set of the subscriptions that something happened to lately, scored by when: a failure, a transition, a paced report. */
+export const WATCHED_KEY = `${KEY_PREFIX}:breakers:watched`;

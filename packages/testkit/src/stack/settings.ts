@@ -13,6 +13,8 @@ export const SHORT_TIMES: Env = {
   LOCK_DURATION: "20s",
   STALLED_INTERVAL: "10s",
   BREAKER_COOLDOWN: "1s",
+  // The threshold alone decides, unless a test says otherwise.
+  BREAKER_RECENT_SUCCESS: "0ms",
 };
 
 /** For tests in which workers are killed: another worker takes over their jobs after two seconds. */

@@ -2,7 +2,17 @@
 export const DELIVERY_STATES = ["pending", "retrying", "held", "delivered", "dead", "cancelled"] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
-export const HELD_REASONS = ["breaker", "paused", "disabled", "rate_limit", "max_in_flight"] as const;
+export const HELD_REASONS = [
+  "breaker",
+  "paused",
+  "disabled",
+  "rate_limit",
+  "max_in_flight",
+  "pace",
+  "trial",
+  "share",
+  "tenant_share",
+] as const;
 export type HeldReason = (typeof HELD_REASONS)[number];
 
 export const DEAD_REASONS = ["exhausted", "gone", "blocked", "expired", "internal"] as const;

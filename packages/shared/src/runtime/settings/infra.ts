@@ -9,6 +9,7 @@ export const infraVariables = {
   HOST: text.default("127.0.0.1"),
   ADMIN_PORT: integer(9100, 0, 65_533),
   BREAKER_THRESHOLD: integer(5, 1, 1000),
+  BREAKER_RECENT_SUCCESS: duration("10s", "0ms", "1h"),
   BREAKER_COOLDOWN: duration("60s", "50ms", "24h"),
   SHUTDOWN_DEADLINE: duration("20s", "100ms", "10m"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
@@ -25,8 +26,11 @@ export const infraSettings = (env: z.output<typeof infraSchema>) => ({
   encryptionKey: env.ENCRYPTION_KEY,
   host: env.HOST,
   adminPort: env.ADMIN_PORT,
-  breakerThreshold: env.BREAKER_THRESHOLD,
-  breakerCooldownMs: env.BREAKER_COOLDOWN,
+  breaker: {
+    threshold: env.BREAKER_THRESHOLD,
+    recentSuccessMs: env.BREAKER_RECENT_SUCCESS,
+    cooldownMs: env.BREAKER_COOLDOWN,
+  },
   shutdownDeadlineMs: env.SHUTDOWN_DEADLINE,
   logLevel: env.LOG_LEVEL,
 });

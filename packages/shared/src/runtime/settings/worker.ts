@@ -42,7 +42,7 @@ export function contradictions(settings: WorkerSettings): string[] {
   const stalledInterval = named("STALLED_INTERVAL", settings.stalledIntervalMs);
   const lockDuration = named("LOCK_DURATION", settings.lockDurationMs);
   const holdLimit = named("HOLD_LIMIT", settings.holdLimitMs);
-  const cooldown = named("BREAKER_COOLDOWN", settings.breakerCooldownMs);
+  const cooldown = named("BREAKER_COOLDOWN", settings.breaker.cooldownMs);
   const checks: [isWrong: boolean, problem: string][] = [
     [
       settings.shutdownDeadlineMs <= settings.deliveryTimeoutMs,
@@ -53,7 +53,7 @@ export function contradictions(settings: WorkerSettings): string[] {
       `${stalledInterval} must not be longer than ${lockDuration}`,
     ],
     [
-      settings.holdLimitMs <= settings.breakerCooldownMs,
+      settings.holdLimitMs <= settings.breaker.cooldownMs,
       `${holdLimit} must be longer than ${cooldown}, or held deliveries would expire before the first probe`,
     ],
     [

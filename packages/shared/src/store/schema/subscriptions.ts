@@ -35,6 +35,12 @@ export const subscriptions = pgTable(
     disabledReason: text("disabled_reason"),
     /** When the breaker opened first without a success since; null without an outage. */
     failingSince: timestamp("failing_since", { withTimezone: true }),
+    /** Kept coarse: written again after ten minutes, and at once after a failure. Null: never succeeded. */
+    lastSuccessAt: timestamp("last_success_at", { withTimezone: true }),
+    /** Kept coarse too: at most one write in ten seconds and worker. Null: never failed. */
+    lastFailureAt: timestamp("last_failure_at", { withTimezone: true }),
+    /** Why the attempt of `lastFailureAt` failed. */
+    lastError: text("last_error"),
     createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
     deletedAt: timestamp("deleted_at", { withTimezone: true }),

@@ -16,12 +16,13 @@ export interface SubscriptionRow {
   timeoutMs: number | null;
   retrySchedule: string[] | null;
   isFailing: boolean;
+  lastSuccessAt: Date | null;
 }
 
 const TEXT = `
   select id, tenant, url, headers, secrets, status, deleted_at is not null as "isDeleted", rate_limit as "rateLimit",
     max_in_flight as "maxInFlight", timeout_ms as "timeoutMs", retry_schedule as "retrySchedule",
-    failing_since is not null as "isFailing"
+    failing_since is not null as "isFailing", last_success_at as "lastSuccessAt"
   from subscriptions where id = any ($1::uuid[])`;
 
 /** Loads subscriptions by id, without unknown ids. */

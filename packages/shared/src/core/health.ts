@@ -1,0 +1,54 @@
+import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerPolicy } from "./breaker.ts";
+import { NO_PACE, reducePace, type Pace } from "./pace.ts";
+
+/** What the fleet knows of a subscription's receiver. */
+export interface Health {
+  breaker: Breaker;
+  pace: Pace;
+}
+
+export const UNKNOWN_HEALTH: Health = { breaker: CLOSED_BREAKER, pace: NO_PACE };
+
+export type HealthEvent =
+  /** Some answers that are well, reported together. `sentAgoMs` is of the request that was sent last. */
+  | { kind: "success"; sentAgoMs: number; successes: number; isWaiting: boolean }
+  | {
+      kind: "failure";
+      sentAgoMs: number;
+      isProbe: boolean;
+      /** Whether the answer says something about load; probes, manual attempts and refusals of a payload do not. */
+      countsForPace: boolean;
+      /** Whether deliveries wait for the pace. */
+      isWaiting: boolean;
+      lastSuccessAgoMs: number | undefined;
+      refused: string | undefined;
+      retryAfterMs: number;
+    }
+  | { kind: "probe"; leaseMs: number }
+  | { kind: "reset" };
+
+/**
+ * The breaker and the pace after an event. A pace ends when the breaker opens: then it is not load that fails.
+ *
+ * @param now Unix milliseconds
+ */
+export function reduceHealth(health: Health, event: HealthEvent, now: number, policy: BreakerPolicy): Health {
+  const breaker = reduceBreaker(health.breaker, event, now, policy);
+  switch (event.kind) {
+    case "success":
+      if (now - event.sentAgoMs < health.breaker.closedAt) return health;
+      return { breaker, pace: reducePace(health.pace, { ...event, failures: 0 }, now) };
+    case "failure": {
+      if (now - event.sentAgoMs < health.breaker.closedAt) return health;
+      if (breaker.state !== "closed") return { breaker, pace: NO_PACE };
+      if (!event.countsForPace) return { breaker, pace: health.pace };
+      return { breaker, pace: reducePace(health.pace, { successes: 0, failures: 1, isWaiting: event.isWaiting }, now) };
+    }
+    case "probe":
+      return { breaker, pace: health.pace };
+    case "reset":
+      return health.pace.rate > 0 && breaker === health.breaker
+        ? { breaker: { ...CLOSED_BREAKER, lastSuccessAt: breaker.lastSuccessAt, closedAt: now }, pace: NO_PACE }
+        : { breaker, pace: breaker === health.breaker ? health.pace : NO_PACE };
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The pace of a subscription: a rate limit that Postrider sets itself, for the whole fleet, where a receiver fails
+ * because it gets more than it can take. This reducer is the specification; `breaker.lua` is the implementation that the
+ * fleet shares, and a model test holds the two together.
+ *
+ * Answers are judged in intervals. After three intervals in which more than half failed, the pace becomes 1.2 times
+ * the rate that succeeded; in good intervals it grows again, and after some good ones with nothing waiting it ends. Where
+ * half the requests fail just as often, load is not the reason, and the receiver is left alone for a while.
+ */
+export interface Pace {
+  /** Requests per second of the fleet; 0 is not paced. */
+  rate: number;
+  /** The interval under way: when it began (Unix milliseconds, 0 for none), and what it has counted. */
+  since: number;
+  answers: number;
+  failures: number;
+  /** Whether deliveries waited for the pace in this interval. */
+  isWaiting: boolean;
+  /** Bad intervals in a row while not paced; good intervals in a row with nothing waiting while paced. */
+  streak: number;
+  /** Share of failures and requests per second of the interval that started the pace. */
+  shareBefore: number;
+  rateBefore: number;
+  /** No pace starts before this moment, Unix milliseconds. */
+  immuneUntil: number;
+}
+
+export const NO_PACE: Pace = {
+  rate: 0,
+  since: 0,
+  answers: 0,
+  failures: 0,
+  isWaiting: false,
+  streak: 0,
+  shareBefore: 0,
+  rateBefore: 0,
+  immuneUntil: 0,
+};
+
+/** Answers of requests: a failure is a 408, 425, 429, 5xx, timeout or connection error; every other answer is well. */
+export interface Answers {
+  successes: number;
+  failures: number;
+  isWaiting: boolean;
+}
+
+/** Requests per second of the fleet below which nothing is paced: there are too few answers to judge by. */
+const MIN_RATE = 2;
+/** An interval ends with this many answers, but not before the minimum; and at the maximum with whatever it has. */
+const INTERVAL = { answers: 20, minMs: 2_000, maxMs: 30_000 };
+/** An interval older than this began before a silence, and is begun anew. */
+const STALE_MS = 60_000;
+const BAD_SHARE = 0.5;
+const BAD_INTERVALS = 3;
+/** How much more than what succeeded is asked for: enough to find a receiver's capacity, and a fifth of waste. */
+const HEADROOM = 1.2;
+const GOOD_INTERVALS = 6;
+const IMMUNE_MS = 5 * 60_000;
+
+/**
+ * The pace after some answers.
+ *
+ * @param now Unix milliseconds
+ */
+export function reducePace(pace: Pace, { successes, failures, isWaiting }: Answers, now: number): Pace {
+  const isNew = pace.since === 0 || now - pace.since > STALE_MS;
+  const counted: Pace = {
+    ...pace,
+    since: isNew ? now : pace.since,
+    answers: (isNew ? 0 : pace.answers) + successes + failures,
+    failures: (isNew ? 0 : pace.failures) + failures,
+    isWaiting: (isNew ? false : pace.isWaiting) || isWaiting,
+  };
+  const elapsedMs = now - counted.since;
+  const isOver = elapsedMs >= INTERVAL.maxMs || (elapsedMs >= INTERVAL.minMs && counted.answers >= INTERVAL.answers);
+  return isOver ? judge(counted, elapsedMs / 1_000, now) : counted;
+}
+
+function judge(pace: Pace, seconds: number, now: number): Pace {
+  const share = pace.failures / pace.answers;
+  const rate = pace.answers / seconds;
+  const succeeded = (pace.answers - pace.failures) / seconds;
+  const next: Pace = { ...pace, since: now, answers: 0, failures: 0, isWaiting: false };
+  if (pace.rate === 0) {
+    const streak = share > BAD_SHARE ? pace.streak + 1 : 0;
+    const starts = streak >= BAD_INTERVALS && now > pace.immuneUntil && rate > MIN_RATE;
+    if (!starts) return { ...next, streak };
+    return { ...next, rate: Math.max(MIN_RATE, HEADROOM * succeeded), shareBefore: share, rateBefore: rate, streak: 0 };
+  }
+  const failsAsBefore = share > 0.4 && rate <= 0.5 * pace.rateBefore && share >= 0.8 * pace.shareBefore;
+  if (failsAsBefore) return { ...NO_PACE, since: now, immuneUntil: now + IMMUNE_MS };
+  const streak = share <= 0.25 && !pace.isWaiting ? pace.streak + 1 : 0;
+  if (streak >= GOOD_INTERVALS) return { ...NO_PACE, since: now };
+  return { ...next, streak, rate: adjusted(pace.rate, share, succeeded) };
+}
+
+function adjusted(rate: number, share: number, succeeded: number): number {
+  if (share <= 0.1) return 1.5 * rate;
+  if (share <= 0.3) return 1.1 * rate;
+  if (share <= 0.4) return Math.max(MIN_RATE, 0.95 * rate);
+  return Math.max(MIN_RATE, HEADROOM * succeeded);
+}
