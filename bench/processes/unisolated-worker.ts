@@ -29,6 +29,7 @@ class FirstComeSlots implements SlotPool {
     this.inUse += 1;
     return {
       kind: "granted",
+      waitedMs: 0,
       release: () => {
         this.inUse -= 1;
         this.#semaphore.release();
@@ -41,6 +42,8 @@ class FirstComeSlots implements SlotPool {
   }
 
   *blockedSubscriptions(): Generator<never> {}
+
+  *limited(): Generator<never> {}
 
   get isFull(): boolean {
     return this.waiting > this.size / 2;

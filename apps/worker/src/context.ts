@@ -11,6 +11,7 @@ import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { createWorkLoader } from "./load/load-by-ids.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
+import { createSubscriberRefresh } from "./load/refresh-subscriber.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
 import { createRedisErrorLog } from "./fleet/redis-log.ts";
@@ -38,7 +39,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const { log, pool, redis, queues, enqueue, registry } = infrastructure;
   const secretBox = await checkDatabase(infrastructure, settings, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
-  const slots = overrides.slots ?? new Slots(settings.maxInFlight, createRateLimit(redis));
+  const slots = overrides.slots ?? new Slots(settings.maxInFlight, settings.deliveryTimeoutMs, createRateLimit(redis));
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
@@ -77,6 +78,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     outageClock,
     startRelease: createReleaseStarter(queues, enqueue, redis, log),
     loadSubscribers,
+    refreshSubscriber: createSubscriberRefresh(loadSubscribers),
     loadWork: createWorkLoader(pool, loadSubscribers),
     async close() {
       breakerReports.close();

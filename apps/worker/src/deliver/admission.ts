@@ -10,6 +10,7 @@ export type Admission =
   | { kind: "broken"; problem: string };
 
 export type Admitted = Extract<Admission, { kind: "admitted" }>;
+export type Refusal = Exclude<Admission, Admitted>;
 
 /**
  * Decides whether a delivery may be attempted now, except for the subscription's limits: the slots apply those.

@@ -10,15 +10,31 @@ import { send, type Exchange } from "../http/send.ts";
 import { signedRequest } from "../http/signed-request.ts";
 import type { SlotRequest } from "../isolation/slot-pool.ts";
 import type { JobLease } from "../job/lease.ts";
-import type { Admitted } from "./admission.ts";
+import { admit, type Admission, type Admitted, type Refusal } from "./admission.ts";
 import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } from "./apply-transition.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
+import { refuse } from "./refuse.ts";
 import { reportToBreaker } from "./report-to-breaker.ts";
+
+/** The attempt that was made, and the subscription as it was sent to. */
+interface Sent {
+  attempt: Attempt;
+  subscription: Subscription;
+}
+
+/** Why nothing was sent. */
+interface NotSent {
+  admission: Refusal | "given_back";
+}
 
 /** A delivery whose body is loaded. */
 export type Sendable = Delivery & { body: string };
 
+/** A success proves a subscription for this long. */
+const PROVEN_FOR_MS = 24 * 60 * 60_000;
+/** A request that has waited for its slot for longer reads its subscription again. */
+const MAX_SUBSCRIBER_AGE_MS = 1_000;
 /** A probe counts as lost this long after its timeout, which leaves time to record and report it. */
 const PROBE_SLACK_MS = 5_000;
 
@@ -40,16 +56,23 @@ export async function attempt(
   onStarted();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
-  let sent: Attempt | "breaker_open" | "given_back";
+  let sent: Sent | NotSent | undefined;
   try {
-    sent = await sendNow(context, delivery, admitted, trigger, lease);
+    const current =
+      slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? await admitAgain(context, admitted.subscription.id, trigger) : admitted;
+    sent =
+      current.kind === "admitted" ? await sendNow(context, delivery, current, trigger, lease) : { admission: current };
   } finally {
     // A slot counts a request. It is not kept while the attempt waits to be recorded.
-    slot.release();
+    slot.release(sent && "attempt" in sent ? sent.attempt.exchange.responseStatus : undefined);
   }
-  if (sent === "given_back") return GIVEN_BACK;
-  if (sent === "breaker_open") return applyTransition(context, delivery, { state: "held", reason: "breaker" });
-  return decideAndRecord(context, delivery, admitted, sent);
+  if ("attempt" in sent) return decideAndRecord(context, delivery, sent.subscription, sent.attempt);
+  return sent.admission === "given_back" ? GIVEN_BACK : refuse(context, delivery, sent.admission);
+}
+
+/** The subscription may have been changed, paused or deleted, and its secret rotated, while the request waited. */
+async function admitAgain({ refreshSubscriber }: Context, subscriptionId: string, trigger: Trigger): Promise<Admission> {
+  return admit(await refreshSubscriber(subscriptionId), trigger);
 }
 
 function slotRequestOf(
@@ -59,7 +82,7 @@ function slotRequestOf(
   signal: AbortSignal,
   onBlocked: () => void,
 ): SlotRequest {
-  const { id, tenant, maxInFlight } = subscription;
+  const { id, tenant, maxInFlight, lastSuccessAt, isFailing } = subscription;
   const isProbe = trigger === "probe";
   return {
     subscription: id,
@@ -68,6 +91,8 @@ function slotRequestOf(
     signal,
     onBlocked,
     isProbe,
+    isProven: !isFailing && lastSuccessAt !== null && Date.now() - lastSuccessAt.getTime() < PROVEN_FOR_MS,
+    canBeHeld: true,
     maxInFlight: isProbe ? 1 : maxInFlight,
     ...(isProbe
       ? { rate: null, rateLimitName: "rate_limit" }
@@ -96,27 +121,28 @@ async function sendNow(
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,
-): Promise<Attempt | "breaker_open" | "given_back"> {
+): Promise<Sent | NotSent> {
   if (trigger === "probe") {
     const leaseMs = subscription.timeoutMs + PROBE_SLACK_MS;
-    if (!(await breakerReports.acquireProbe(subscription.id, leaseMs))) return "given_back";
-  } else if (trigger === "auto" && breakerReports.isNotClosed(subscription.id)) return "breaker_open";
-  if (!lease.isHeld()) return "given_back";
+    if (!(await breakerReports.acquireProbe(subscription.id, leaseMs))) return { admission: "given_back" };
+  } else if (trigger === "auto" && breakerReports.isNotClosed(subscription.id)) {
+    return { admission: { kind: "held", reason: "breaker" } };
+  }
+  if (!lease.isHeld()) return { admission: "given_back" };
   const id = newId();
   const startedAt = new Date();
   const startedAtMs = performance.now();
   const exchange = await send(agent, signedRequest(subscription, eventId, Buffer.from(body), startedAt));
-  return { id, trigger, startedAt, startedAtMs, exchange };
+  return { subscription, attempt: { id, trigger, startedAt, startedAtMs, exchange } };
 }
 
 /** Decides the delivery's next state, and records it with the attempt. */
 async function decideAndRecord(
   context: Context,
   delivery: Delivery,
-  admitted: Admitted,
+  subscription: Subscription,
   sent: Attempt,
 ): Promise<Result> {
-  const { subscription } = admitted;
   const { id, trigger, startedAt, exchange } = sent;
   const outcome = classify(exchange, Date.now());
   const transition = transitionAfter(outcome, delivery, subscription, trigger);

@@ -4,10 +4,11 @@ import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
-import { admit, type Admission } from "./admission.ts";
-import { applyTransition, GIVEN_BACK } from "./apply-transition.ts";
+import { admit } from "./admission.ts";
+import { GIVEN_BACK } from "./apply-transition.ts";
 import { attempt, type Sendable } from "./attempt.ts";
 import { deadLetter } from "./dead-letter.ts";
+import { refuse } from "./refuse.ts";
 
 /**
  * Attempts a delivery if it is admitted. If that throws (a bug, a value that Postgres refuses), only this delivery is
@@ -46,21 +47,6 @@ function deliver(context: Context, work: Work, lease: JobLease, onStarted: () =>
   return delivery.hasEvent && admission.kind !== "admitted"
     ? refuse(context, delivery, admission)
     : deadLetter(context, delivery, "the event is missing");
-}
-
-function refuse(
-  context: Context,
-  delivery: Delivery,
-  admission: Exclude<Admission, { kind: "admitted" }>,
-): Promise<Result> {
-  switch (admission.kind) {
-    case "held":
-      return applyTransition(context, delivery, { state: "held", reason: admission.reason });
-    case "cancelled":
-      return applyTransition(context, delivery, { state: "cancelled" });
-    case "broken":
-      return deadLetter(context, delivery, admission.problem);
-  }
 }
 
 /** Whether a delivery is admitted, and was loaded without its body. */

@@ -7,7 +7,9 @@ const MAX_EXCESS = 1_000;
 export class BackPressure {
   readonly #size: number;
   #waiting = 0;
-  /** How many waiting requests a slow subscriber or a rate limit blocked at the last sweep. */
+  /** How many of them were released. Their release job bounds them, so they make no worker overfull. */
+  #released = 0;
+  /** How many waiting requests a share, a slow subscriber or a rate limit blocked at the last sweep. */
   #throttled = 0;
   /** Requests completed per second: a count that decays with a time constant of a second. */
   #completedPerSecond = 0;
@@ -23,13 +25,15 @@ export class BackPressure {
     return this.#waiting;
   }
 
-  countWaiting(): void {
+  countWaiting(isFresh: boolean): void {
     this.#waiting += 1;
+    if (!isFresh) this.#released += 1;
   }
 
   /** A request waits no longer. */
-  countLeft(): void {
+  countLeft(isFresh: boolean): void {
     this.#waiting -= 1;
+    if (!isFresh) this.#released -= 1;
     if (this.#waiting === 0) this.#throttled = 0;
   }
 
@@ -56,7 +60,7 @@ export class BackPressure {
   }
 
   get isOverfull(): boolean {
-    return this.#waiting > this.#enough() + MAX_EXCESS;
+    return this.#waiting - this.#released > this.#enough() + MAX_EXCESS;
   }
 
   async waitForCapacity(signal: AbortSignal, maxMs: number): Promise<void> {

@@ -1,73 +1,66 @@
 import { burstOf } from "./rate-limit.ts";
 import type { LimitName } from "./slot-pool.ts";
-import type { SubscriptionQueue } from "./subscription-queue.ts";
+import { judge, meanMs, SLOW_MS, type SubscriptionQueue } from "./subscription-queue.ts";
 
-/** How long a delivery may wait here for its own subscription before it is held. */
+/** The bound that applies to a subscription now. */
+export interface Limit {
+  /** Requests that it may have under way in this worker. */
+  max: number;
+  because: LimitName;
+}
+
+/** How long a request may be blocked before its delivery is held. */
 export const MAX_WAIT_MS = 1_000;
-/** Requests under way of a subscription that has not answered yet, and the part of all slots that they are at most. */
-const INITIAL_WINDOW = { max: 4, min: 2, part: 1 / 8 };
-/**
- * A subscription whose requests average 1 s or more may use at most 1/6 of the free slots. Ten of them then use 160 of
- * 256; without this, 233.
- */
-const SLOW = { ms: 1_000, part: 1 / 6 };
-
-/** @param size the worker's slots */
-export const initialWindow = (size: number): number => {
-  const { max, min, part } = INITIAL_WINDOW;
-  return Math.min(max, Math.max(min, Math.floor(size * part)));
-};
 
 /** How many requests a subscription may have under way by its own limits. */
-export const limitOf = ({ maxInFlight, window }: SubscriptionQueue): number => Math.min(maxInFlight, window);
+export function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
+  return standing === "proven" || window >= maxInFlight
+    ? { max: maxInFlight, because: "max_in_flight" }
+    : { max: window, because: "trial" };
+}
 
-/** How many requests a subscription may have under way so that slots are left for the others. @param free slots */
-const shareOf = (queue: SubscriptionQueue, free: number): number =>
-  isSlow(queue) && free > 0 ? Math.max(1, Math.floor(free * SLOW.part)) : free;
+/** How many requests a subscription may have under way, and which of its limits says so. */
+export function limitOf(queue: SubscriptionQueue, share: Limit): Limit {
+  const own = ownLimitOf(queue);
+  return share.max < own.max ? share : own;
+}
 
-const isSlow = ({ averageMs }: SubscriptionQueue): boolean => averageMs >= SLOW.ms;
+/** The limit that blocks a subscription's next request now; undefined if none does. */
+export function blockingLimit(queue: SubscriptionQueue, limit: Limit, now: number): LimitName | undefined {
+  if (queue.underWay.size >= limit.max) return limit.because;
+  return queue.rate !== null && queue.tokensAt > now ? queue.rateLimitName : undefined;
+}
 
-/** Whether its limits and its share of the free slots allow a subscription another request. */
-export const mayStart = (queue: SubscriptionQueue, free: number): boolean =>
-  queue.underWay.size < Math.min(limitOf(queue), shareOf(queue, free));
+/** Whether the limit is a share of the slots, and not a limit of the subscription itself. */
+export const isShare = (name: LimitName): boolean => name === "share" || name === "tenant_share";
 
-/** Whether its own requests or its own rate limit block its waiters, and not only that all slots are taken. */
-export const isBlocked = (queue: SubscriptionQueue, free: number, now: number): boolean =>
-  queue.underWay.size >= limitOf(queue) ||
-  (free > 0 && queue.underWay.size >= shareOf(queue, free)) ||
-  queue.isAskingForTokens ||
-  queue.tokensAt > now;
-
-/** The limit that blocks a saturated subscription. */
-export const blockingLimit = ({ rate, rateLimitName, underWay, maxInFlight }: SubscriptionQueue): LimitName =>
-  rate !== null && underWay.size < maxInFlight ? rateLimitName : "max_in_flight";
-
-/** Whether its rate limit or its slow requests block its waiters, so that these keep no slot busy for a while. */
-export const isThrottled = (queue: SubscriptionQueue, now: number): boolean =>
-  queue.rate !== null || requestMs(queue, now) >= SLOW.ms;
-
-/** How many tokens of its rate limit a subscription can use now. */
-export function usableTokens(queue: SubscriptionQueue, free: number): number {
-  const allowed = Math.min(limitOf(queue), Math.ceil((free + queue.underWay.size) / 2));
+/** How many tokens of its rate limit a subscription can use now. @param free slots */
+export function usableTokens(queue: SubscriptionQueue, { max }: Limit, free: number): number {
+  const allowed = Math.min(max, Math.ceil((free + queue.underWay.size) / 2));
   return Math.max(
     1,
     Math.min(burstOf(queue.rate ?? 0, queue.rateLimitName), queue.waiters.length, allowed - queue.underWay.size),
   );
 }
 
-/**
- * How long a waiter will be blocked by its own subscription.
- *
- * @param place 1 is the subscription's next waiter to be served
- * @param size the worker's slots
- */
-export function expectedWaitMs(queue: SubscriptionQueue, place: number, size: number, now: number): number {
-  if (queue.isStuck) return Number.POSITIVE_INFINITY;
-  const byRate = queue.rate === null ? 0 : ((place - 1) * 1_000) / queue.rate;
-  if (queue.underWay.size === 0) return byRate;
-  const parallel = Math.min(queue.maxInFlight, maxShareOf(queue, size));
-  return Math.max(byRate, (place * requestMs(queue, now)) / parallel);
+/** How long a limit will block a waiter, and which one. */
+export interface Wait {
+  ms: number;
+  because: LimitName;
 }
+
+/** @param place 1 is the subscription's next waiter to be served */
+export function expectedWait(queue: SubscriptionQueue, place: number, now: number): Wait {
+  if (queue.stuckBecause) return { ms: Number.POSITIVE_INFINITY, because: queue.stuckBecause };
+  const byRate = queue.rate === null ? 0 : ((place - 1) * 1_000) / queue.rate;
+  const { max, because } = ownLimitOf(queue);
+  const byRequests = queue.underWay.size === 0 ? 0 : (place * requestMs(queue, now)) / max;
+  return byRate > byRequests ? { ms: byRate, because: queue.rateLimitName } : { ms: byRequests, because };
+}
+
+/** Whether its rate limit or its slow requests block its waiters, so that these keep no slot busy for a while. */
+export const isThrottled = (queue: SubscriptionQueue, now: number): boolean =>
+  queue.rate !== null || requestMs(queue, now) >= SLOW_MS;
 
 /** An estimate of how long the subscription's requests take. */
 function requestMs(queue: SubscriptionQueue, now: number): number {
@@ -76,9 +69,117 @@ function requestMs(queue: SubscriptionQueue, now: number): number {
     .drop(queue.underWay.size >> 1)
     .next().value;
   // A subscriber that begins to hang shows in its requests under way first. The median ignores a single slow one.
-  return median ? Math.max(queue.averageMs, now - median.startedAt) : queue.averageMs;
+  return median ? Math.max(meanMs(queue), now - median.startedAt) : meanMs(queue);
 }
 
-/** How many requests a subscription has under way where no other has any. */
-const maxShareOf = (queue: SubscriptionQueue, size: number): number =>
-  Math.max(1, Math.floor(isSlow(queue) ? (size * SLOW.part) / (1 + SLOW.part) : size / 2));
+/** A subscription answers while its last answer is no older than this. */
+const ANSWERING_MS = 10_000;
+/** A tenant is alone if no request of another one came for this long. */
+const ALONE_AFTER_MS = 60_000;
+/** Requests that may wait in memory for a share while their tenant is alone. */
+const MAX_WAITING_ALONE = 500;
+
+const NO_SHARE: Limit = { max: Number.POSITIVE_INFINITY, because: "share" };
+
+/**
+ * The slots that unproven subscriptions use: those on trial and the slow ones, and probes. Together they have half of
+ * the worker's slots, so that proven ones always find one, however many receivers hang.
+ *
+ * Of that half the first part is given to the first comers. The second is kept for subscriptions that answer, and a few
+ * at a time for others: so few that it lasts until the first ones have timed out. A receiver that has not been tried
+ * yet then waits for about a second, not for a timeout.
+ */
+export class Shares {
+  readonly #half: number;
+  readonly #openPart: number;
+  readonly #tenantPart: number;
+  /** Requests under way for less than a second that may begin in the second part. */
+  readonly #maxYoung: number;
+  readonly #queues = new Set<SubscriptionQueue>();
+  readonly #byTenant = new Map<string, number>();
+  #tenant: string | undefined;
+  #otherTenantAt = Number.NEGATIVE_INFINITY;
+  #used = 0;
+  /** Of those, how many have been under way for more than a second, as counted last. */
+  #old = 0;
+
+  /**
+   * @param size the worker's slots
+   * @param timeoutMs the longest time that a request takes
+   */
+  constructor(size: number, timeoutMs: number) {
+    this.#half = Math.max(1, Math.floor(size / 2));
+    this.#openPart = Math.max(1, Math.floor(this.#half / 2));
+    this.#tenantPart = Math.max(1, Math.floor(this.#half / 4));
+    this.#maxYoung = Math.max(1, Math.floor(((this.#half - this.#openPart) * SLOW_MS) / timeoutMs));
+  }
+
+  noteTenant(tenant: string, now: number): void {
+    if (this.#tenant !== undefined && this.#tenant !== tenant) this.#otherTenantAt = now;
+    this.#tenant = tenant;
+  }
+
+  /** Whether a share may hold deliveries: not while there is no other tenant to keep slots for and memory is left. */
+  mayHold(waiting: number, now: number): boolean {
+    return now - this.#otherTenantAt < ALONE_AFTER_MS || waiting > MAX_WAITING_ALONE;
+  }
+
+  /** Judges the queue again, after one of its requests has begun or ended, or some time has passed. */
+  update(queue: SubscriptionQueue, now: number): void {
+    queue.standing = judge(queue, now);
+    const counts = queue.underWay.size > 0 && isUnproven(queue);
+    if (counts !== this.#queues.has(queue)) {
+      if (counts) this.#queues.add(queue);
+      else this.#queues.delete(queue);
+      this.#count(queue.tenant, counts ? queue.underWay.size : -queue.counted);
+      queue.counted = counts ? queue.underWay.size : 0;
+    } else if (counts) {
+      this.#count(queue.tenant, queue.underWay.size - queue.counted);
+      queue.counted = queue.underWay.size;
+    }
+  }
+
+  /** Counts again how many requests are under way for more than a second. */
+  age(now: number): void {
+    this.#old = 0;
+    for (const { underWay } of this.#queues) {
+      for (const { startedAt } of underWay) {
+        if (now - startedAt <= SLOW_MS) break;
+        this.#old += 1;
+      }
+    }
+  }
+
+  /** What the shares leave for a subscription. @param hasOthers whether another tenant waits for a part of the half */
+  limitOf(queue: SubscriptionQueue, hasOthers: boolean, now: number): Limit {
+    if (!isUnproven(queue)) return NO_SHARE;
+    const left = this.#left(now - queue.answeredAt < ANSWERING_MS);
+    const isOver = hasOthers && this.isOverTenantPart(queue.tenant);
+    return { max: queue.underWay.size + left, because: isOver ? "tenant_share" : "share" };
+  }
+
+  isOverTenantPart(tenant: string): boolean {
+    return (this.#byTenant.get(tenant) ?? 0) >= this.#tenantPart;
+  }
+
+  /** Whether only a few unproven subscriptions may begin at a time. */
+  get isScarce(): boolean {
+    return this.#used >= this.#openPart;
+  }
+
+  #left(isAnswering: boolean): number {
+    const left = Math.max(0, this.#half - this.#used);
+    if (isAnswering) return left;
+    if (this.isScarce) return Math.max(0, Math.min(left, this.#maxYoung - (this.#used - this.#old)));
+    return this.#openPart - this.#used;
+  }
+
+  #count(tenant: string, change: number): void {
+    this.#used += change;
+    const used = (this.#byTenant.get(tenant) ?? 0) + change;
+    if (used === 0) this.#byTenant.delete(tenant);
+    else this.#byTenant.set(tenant, used);
+  }
+}
+
+export const isUnproven = ({ standing, isProbe }: SubscriptionQueue): boolean => isProbe || standing !== "proven";

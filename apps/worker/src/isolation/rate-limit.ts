@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import { rateLimitKey } from "@postrider/shared/queue/keys.ts";
+import type { SubscriptionQueue } from "./subscription-queue.ts";
 
 const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
 const COMMAND = "postriderTakeTokens";
@@ -47,4 +48,33 @@ export function createRateLimit(redis: Redis, clock?: () => number): TakeTokens 
       return { granted: 0, retryInMs: REDIS_RETRY_MS };
     }
   };
+}
+
+/**
+ * Asks for tokens of a subscription's rate limit; one call and one timer per queue at a time.
+ *
+ * @property onAnswer called with the number of tokens that are granted
+ * @property onDue called when the next token is available
+ */
+export function askForTokens(
+  takeTokens: TakeTokens,
+  queue: SubscriptionQueue,
+  wanted: number,
+  { onAnswer, onDue }: { onAnswer: (granted: number) => void; onDue: () => void },
+): void {
+  const rate = queue.rate!;
+  queue.isAskingForTokens = true;
+  void takeTokens(queue.subscription, rate, burstOf(rate, queue.rateLimitName), wanted).then(
+    ({ granted, retryInMs }) => {
+      queue.isAskingForTokens = false;
+      queue.tokensAt = performance.now() + retryInMs;
+      clearTimeout(queue.timer);
+      queue.timer = setTimeout(() => {
+        queue.timer = undefined;
+        queue.tokensAt = 0;
+        onDue();
+      }, Math.ceil(retryInMs));
+      onAnswer(granted);
+    },
+  );
 }

@@ -1,11 +1,15 @@
 /** A delivery's request for a slot. */
 export interface SlotRequest {
   subscription: string;
-  /** A probe waits for a free slot only: requests that hang since before the breaker opened must not delay it. */
-  isProbe?: boolean;
   tenant: string;
-  /** The delivery's id: a subscription's oldest delivery is served first. */
+  /** The delivery's id: of deliveries of one kind (released, fresh) the oldest is served first. */
   order: string;
+  /** A probe waits in a queue of its own, behind nothing that hangs since before the breaker opened. */
+  isProbe: boolean;
+  /** The subscription's row says that it has succeeded lately and is not failing. */
+  isProven: boolean;
+  /** False for what the release job has put back: it waits for its turn, however long that takes. */
+  canBeHeld: boolean;
   /** Requests of the subscription under way at once, in this process. */
   maxInFlight: number;
   /** Requests per second over the fleet: the lower of its rate limit and its pace; null is no limit. */
@@ -13,19 +17,40 @@ export interface SlotRequest {
   /** The name of that limit. */
   rateLimitName: "rate_limit" | "pace";
   signal: AbortSignal;
-  /** Called when the request is blocked by its own subscription, so that the batch need not wait for it. */
+  /** Called when a limit blocks the request, so that the batch need not wait for it. */
   onBlocked: () => void;
 }
 
 export type SlotResult =
-  /** `release()` must be called once, when the request is over. */
-  | { kind: "granted"; release: () => void }
-  /** Its subscription is saturated, and would block it for too long. */
+  | {
+      kind: "granted";
+      /** How long the request has waited for its slot. */
+      waitedMs: number;
+      /**
+       * Must be called once, when the request is over.
+       *
+       * @param status the response's status; null without a response, undefined if nothing was sent
+       */
+      release: (status: number | null | undefined) => void;
+    }
+  /** A limit blocks it for too long. */
   | { kind: "rejected"; reason: LimitName }
   | { kind: "aborted" };
 
-/** The limit that blocks a subscription's requests. */
-export type LimitName = "rate_limit" | "pace" | "max_in_flight";
+/** The limits of a subscription, by the names that users see as held reasons. `docs/isolation.md` defines them. */
+export type LimitName = "rate_limit" | "max_in_flight" | "pace" | "trial" | "share" | "tenant_share";
+
+/** A limit that blocks requests right now. */
+export interface BlockingLimit {
+  subscription: string;
+  because: LimitName;
+  /** Requests that it may have under way in this worker. */
+  max: number;
+  /** Requests per second over the fleet; null without a rate. */
+  ratePerSecond: number | null;
+  /** Its requests that wait in this worker. */
+  waiting: number;
+}
 
 /** A worker's slots, as the lanes and the metrics use them. A slot is permission for one HTTP request. */
 export interface SlotPool {
@@ -38,6 +63,8 @@ export interface SlotPool {
   hasWaiters(subscription: string): boolean;
   /** Subscriptions that would reject another delivery right now, with the reason. */
   blockedSubscriptions(): Generator<[subscription: string, reason: LimitName]>;
+  /** The limits that block waiting requests right now. */
+  limited(): Generator<BlockingLimit>;
   /** Whether enough requests wait to keep the worker busy: it should leave further batches to other workers. */
   readonly isFull: boolean;
   /** Whether the waiting requests take so much memory that not even an urgent batch should be fetched. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Slots } from "./slots.ts";
-import { request, track } from "./slots-test-kit.ts";
+import { request, track, TIMEOUT_MS } from "./slots-test-kit.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -12,7 +12,7 @@ test("the rate limit is asked for as many tokens as can be used, one call at a t
     { granted: 0, retryInMs: 30 },
     { granted: 1, retryInMs: 500 },
   ];
-  const slots = new Slots(100, (_subscription, rate, wanted) => {
+  const slots = new Slots(100, TIMEOUT_MS, (_subscription, rate, _burst, wanted) => {
     expect(rate).toBe(50);
     asked.push(wanted);
     return Promise.resolve(grants.shift() ?? { granted: 0, retryInMs: 10_000 });
@@ -24,7 +24,7 @@ test("the rate limit is asked for as many tokens as can be used, one call at a t
   await vi.advanceTimersByTimeAsync(30);
   expect(await results.kinds()).toEqual(["granted", "granted", "waiting", "waiting"]);
   expect(asked).toEqual([1, 3, 3]);
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(1_100);
   expect(await results.kinds()).toEqual(["granted", "granted", "rejected", "rejected"]);
 });
 
@@ -33,10 +33,10 @@ test("a request that arrives while the rate limit has no token is served when it
     { granted: 1, retryInMs: 100 },
     { granted: 1, retryInMs: 100 },
   ];
-  const slots = new Slots(100, () => Promise.resolve(grants.shift()!));
+  const slots = new Slots(100, TIMEOUT_MS, () => Promise.resolve(grants.shift()!));
   const first = track([slots.acquire(request("limited", { rate: 10 }))]);
   expect(await first.kinds()).toEqual(["granted"]);
-  first.granted(0).release();
+  first.granted(0).release(200);
   await vi.advanceTimersByTimeAsync(50);
   const second = track([slots.acquire(request("limited", { rate: 10 }))]);
   expect(await second.kinds()).toEqual(["waiting"]);
@@ -46,7 +46,7 @@ test("a request that arrives while the rate limit has no token is served when it
 
 test("slots are reserved for the tokens that are asked for, so that no token is lost when slots are short", async () => {
   let answer: (tokens: { granted: number; retryInMs: number }) => void = () => undefined;
-  const slots = new Slots(4, () => new Promise((resolve) => (answer = resolve)));
+  const slots = new Slots(4, TIMEOUT_MS, () => new Promise((resolve) => (answer = resolve)));
   const busy = track([slots.acquire(request("a")), slots.acquire(request("b"))]);
   await busy.kinds();
   const limited = track([slots.acquire(request("limited", { rate: 50 }))]);
@@ -59,7 +59,7 @@ test("slots are reserved for the tokens that are asked for, so that no token is 
 });
 
 test("requests beyond what a rate limit allows in a second are rejected at once", async () => {
-  const slots = new Slots(100, () => Promise.resolve({ granted: 0, retryInMs: 10_000 }));
+  const slots = new Slots(100, TIMEOUT_MS, () => Promise.resolve({ granted: 0, retryInMs: 10_000 }));
   const results = track(Array.from({ length: 5 }, () => slots.acquire(request("limited", { rate: 2 }))));
   expect(await results.kinds()).toEqual(["waiting", "waiting", "waiting", "rejected", "rejected"]);
 });

@@ -4,14 +4,20 @@ import type { SlotRequest, SlotResult } from "./slot-pool.ts";
 /** A signal that never aborts. */
 export const never = new AbortController().signal;
 
+/** Longer than any request of these tests takes. */
+export const TIMEOUT_MS = 15_000;
+
 export const noTokens = () => Promise.reject(new Error("no subscription has a rate limit here"));
 
 let made = 0;
-/** A request of a delivery that is younger than all before it. */
+/** A request of a proven subscription, for a delivery that is younger than all before it. */
 export const request = (subscription: string, over: Partial<SlotRequest> = {}): SlotRequest => ({
   subscription,
   tenant: "default",
   order: String((made += 1)).padStart(9, "0"),
+  isProbe: false,
+  isProven: true,
+  canBeHeld: true,
   maxInFlight: 32,
   rate: null,
   rateLimitName: "rate_limit",

@@ -2,46 +2,63 @@ import { AbortListeners } from "./abort-listeners.ts";
 import { BackPressure } from "./back-pressure.ts";
 import {
   blockingLimit,
-  expectedWaitMs,
-  initialWindow,
-  isBlocked,
+  expectedWait,
+  isShare,
   isThrottled,
+  isUnproven,
+  limitOf,
   MAX_WAIT_MS,
-  mayStart,
+  ownLimitOf,
+  Shares,
   usableTokens,
+  type Limit,
 } from "./limits.ts";
-import { burstOf, type TakeTokens } from "./rate-limit.ts";
-import type { LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
-import { complete, placeOf, SubscriptionQueues, type SubscriptionQueue, type Waiter } from "./subscription-queue.ts";
+import { askForTokens, type TakeTokens } from "./rate-limit.ts";
+import type { BlockingLimit, LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
+import {
+  complete,
+  nextWaiter,
+  placeOf,
+  turnOf,
+  SubscriptionQueues,
+  type SubscriptionQueue,
+  type Waiter,
+} from "./subscription-queue.ts";
 import { Turns } from "./turns.ts";
 
-const SWEEP_MS = 50;
+const SWEEP_MS = 100;
 
 /**
  * The worker's slots: how many HTTP requests may be under way at once, and whose turn is next.
  *
- * - A subscription begins with a few slots and gets one more for every request that completes, up to `maxInFlight`. So
- *   a subscriber that does not answer keeps only those few. A subscription never uses more slots than it leaves free,
- *   and a slow one at most a sixth of that: slow subscribers, however many, approach the worker's limit and do not
- *   reach it.
- * - Tenants take turns, and within a tenant subscriptions do; within a subscription the oldest delivery is first.
- * - A request that its own subscription blocks is rejected after a second, or at once where the expected wait is
- *   longer. A request that only waits for a free slot keeps waiting: that is how the worker becomes full.
+ * - A subscription on trial begins with one slot, and every answer doubles that, up to `maxInFlight`.
+ * - Those on trial and the slow ones have half of the slots together (see `Shares`). A proven one never uses more slots
+ *   than it leaves free.
+ * - Tenants take turns, and within a tenant subscriptions do. Proven and unproven subscriptions alternate.
+ * - A request that a limit blocks is rejected after a second, or at once where the expected wait is longer. A request
+ *   that only waits for a free slot keeps waiting: that is how the worker becomes full.
  */
 export class Slots implements SlotPool {
   readonly size: number;
   readonly #takeTokens: TakeTokens;
-  readonly #queues: SubscriptionQueues;
-  readonly #turns = new Turns();
+  readonly #queues = new SubscriptionQueues();
+  readonly #shares: Shares;
+  readonly #turns: Turns;
   readonly #backPressure: BackPressure;
   readonly #abortListeners = new AbortListeners((waiter) => this.#leave(waiter, { kind: "aborted" }));
   #inUse = 0;
+  /** Slots kept for tokens that have been asked for. */
+  #reserved = 0;
+  /** How many requests waited for a share at the last sweep. */
+  #shareWaiters = 0;
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(size: number, takeTokens: TakeTokens) {
+  /** @param timeoutMs the longest time that a request takes */
+  constructor(size: number, timeoutMs: number, takeTokens: TakeTokens) {
     this.size = size;
     this.#takeTokens = takeTokens;
-    this.#queues = new SubscriptionQueues(initialWindow(size));
+    this.#shares = new Shares(size, timeoutMs);
+    this.#turns = new Turns(this.#shares);
     this.#backPressure = new BackPressure(size);
   }
 
@@ -67,17 +84,22 @@ export class Slots implements SlotPool {
 
   acquire(request: SlotRequest): Promise<SlotResult> {
     if (request.signal.aborted) return Promise.resolve({ kind: "aborted" });
+    const now = performance.now();
+    this.#shares.noteTenant(request.tenant, now);
     const queue = this.#queues.of(request);
-    if (queue.waiters.length === 0 && queue.rate === null && mayStart(queue, this.#free)) {
-      return Promise.resolve(this.#start(queue));
+    this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#place(queue, now);
+    if (queue.waiters.length === 0 && queue.rate === null && this.#mayStart(queue, now)) {
+      return Promise.resolve(this.#start(queue, now));
     }
     const place = placeOf(queue, request.order);
-    if (this.#wouldWaitTooLong(queue, place + 1)) {
+    const wait = expectedWait(queue, turnOf(queue, place, request.canBeHeld), now);
+    if (request.canBeHeld && wait.ms > MAX_WAIT_MS) {
       this.#queues.setAsideIfIdle(queue);
-      return Promise.resolve({ kind: "rejected", reason: blockingLimit(queue) });
+      return Promise.resolve({ kind: "rejected", reason: wait.because });
     }
     return new Promise((resolve) => {
-      this.#enter({ request, queue, since: performance.now(), resolve }, place);
+      this.#enter({ request, queue, since: now, resolve }, place);
     });
   }
 
@@ -87,33 +109,55 @@ export class Slots implements SlotPool {
 
   /** Probes are skipped: their subscription's breaker is open anyway. */
   *blockedSubscriptions(): Generator<[subscription: string, reason: LimitName]> {
+    const now = performance.now();
     for (const queue of this.#queues.busy()) {
       if (queue.isProbe) continue;
-      if (this.#wouldWaitTooLong(queue, queue.waiters.length + 1)) yield [queue.subscription, blockingLimit(queue)];
+      const { ms, because } = expectedWait(queue, queue.waiters.length + 1, now);
+      if (ms > MAX_WAIT_MS) yield [queue.subscription, because];
+    }
+  }
+
+  *limited(): Generator<BlockingLimit> {
+    const now = performance.now();
+    for (const queue of this.#queues.busy()) {
+      if (queue.isProbe || queue.waiters.length === 0) continue;
+      const limit = this.#limitOf(queue, now);
+      const because = blockingLimit(queue, limit, now);
+      if (!because) continue;
+      const { subscription, rate: ratePerSecond, waiters } = queue;
+      yield { subscription, because, max: limit.max, ratePerSecond, waiting: waiters.length };
     }
   }
 
   get #free(): number {
-    return this.size - this.#inUse;
+    return this.size - this.#inUse - this.#reserved;
   }
 
-  #wouldWaitTooLong(queue: SubscriptionQueue, place: number): boolean {
-    return expectedWaitMs(queue, place, this.size, performance.now()) > MAX_WAIT_MS;
+  #limitOf(queue: SubscriptionQueue, now: number): Limit {
+    return limitOf(queue, this.#shares.limitOf(queue, this.#turns.hasOthers(queue.tenant), now));
   }
 
-  #start(queue: SubscriptionQueue): SlotResult {
-    const request = { startedAt: performance.now() };
+  #mayStart(queue: SubscriptionQueue, now: number): boolean {
+    const free = this.#free;
+    if (free <= 0 || queue.underWay.size >= this.#limitOf(queue, now).max) return false;
+    return isUnproven(queue) || queue.underWay.size < free;
+  }
+
+  #start(queue: SubscriptionQueue, since: number): SlotResult {
+    const now = performance.now();
+    const request = { startedAt: now };
     queue.underWay.add(request);
     this.#inUse += 1;
-    return { kind: "granted", release: () => this.#release(queue, request) };
+    this.#place(queue, now);
+    return { kind: "granted", waitedMs: now - since, release: (status) => this.#release(queue, request, status) };
   }
 
-  #release(queue: SubscriptionQueue, request: { startedAt: number }): void {
+  #release(queue: SubscriptionQueue, request: { startedAt: number }, status: number | null | undefined): void {
     const now = performance.now();
     this.#inUse -= 1;
-    complete(queue, request, now);
+    complete(queue, request, status, now);
+    this.#place(queue, now);
     this.#backPressure.countCompleted(now);
-    this.#turns.update(queue);
     if (this.waiting > 0) this.#serve();
     this.#queues.setAsideIfIdle(queue);
   }
@@ -121,92 +165,97 @@ export class Slots implements SlotPool {
   #enter(waiter: Waiter, place: number): void {
     const { queue, request } = waiter;
     this.#abortListeners.add(waiter);
+    if (queue.waiters.length === 0) queue.waitingSince = waiter.since;
     queue.waiters.splice(place, 0, waiter);
-    this.#backPressure.countWaiting();
-    this.#turns.update(queue);
-    this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#backPressure.countWaiting(request.canBeHeld);
+    this.#place(queue, waiter.since);
     if (queue.rate !== null) this.#serve();
-    if (isBlocked(queue, this.#free, performance.now())) request.onBlocked();
+    if (blockingLimit(queue, this.#limitOf(queue, waiter.since), waiter.since)) request.onBlocked();
   }
 
   #leave(waiter: Waiter, result: SlotResult): void {
-    const { queue } = waiter;
+    const { queue, request } = waiter;
     const index = queue.waiters.indexOf(waiter);
     if (index < 0) return;
     queue.waiters.splice(index, 1);
     this.#abortListeners.remove(waiter);
-    this.#backPressure.countLeft();
-    this.#turns.update(queue);
-    if (this.waiting === 0) {
-      clearInterval(this.#sweeping);
-      this.#sweeping = undefined;
-    }
+    this.#backPressure.countLeft(request.canBeHeld);
+    this.#place(queue, performance.now());
     this.#queues.setAsideIfIdle(queue);
     this.#backPressure.wakeCapacityWaiters();
     waiter.resolve(result);
   }
 
+  /** Judges a queue again, and puts it in the line that it belongs to. */
+  #place(queue: SubscriptionQueue, now: number): void {
+    this.#shares.update(queue, now);
+    const couldStart = queue.waiters.length > 0 && queue.underWay.size < ownLimitOf(queue).max;
+    this.#turns.place(queue, couldStart && !queue.isAskingForTokens && queue.tokensAt <= now);
+  }
+
   /** Gives the free slots to the next requests in turn, until no queue may start one. */
   #serve(): void {
-    for (let served = true; served && this.#inUse < this.size;) {
-      served = false;
-      for (const queue of this.#turns.inOrder()) {
-        if (!mayStart(queue, this.#free)) continue;
-        if (queue.rate !== null) {
-          this.#askForTokens(queue);
-          continue;
-        }
-        this.#startFirst(queue);
-        served = true;
-        break;
-      }
+    const now = performance.now();
+    while (this.#free > 0) {
+      const queue = this.#turns.next((queue) => this.#mayStart(queue, now));
+      if (!queue) return;
+      if (queue.rate === null) this.#startFirst(queue);
+      else this.#askForTokens(queue);
     }
   }
 
   #startFirst(queue: SubscriptionQueue): void {
-    this.#turns.moveToEnd(queue);
-    this.#leave(queue.waiters[0]!, this.#start(queue));
+    const waiter = nextWaiter(queue);
+    queue.servedReleased = !waiter.request.canBeHeld;
+    this.#leave(waiter, this.#start(queue, waiter.since));
   }
 
-  /** Asks the rate limit, at once or when it has a token again; one call and one timer per queue at a time. */
   #askForTokens(queue: SubscriptionQueue): void {
-    if (queue.isAskingForTokens) return;
-    const waitMs = queue.tokensAt - performance.now();
-    if (waitMs > 0) {
-      queue.timer ??= setTimeout(() => {
-        queue.timer = undefined;
-        this.#serve();
-      }, Math.ceil(waitMs));
-      return;
-    }
-    this.#turns.moveToEnd(queue);
-    queue.isAskingForTokens = true;
-    const wanted = usableTokens(queue, this.#free);
+    const now = performance.now();
+    const wanted = usableTokens(queue, this.#limitOf(queue, now), this.#free);
     // The slots are reserved before the call returns: tokens without a free slot would be lost to the whole fleet.
-    this.#inUse += wanted;
-    void this.#takeTokens(queue.subscription, queue.rate!, burstOf(queue.rate!, queue.rateLimitName), wanted).then(
-      ({ granted, retryInMs }) => {
-        this.#inUse -= wanted;
-        queue.isAskingForTokens = false;
-        queue.tokensAt = performance.now() + retryInMs;
+    this.#reserved += wanted;
+    askForTokens(this.#takeTokens, queue, wanted, {
+      onAnswer: (granted) => {
+        this.#reserved -= wanted;
         // Tokens are used at once or lost: kept ones would be sent later as a burst beyond the limit.
         for (let left = granted; left > 0 && queue.waiters.length > 0; left -= 1) this.#startFirst(queue);
         this.#queues.setAsideIfIdle(queue);
         this.#serve();
       },
-    );
+      onDue: () => {
+        this.#place(queue, performance.now());
+        this.#serve();
+      },
+    });
+    this.#place(queue, now);
   }
 
-  /** Rejects the requests that their own subscription has blocked for a second. */
+  /** Judges every queue again, and rejects the requests that a limit has blocked for a second. */
   #sweep(): void {
     const now = performance.now();
     this.#backPressure.resetThrottled();
+    let shareWaiters = 0;
     for (const queue of Array.from(this.#queues.busy())) {
-      if (queue.waiters.length === 0 || !isBlocked(queue, this.#free, now)) continue;
-      if (isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
-      const overdue = queue.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
-      for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: blockingLimit(queue) });
-      queue.isStuck ||= overdue.length > 0 && queue.underWay.size > 0;
+      this.#place(queue, now);
+      if (queue.waiters.length === 0) continue;
+      const because = blockingLimit(queue, this.#limitOf(queue, now), now);
+      if (!because) continue;
+      if (isShare(because)) shareWaiters += queue.waiters.length;
+      if (isShare(because) || isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
+      if (!isShare(because) || this.#shares.mayHold(this.#shareWaiters, now)) this.#rejectOverdue(queue, because, now);
     }
+    this.#shareWaiters = shareWaiters;
+    this.#shares.age(now);
+    if (this.waiting > 0) this.#serve();
+    if (!this.#queues.isIdle) return;
+    clearInterval(this.#sweeping);
+    this.#sweeping = undefined;
+  }
+
+  #rejectOverdue(queue: SubscriptionQueue, because: LimitName, now: number): void {
+    const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > MAX_WAIT_MS);
+    for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
+    if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
   }
 }

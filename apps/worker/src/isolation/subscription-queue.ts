@@ -1,4 +1,4 @@
-import type { SlotRequest, SlotResult } from "./slot-pool.ts";
+import type { SlotRequest, SlotResult, LimitName } from "./slot-pool.ts";
 
 /** A request that waits for a slot. */
 export interface Waiter {
@@ -7,6 +7,9 @@ export interface Waiter {
   since: number;
   resolve: (result: SlotResult) => void;
 }
+
+/** How a subscription's receiver has answered lately. Those that are not proven share half of the slots. */
+export type Standing = "proven" | "slow" | "trial";
 
 /** A subscription's requests in this process, both under way and waiting. */
 export interface SubscriptionQueue {
@@ -18,28 +21,44 @@ export interface SubscriptionQueue {
   maxInFlight: number;
   rate: number | null;
   rateLimitName: "rate_limit" | "pace";
+  /** What its row says; a success of this process counts as well. */
+  isProven: boolean;
+  succeededAt: number;
+  /** As judged last: see `judge`. */
+  standing: Standing;
+  /** How many of its requests the shares have counted. */
+  counted: number;
   /** When each request under way began, the oldest first. */
   readonly underWay: Set<{ startedAt: number }>;
   /** Oldest delivery first. */
   readonly waiters: Waiter[];
-  /** How many requests it may have under way now: few at first, and one more with every request that completes. */
+  /** When its first waiter began to wait. */
+  waitingSince: number;
+  /** Whether the last served waiter was a released one: released and fresh ones alternate. */
+  servedReleased: boolean;
+  /** Requests that it may have under way while on trial: one at first, doubled by every answer. */
   window: number;
-  /** How long its requests take, in milliseconds: a moving average. */
-  averageMs: number;
-  /** A waiter was rejected after its full wait, and no request has completed since. */
-  isStuck: boolean;
+  /** How long its last requests took, in milliseconds; at most `MEAN_OF` of them. */
+  readonly tookMs: number[];
+  /** When it last answered a request of this process. */
+  answeredAt: number;
+  /** The limit that rejected a waiter after its full wait, if no request has completed since. */
+  stuckBecause: LimitName | undefined;
   /** Its rate limit has no token before this moment. */
   tokensAt: number;
   isAskingForTokens: boolean;
-  /** Runs until `tokensAt`, where a waiter needs a token. */
+  /** Runs until `tokensAt` while a waiter needs a token. */
   timer: NodeJS.Timeout | undefined;
   idleSince: number;
 }
 
-/** How long an idle subscription's window and average are remembered. */
-const REMEMBER_MS = 5_000;
-/** Weight of the newest request in the moving average. */
-const NEWEST_WEIGHT = 0.2;
+/** A subscription whose last answers took longer than this on average, or one of whose requests does, is slow. */
+export const SLOW_MS = 1_000;
+const MEAN_OF = 20;
+/** How long an idle subscription is remembered: the longest pause of the default schedule, and some time. */
+const REMEMBER_MS = 60_000;
+/** Idle subscriptions in memory; each takes about 1 kB. */
+const MAX_REMEMBERED = 10_000;
 
 /** The queue's place for a delivery. Deliveries mostly come in order of age, so the search begins at the end. */
 export function placeOf({ waiters }: SubscriptionQueue, order: string): number {
@@ -48,28 +67,57 @@ export function placeOf({ waiters }: SubscriptionQueue, order: string): number {
   return place;
 }
 
-/** Notes that a request of the queue is over. */
-export function complete(queue: SubscriptionQueue, request: { startedAt: number }, now: number): void {
+/** The next waiter to serve. Released and fresh ones alternate, so that neither kind starves. */
+export function nextWaiter({ waiters, servedReleased }: SubscriptionQueue): Waiter {
+  return waiters.find(({ request }) => request.canBeHeld === servedReleased) ?? waiters[0]!;
+}
+
+/** The place among the subscription's waiters in the order of service, where released and fresh ones alternate. */
+export function turnOf({ waiters }: SubscriptionQueue, place: number, canBeHeld: boolean): number {
+  let sameKind = 0;
+  for (let index = 0; index < place; index += 1) if (waiters[index]!.request.canBeHeld === canBeHeld) sameKind += 1;
+  return Math.min(place, 2 * sameKind) + 1;
+}
+
+export function judge(queue: SubscriptionQueue, now: number): Standing {
+  const [oldest] = queue.underWay;
+  if ((oldest && now - oldest.startedAt > SLOW_MS) || meanMs(queue) > SLOW_MS) return "slow";
+  return queue.isProven || now - queue.succeededAt < REMEMBER_MS ? "proven" : "trial";
+}
+
+export const meanMs = ({ tookMs }: SubscriptionQueue): number =>
+  tookMs.length === 0 ? 0 : tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length;
+
+/** Notes that a request of the queue is over. @param status as in `SlotResult` */
+export function complete(
+  queue: SubscriptionQueue,
+  request: { startedAt: number },
+  status: number | null | undefined,
+  now: number,
+): void {
   queue.underWay.delete(request);
-  queue.window += 1;
-  queue.isStuck = false;
-  queue.averageMs += NEWEST_WEIGHT * (now - request.startedAt - queue.averageMs);
+  queue.stuckBecause = undefined;
+  if (status === undefined) return;
+  if (queue.tookMs.push(now - request.startedAt) > MEAN_OF) queue.tookMs.shift();
+  if (status === null) return;
+  queue.answeredAt = now;
+  queue.window = Math.min(2 * queue.window, queue.maxInFlight);
+  if (status >= 200 && status <= 299) queue.succeededAt = now;
 }
 
 /** The queues of all subscriptions with requests, and for a while those of idle ones. */
 export class SubscriptionQueues {
-  readonly #initialWindow: number;
   readonly #busy = new Map<string, SubscriptionQueue>();
   /** Queues with nothing under way and no waiters, longest idle first. */
   readonly #idle = new Map<string, SubscriptionQueue>();
 
-  constructor(initialWindow: number) {
-    this.#initialWindow = initialWindow;
-  }
-
   /** The queues with requests under way or waiting. */
   busy(): Iterable<SubscriptionQueue> {
     return this.#busy.values();
+  }
+
+  get isIdle(): boolean {
+    return this.#busy.size === 0;
   }
 
   /** The queue that a request belongs to. */
@@ -77,13 +125,14 @@ export class SubscriptionQueues {
     const key = request.isProbe ? `probe ${request.subscription}` : request.subscription;
     let queue = this.#busy.get(key);
     if (!queue) {
-      queue = this.#recall(key) ?? this.#create(key, request);
+      queue = this.#recall(key) ?? create(key, request);
       this.#busy.set(key, queue);
     }
     // The request carries the limits as they were just read: a change applies at once.
     queue.maxInFlight = request.maxInFlight;
     queue.rate = request.rate;
     queue.rateLimitName = request.rateLimitName;
+    queue.isProven = request.isProven;
     return queue;
   }
 
@@ -98,7 +147,7 @@ export class SubscriptionQueues {
     queue.idleSince = now;
     this.#idle.set(queue.key, queue);
     for (const [key, { idleSince }] of this.#idle) {
-      if (now - idleSince < REMEMBER_MS) return;
+      if (now - idleSince < REMEMBER_MS && this.#idle.size <= MAX_REMEMBERED) return;
       this.#idle.delete(key);
     }
   }
@@ -108,26 +157,33 @@ export class SubscriptionQueues {
     this.#idle.delete(key);
     return queue && performance.now() - queue.idleSince < REMEMBER_MS ? queue : undefined;
   }
+}
 
-  #create(key: string, request: SlotRequest): SubscriptionQueue {
-    const { subscription, isProbe = false, tenant, maxInFlight, rate, rateLimitName } = request;
-    return {
-      key,
-      subscription,
-      isProbe,
-      tenant,
-      maxInFlight,
-      rate,
-      rateLimitName,
-      underWay: new Set(),
-      waiters: [],
-      window: this.#initialWindow,
-      averageMs: 0,
-      isStuck: false,
-      tokensAt: 0,
-      isAskingForTokens: false,
-      timer: undefined,
-      idleSince: 0,
-    };
-  }
+function create(key: string, request: SlotRequest): SubscriptionQueue {
+  const { subscription, isProbe, tenant, maxInFlight, rate, rateLimitName, isProven } = request;
+  return {
+    key,
+    subscription,
+    isProbe,
+    tenant,
+    maxInFlight,
+    rate,
+    rateLimitName,
+    isProven,
+    succeededAt: Number.NEGATIVE_INFINITY,
+    standing: isProven ? "proven" : "trial",
+    counted: 0,
+    underWay: new Set(),
+    waiters: [],
+    waitingSince: 0,
+    servedReleased: false,
+    window: 1,
+    tookMs: [],
+    answeredAt: Number.NEGATIVE_INFINITY,
+    stuckBecause: undefined,
+    tokensAt: 0,
+    isAskingForTokens: false,
+    timer: undefined,
+    idleSince: 0,
+  };
 }

@@ -1,48 +1,111 @@
-import { limitOf } from "./limits.ts";
+import { isUnproven, type Shares } from "./limits.ts";
 import type { SubscriptionQueue } from "./subscription-queue.ts";
 
-/** Whose turn it is: tenants take turns, and within a tenant its subscriptions do. */
+type MayStart = (queue: SubscriptionQueue) => boolean;
+
+/**
+ * Whose turn it is: proven and unproven subscriptions alternate, tenants take turns, and within a tenant its
+ * subscriptions do.
+ */
 export class Turns {
-  /** By tenant, the queues that could use a free slot. The tenant and the queue served last are at the end. */
-  readonly #lines = new Map<string, Set<SubscriptionQueue>>();
+  readonly #proven = new Line();
+  readonly #unproven = new Line();
+  readonly #shares: Shares;
+  #servesUnproven = false;
+  #servesNewest = false;
+  /** False after no unproven queue could start, until one of them has changed. */
+  #mayUnprovenStart = false;
+
+  constructor(shares: Shares) {
+    this.#shares = shares;
+  }
+
+  /** Puts a queue in line or takes it out, after its waiters, its requests or its standing changed. */
+  place(queue: SubscriptionQueue, isInLine: boolean): void {
+    const unproven = isUnproven(queue);
+    this.#mayUnprovenStart ||= unproven;
+    this.#unproven.place(queue, isInLine && unproven);
+    this.#proven.place(queue, isInLine && !unproven);
+  }
+
+  /** The next queue that may start a request. It moves to the end. */
+  next(mayStart: MayStart): SubscriptionQueue | undefined {
+    this.#servesUnproven = !this.#servesUnproven;
+    return this.#servesUnproven
+      ? (this.#nextUnproven(mayStart) ?? this.#proven.next(mayStart))
+      : (this.#proven.next(mayStart) ?? this.#nextUnproven(mayStart));
+  }
+
+  /** Whether another tenant than this one waits for a part of the unproven half. */
+  hasOthers(tenant: string): boolean {
+    return this.#unproven.hasOthers(tenant);
+  }
 
   /**
-   * Puts the queue in line or takes it out, after its waiters or its requests changed. A queue without waiters or at
-   * its own limit is out of line, so that a free slot finds its next request quickly.
+   * While slots are scarce, every second one goes to the subscription that began to wait last: the others wait for
+   * receivers that hang.
    */
-  update(queue: SubscriptionQueue): void {
-    const line = this.#lines.get(queue.tenant);
-    if (queue.waiters.length > 0 && queue.underWay.size < limitOf(queue)) {
-      if (line) line.add(queue);
-      else this.#lines.set(queue.tenant, new Set([queue]));
-    } else if (line?.delete(queue) && line.size === 0) {
-      this.#lines.delete(queue.tenant);
+  #nextUnproven(mayStart: MayStart): SubscriptionQueue | undefined {
+    if (!this.#mayUnprovenStart) return undefined;
+    this.#servesNewest = this.#shares.isScarce && !this.#servesNewest;
+    const queue =
+      (this.#servesNewest ? this.#unproven.newest(mayStart) : undefined) ??
+      this.#unproven.next(mayStart, (tenant) => !this.#shares.isOverTenantPart(tenant));
+    if (!queue) this.#mayUnprovenStart = false;
+    return queue;
+  }
+}
+
+/** Queues that could use a free slot, by tenant. The tenant and the queue served last are at the end. */
+class Line {
+  readonly #tenants = new Map<string, Set<SubscriptionQueue>>();
+
+  place(queue: SubscriptionQueue, isInLine: boolean): void {
+    const queues = this.#tenants.get(queue.tenant);
+    if (isInLine) {
+      if (queues) queues.add(queue);
+      else this.#tenants.set(queue.tenant, new Set([queue]));
+    } else if (queues?.delete(queue) && queues.size === 0) {
+      this.#tenants.delete(queue.tenant);
     }
   }
 
-  /** Puts the queue behind the other subscriptions of its tenant, and the tenant behind the other tenants. */
-  moveToEnd(queue: SubscriptionQueue): void {
-    const line = this.#lines.get(queue.tenant);
-    if (!line?.delete(queue)) return;
-    line.add(queue);
-    this.#lines.delete(queue.tenant);
-    this.#lines.set(queue.tenant, line);
+  hasOthers(tenant: string): boolean {
+    return this.#tenants.size > (this.#tenants.has(tenant) ? 1 : 0);
   }
 
-  /** The queues in line: the first one of each tenant, then the second of each, and so on. */
-  *inOrder(): Generator<SubscriptionQueue> {
-    // Lazily: mostly the first one is served, and the others are not needed.
-    let round: Iterable<SetIterator<SubscriptionQueue>> = this.#lines.values().map((queues) => queues.values());
-    for (let left = 1; left > 0;) {
-      const next: SetIterator<SubscriptionQueue>[] = [];
-      for (const line of round) {
-        const { value, done } = line.next();
-        if (done) continue;
-        yield value;
-        next.push(line);
+  /** @param isPreferred tenants that are served before the others */
+  next(mayStart: MayStart, isPreferred: (tenant: string) => boolean = () => true): SubscriptionQueue | undefined {
+    let found: SubscriptionQueue | undefined;
+    for (const [tenant, queues] of this.#tenants) {
+      const isFirstChoice = isPreferred(tenant);
+      if (found && !isFirstChoice) continue;
+      const queue = queues.values().find(mayStart);
+      if (queue) found = queue;
+      if (queue && isFirstChoice) break;
+    }
+    if (found) this.#moveToEnd(found);
+    return found;
+  }
+
+  /** Of the queues that may start and have nothing under way, the one that began to wait last. */
+  newest(mayStart: MayStart): SubscriptionQueue | undefined {
+    let newest: SubscriptionQueue | undefined;
+    for (const queues of this.#tenants.values()) {
+      for (const queue of queues) {
+        if (queue.underWay.size > 0 || queue.waitingSince < (newest?.waitingSince ?? 0)) continue;
+        if (mayStart(queue)) newest = queue;
       }
-      round = next;
-      left = next.length;
     }
+    if (newest) this.#moveToEnd(newest);
+    return newest;
+  }
+
+  #moveToEnd(queue: SubscriptionQueue): void {
+    const queues = this.#tenants.get(queue.tenant)!;
+    queues.delete(queue);
+    queues.add(queue);
+    this.#tenants.delete(queue.tenant);
+    this.#tenants.set(queue.tenant, queues);
   }
 }
