@@ -70,7 +70,15 @@ test("while Redis is down the rate limit grants nothing and does not throw", asy
   away.disconnect();
 });
 
-test("an unused rate limit leaves nothing in Redis", async () => {
-  await createRateLimit(redis)("a", 1_000, BURST, 1);
-  await expect.poll(() => redis.dbsize()).toBe(0);
+test("a rate limit's key expires a minute after its last token is earned back, and a stale key grants a full burst", async () => {
+  const take = createRateLimit(redis, () => now);
+  await take("a", RATE, BURST, BURST);
+  const [key] = await redis.keys("*");
+  const earnedBackMs = (BURST * 1_000) / RATE;
+  const ttlMs = await redis.pttl(key!);
+  expect(ttlMs).toBeGreaterThan(30_000);
+  expect(ttlMs).toBeLessThanOrEqual(60_000 + earnedBackMs);
+  now += (earnedBackMs / 1_000) * SECOND;
+  expect(await redis.dbsize()).toBe(1);
+  expect(await take("a", RATE, BURST, 100)).toMatchObject({ granted: BURST });
 });

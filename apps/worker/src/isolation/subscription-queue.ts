@@ -8,7 +8,7 @@ export interface Waiter {
   resolve: (result: SlotResult) => void;
 }
 
-/** How a subscription's receiver has answered lately. Those that are not proven share half of the slots. */
+/** How a subscription's receiver has answered lately. All but the proven ones share half of the slots. */
 export type Standing = "proven" | "slow" | "trial";
 
 /** A subscription's requests in this process, both under way and waiting. */
