@@ -53,7 +53,7 @@ export async function attempt(
 }
 
 function slotRequestOf(
-  { id: order }: Delivery,
+  { id: order, isReleased }: Delivery,
   { subscription, breaker }: Admitted,
   trigger: Trigger,
   signal: AbortSignal,
@@ -68,6 +68,7 @@ function slotRequestOf(
     signal,
     onBlocked,
     isProbe,
+    canBeHeld: !isReleased,
     maxInFlight: isProbe ? 1 : maxInFlight,
     ...(isProbe
       ? { rate: null, rateLimitName: "rate_limit" }

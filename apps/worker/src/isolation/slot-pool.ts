@@ -3,6 +3,8 @@ export interface SlotRequest {
   subscription: string;
   /** A probe waits for a free slot only: requests that hang since before the breaker opened must not delay it. */
   isProbe?: boolean;
+  /** False: it waits until it is served or aborted. A released delivery is not held again for a limit. */
+  canBeHeld: boolean;
   tenant: string;
   /** The delivery's id: a subscription's oldest delivery is served first. */
   order: string;

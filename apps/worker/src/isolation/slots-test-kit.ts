@@ -10,6 +10,7 @@ let made = 0;
 /** A request of a delivery that is younger than all before it. */
 export const request = (subscription: string, over: Partial<SlotRequest> = {}): SlotRequest => ({
   subscription,
+  canBeHeld: true,
   tenant: "default",
   order: String((made += 1)).padStart(9, "0"),
   maxInFlight: 32,

@@ -76,3 +76,31 @@ test("a request that waits because all slots are taken keeps waiting, though its
   await vi.advanceTimersByTimeAsync(2_000);
   expect(await results.kinds()).toEqual(["granted", "granted", "waiting"]);
 });
+
+/** Requests of a subscription with one slot, which another request uses: fresh ones (`f`) and released ones (`r`). */
+async function queued(kinds: string) {
+  const slots = new Slots(16, noTokens);
+  const holder = await slots.acquire(request("a", { maxInFlight: 1 }));
+  if (holder.kind !== "granted") throw new Error(holder.kind);
+  const asked = [...kinds].map((kind) => slots.acquire(request("a", { maxInFlight: 1, canBeHeld: kind === "f" })));
+  return { holder, results: track(asked) };
+}
+
+test("released and fresh deliveries of a subscription take turns", async () => {
+  const { holder, results } = await queued("frrrff");
+  const served: number[] = [];
+  for (let { release } = holder; served.length < 6; release = results.granted(served.at(-1)!).release) {
+    release();
+    const kinds = await results.kinds();
+    served.push(kinds.findIndex((kind, index) => kind === "granted" && !served.includes(index)));
+  }
+  expect(served).toEqual([0, 1, 4, 2, 5, 3]);
+});
+
+test("a released delivery waits for its subscription for as long as it takes, and a fresh one for a second", async () => {
+  const { holder, results } = await queued("fr");
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(await results.kinds()).toEqual(["rejected", "waiting"]);
+  holder.release();
+  expect(await results.kinds()).toEqual(["rejected", "granted"]);
+});

@@ -12,7 +12,14 @@ import {
 } from "./limits.ts";
 import { burstOf, type TakeTokens } from "./rate-limit.ts";
 import type { LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
-import { complete, placeOf, SubscriptionQueues, type SubscriptionQueue, type Waiter } from "./subscription-queue.ts";
+import {
+  complete,
+  nextPlace,
+  placeOf,
+  SubscriptionQueues,
+  type SubscriptionQueue,
+  type Waiter,
+} from "./subscription-queue.ts";
 import { Turns } from "./turns.ts";
 
 const SWEEP_MS = 50;
@@ -71,8 +78,8 @@ export class Slots implements SlotPool {
     if (queue.waiters.length === 0 && queue.rate === null && mayStart(queue, this.#free)) {
       return Promise.resolve(this.#start(queue));
     }
-    const place = placeOf(queue, request.order);
-    if (this.#wouldWaitTooLong(queue, place + 1)) {
+    const place = placeOf(queue, request);
+    if (request.canBeHeld && this.#wouldWaitTooLong(queue, place + 1)) {
       this.#queues.setAsideIfIdle(queue);
       return Promise.resolve({ kind: "rejected", reason: blockingLimit(queue) });
     }
@@ -89,7 +96,7 @@ export class Slots implements SlotPool {
   *blockedSubscriptions(): Generator<[subscription: string, reason: LimitName]> {
     for (const queue of this.#queues.busy()) {
       if (queue.isProbe) continue;
-      if (this.#wouldWaitTooLong(queue, queue.waiters.length + 1)) yield [queue.subscription, blockingLimit(queue)];
+      if (this.#wouldWaitTooLong(queue, nextPlace(queue) + 1)) yield [queue.subscription, blockingLimit(queue)];
     }
   }
 
@@ -204,7 +211,7 @@ export class Slots implements SlotPool {
     for (const queue of Array.from(this.#queues.busy())) {
       if (queue.waiters.length === 0 || !isBlocked(queue, this.#free, now)) continue;
       if (isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
-      const overdue = queue.waiters.filter(({ since }) => now - since > MAX_WAIT_MS);
+      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > MAX_WAIT_MS);
       for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: blockingLimit(queue) });
       queue.isStuck ||= overdue.length > 0 && queue.underWay.size > 0;
     }

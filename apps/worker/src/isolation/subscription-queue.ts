@@ -20,7 +20,7 @@ export interface SubscriptionQueue {
   rateLimitName: "rate_limit" | "pace";
   /** When each request under way began, the oldest first. */
   readonly underWay: Set<{ startedAt: number }>;
-  /** Oldest delivery first. */
+  /** In the order in which they are served. */
   readonly waiters: Waiter[];
   /** How many requests it may have under way now: few at first, and one more with every request that completes. */
   window: number;
@@ -41,12 +41,26 @@ const REMEMBER_MS = 5_000;
 /** Weight of the newest request in the moving average. */
 const NEWEST_WEIGHT = 0.2;
 
-/** The queue's place for a delivery. Deliveries mostly come in order of age, so the search begins at the end. */
-export function placeOf({ waiters }: SubscriptionQueue, order: string): number {
-  let place = waiters.length;
-  while (place > 0 && waiters[place - 1]!.request.order > order) place -= 1;
-  return place;
+/** An id above every other. */
+const NEWEST = "~";
+
+/**
+ * The queue's place for a request. Released and fresh deliveries take turns, so that neither starves, and the oldest of
+ * each kind is first.
+ */
+export function placeOf(
+  { waiters }: SubscriptionQueue,
+  { canBeHeld, order }: Pick<SlotRequest, "canBeHeld" | "order">,
+): number {
+  const ofItsKind = waiters.filter(({ request }) => request.canBeHeld === canBeHeld);
+  const next = ofItsKind.find(({ request }) => request.order > order);
+  if (next) return waiters.indexOf(next);
+  const isKindFirst = waiters[0]?.request.canBeHeld === canBeHeld;
+  return Math.min(waiters.length, 2 * ofItsKind.length + (isKindFirst ? 0 : 1));
 }
+
+/** The place for the next fresh delivery. */
+export const nextPlace = (queue: SubscriptionQueue): number => placeOf(queue, { canBeHeld: true, order: NEWEST });
 
 /** Notes that a request of the queue is over. */
 export function complete(queue: SubscriptionQueue, request: { startedAt: number }, now: number): void {
