@@ -82,7 +82,7 @@ async function queued(kinds: string) {
   const slots = new Slots(16, noTokens);
   const holder = await slots.acquire(request("a", { maxInFlight: 1 }));
   if (holder.kind !== "granted") throw new Error(holder.kind);
-  const asked = [...kinds].map((kind) => slots.acquire(request("a", { maxInFlight: 1, canBeHeld: kind === "f" })));
+  const asked = kinds.split("").map((kind) => slots.acquire(request("a", { maxInFlight: 1, canBeHeld: kind === "f" })));
   return { holder, results: track(asked) };
 }
 
