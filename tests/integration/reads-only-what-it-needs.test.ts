@@ -130,7 +130,10 @@ test("holding, releasing and cancelling a few of thousands of held deliveries re
   expect([...context.breakerReports.recentlyOpened()]).toContain(subscription);
   // As if they had just been accepted: what was released is not held back.
   const fresh = `${newId().slice(0, 28)}00000000`;
-  await context.pool.query("update deliveries set batch_id = $1 where id = any ($2::uuid[])", [fresh, released]);
+  await context.pool.query("update deliveries set batch_id = $1, held_at = null where id = any ($2::uuid[])", [
+    fresh,
+    released,
+  ]);
   expect(await readBy(() => loadBatch(context, { id: fresh, ...familyRange(released) }, []))).toBeLessThan(FEW);
   expect((await world.rows()).filter(({ id }) => released.includes(id)).map(({ state }) => state)).toEqual(["held", "held"]); // prettier-ignore
   expect(await readBy(() => cancelUnfinished(context, subscription, lease))).toBeLessThan(FEW);

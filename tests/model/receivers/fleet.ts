@@ -271,7 +271,14 @@ export function simulate(options: {
       return again(POLL_MS, RELEASE_START, clock.now);
     }
     if (breaker.restUntil > clock.now) return again(breaker.restUntil - clock.now, RELEASE_START, breaker.restUntil);
-    const room = maxOnTheWay(pace.rate > 0 ? pace.rate : null, MAX_IN_FLIGHT) - releasedPending;
+    const room =
+      maxOnTheWay({
+        limit: pace.rate > 0 ? pace.rate : null,
+        maxInFlight: MAX_IN_FLIGHT,
+        workers: workers.length,
+        completed: 0,
+        aheadMs: 1_000,
+      }) - releasedPending;
     for (let left = Math.min(room, Math.ceil((perSecond * POLL_MS) / 1_000)); left > 0 && heldCount() > 0; left -= 1) {
       const delivery = held[heldHead]!;
       heldHead += 1;
@@ -287,11 +294,7 @@ export function simulate(options: {
     }
     if (clock.now - sinceMs < 1_000) return again(POLL_MS, perSecond, sinceMs);
     const hasFailed = breaker.lastFailureAt > sinceMs;
-    again(
-      POLL_MS,
-      nextRate(perSecond, { hasFailed, wasSaturated: false }, pace.rate > 0 ? pace.rate : null),
-      clock.now,
-    );
+    again(POLL_MS, nextRate(perSecond, hasFailed, pace.rate > 0 ? pace.rate : null), clock.now);
   }
 
   const arrive = () => {

@@ -76,7 +76,7 @@ async function admitAgain({ refreshSubscriber }: Context, subscriptionId: string
 }
 
 function slotRequestOf(
-  { id: order }: Delivery,
+  { id: order, isReleased }: Delivery,
   { subscription, breaker }: Admitted,
   trigger: Trigger,
   signal: AbortSignal,
@@ -92,7 +92,7 @@ function slotRequestOf(
     onBlocked,
     isProbe,
     isProven: !isFailing && lastSuccessAt !== null && Date.now() - lastSuccessAt.getTime() < PROVEN_FOR_MS,
-    canBeHeld: true,
+    canBeHeld: !isProbe && !isReleased,
     maxInFlight: isProbe ? 1 : maxInFlight,
     ...(isProbe
       ? { rate: null, rateLimitName: "rate_limit" }

@@ -2,20 +2,21 @@ import { Worker, type Job } from "bullmq";
 import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
 import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import type { Context } from "../context.ts";
-import { keepLeases, type JobLease } from "../job/lease.ts";
+import { keepLeases } from "../job/lease.ts";
 import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
 import { release } from "../release/release-held.ts";
+import { Releases } from "../release/releases.ts";
 import { laneOptions, type Lane } from "./lane.ts";
 
 /** The control lane: one release job per subscription with held deliveries. */
 export function startControlLane(context: Context): Lane {
-  const { settings, pool, log } = context;
+  const { settings, pool, redis, log } = context;
   const stopping = new AbortController();
   // A release job mostly waits: for a probe's response, or for released deliveries.
-  const concurrency = { running: 0, max: settings.maxInFlight };
+  const releases = new Releases(redis, settings.maxInFlight);
   const worker = new Worker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
-    concurrency: concurrency.max,
+    concurrency: releases.max,
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
@@ -26,16 +27,7 @@ export function startControlLane(context: Context): Lane {
   const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
 
   function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
-    return leases.hold(job.id!, cancelled, (lease) => runRelease(job.data.subscription, lease));
-  }
-
-  async function runRelease(subscriptionId: string, lease: JobLease): Promise<void> {
-    concurrency.running += 1;
-    try {
-      await release(context, subscriptionId, lease, concurrency);
-    } finally {
-      concurrency.running -= 1;
-    }
+    return leases.hold(job.id!, cancelled, (lease) => release(context, job.data.subscription, lease, releases));
   }
 
   /** The breaker may have closed just before the job was delayed, when the job could not be woken yet. */

@@ -5,7 +5,8 @@ import type { Context } from "../context.ts";
 import type { Delivery } from "../delivery.ts";
 
 /**
- * Holds the deliveries of a batch whose subscriptions cannot take one now, and loads the others.
+ * Holds the deliveries of a batch whose subscriptions cannot take one now, and loads the others. Released deliveries are
+ * never held here.
  *
  * @param bodiless subscriptions whose deliveries are loaded without their bodies
  * @param toHold subscriptions that cannot take a delivery now, each with the reason

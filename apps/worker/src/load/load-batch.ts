@@ -1,4 +1,3 @@
-import { priorityOfBatch, RELEASED } from "@postrider/shared/core/ids/batch-id.ts";
 import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
 import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
@@ -7,8 +6,8 @@ import type { Delivery } from "../delivery.ts";
 import { loadAndHold } from "./load-and-hold.ts";
 
 /**
- * Loads the pending deliveries of a batch. Deliveries of saturated subscriptions and open breakers are held instead,
- * which costs less here than one by one.
+ * Loads the pending deliveries of a batch. Those of saturated subscriptions and open breakers are held instead, except
+ * released ones: that costs less here than one by one.
  *
  * @param bodiless subscriptions whose deliveries are loaded without their bodies
  */
@@ -17,9 +16,8 @@ export async function loadBatch(
   batch: { id: string } & IdRange,
   bodiless: readonly string[],
 ): Promise<Delivery[]> {
-  // Released deliveries are admitted one by one: the breaker may have closed since this worker last read it.
-  const toHold = priorityOfBatch(batch.id) === RELEASED ? undefined : saturatedOrOpen(context);
-  if (toHold && toHold.size > 0) return loadAndHold(context, batch, bodiless, toHold);
+  const toHold = saturatedOrOpen(context);
+  if (toHold.size > 0) return loadAndHold(context, batch, bodiless, toHold);
   const deliveries = await loadBatchRows(context.pool, batch, bodiless);
   context.metrics.batchSize.observe(deliveries.length);
   return deliveries;

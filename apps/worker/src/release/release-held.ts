@@ -13,15 +13,16 @@ import type { JobLease } from "../job/lease.ts";
 import { pollReleased } from "./poll-released.ts";
 import { probe } from "./probe.ts";
 import { releaseLongestHeld } from "./release-longest-held.ts";
+import type { Releases } from "./releases.ts";
 
 /** How often released deliveries are polled: soon while they complete, less often while they do not. */
-const POLL_MS = { min: 50, max: 500 };
+const POLL_MS = { min: 100, max: 500 };
+/** How long a batch takes from its release to the slots of a worker. */
+const DISPATCH_MS = 500;
 /** So many releases in one process may poll as often as that; beyond, they share that rate. */
-const MAX_FREQUENT_POLLERS = 4;
+const MAX_FREQUENT_POLLERS = 8;
 /** When all places of the control lane are taken, a release yields to the next one after this. */
 const YIELD_AFTER_MS = 30_000;
-/** Pause before the next release to a subscription that could not take a single delivery; doubles each time. */
-const SATURATED_BACKOFF_MS = { min: 1_000, max: 4_000 };
 /** A release ends when nothing has been held for this long: deliveries may be about to be held when it starts. */
 const IDLE_EXIT_MS = 1_500;
 const REDIS_RETRY_MS = 1_000;
@@ -34,28 +35,27 @@ interface Run {
   rate: number;
   judgedAt: number;
   /** The breaker's last failure, by Redis's clock, when the rate was judged. */
-  failedAt: number;
-  wasSaturated: boolean;
-  /** How many may be released now: a second's worth at most. */
+  failedAt: number | undefined;
+  /** How many may be released now: little more than a second's worth at most. */
   budget: number;
   budgetAt: number;
   pollMs: number;
-  backoffMs: number;
   total: number;
   readonly startedAt: number;
   lastActiveAt: number;
 }
 
-/** Release jobs in this process: how many run, and how many can. */
-interface Concurrency {
-  readonly running: number;
-  readonly max: number;
+/** What bounds a subscription's requests now. */
+interface Limits extends SubscriptionLimits {
+  /** The lower of its rate limit and its pace, requests per second; null is none. */
+  limit: number | null;
 }
 
 /**
  * The release job of one subscription, the only thing that moves deliveries out of `held`. While the breaker is open
  * it waits for the end of the cooldown and probes; while it is closed it puts deliveries back on the dispatch lane,
- * longest held first, so many a second (core/release-window.ts). It ends when nothing is held, or when the
+ * longest held first, so many a second (core/release-window.ts). A released delivery waits in its worker for the
+ * subscription's limits, so this job releases no more than these let through. It ends when nothing is held, or when the
  * subscription is paused or disabled.
  *
  * @throws RetryLater where the job should run again later
@@ -64,9 +64,24 @@ export async function release(
   context: Context,
   subscriptionId: string,
   lease: JobLease,
-  concurrency: Concurrency,
+  releases: Releases,
 ): Promise<void> {
   const run = startRun();
+  releases.start(run.released);
+  try {
+    await releaseAll(context, subscriptionId, run, lease, releases);
+  } finally {
+    releases.end(run.released);
+  }
+}
+
+async function releaseAll(
+  context: Context,
+  subscriptionId: string,
+  run: Run,
+  lease: JobLease,
+  releases: Releases,
+): Promise<void> {
   while (!lease.signal.aborted) {
     const limits = await readSubscriptionLimits(context.pool, subscriptionId);
     if (limits.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);
@@ -83,10 +98,11 @@ export async function release(
     const restMs = breaker.restUntil - breaker.now;
     if (restMs > 0) throw new RetryLater("the subscriber asked for a rest", restMs);
     const limit = lowest(limits.rateLimit, breaker.pace);
-    const round = await releaseSome(context, subscriptionId, run, { ...limits, limit }, breaker);
+    adaptRate(run, breaker.lastFailureAt, limit);
+    await releaseSome(context, subscriptionId, run, { ...limits, limit }, releases);
     if (performance.now() - run.lastActiveAt > IDLE_EXIT_MS) break;
-    yieldWhenCrowded(run, concurrency);
-    await pause(run, round, limit, concurrency, lease);
+    yieldWhenCrowded(run, releases);
+    await sleep(pauseMs(run, limit, releases), undefined, { signal: lease.signal }).catch(() => undefined);
   }
   if (lease.signal.aborted) throw new RetryLater("given back", 0);
   if (run.total > 0) {
@@ -103,12 +119,10 @@ function startRun(): Run {
     released: new Set(),
     rate: INITIAL_RATE,
     judgedAt: startedAt,
-    failedAt: Number.POSITIVE_INFINITY,
-    wasSaturated: false,
+    failedAt: undefined,
     budget: 1,
     budgetAt: startedAt,
     pollMs: POLL_MS.min,
-    backoffMs: SATURATED_BACKOFF_MS.min,
     total: 0,
     startedAt,
     lastActiveAt: startedAt,
@@ -137,74 +151,60 @@ async function probeWhenDue(
   return probe(context, subscriptionId, lease);
 }
 
-/** What one round of a release found and did. */
-interface Round {
-  /** Deliveries were released, or completed since the last round. */
-  isMoving: boolean;
-  /** The subscription could not take even a single delivery. */
-  isSaturated: boolean;
-}
-
 /** The lower of the rate limit and the pace (0 is none), requests per second. */
 const lowest = (rateLimit: number | null, pace: number): number | null =>
   pace > 0 ? Math.min(rateLimit ?? Number.POSITIVE_INFINITY, pace) : rateLimit;
 
-/** Polls the released deliveries, adapts the rate, and releases more. */
+/** Judges the rate once a second, and adds what it allows to the budget. */
+function adaptRate(run: Run, lastFailureAt: number, limit: number | null): void {
+  const now = performance.now();
+  const passedS = (now - run.budgetAt) / 1_000;
+  // A fraction of a delivery is kept for the next round, and after a long pause the whole of it is made up for.
+  run.budget = Math.min(1 + run.rate * Math.max(1, passedS), run.budget + run.rate * passedS);
+  run.budgetAt = now;
+  run.failedAt ??= lastFailureAt;
+  if (now - run.judgedAt < 1_000) return;
+  run.rate = nextRate(run.rate, lastFailureAt > run.failedAt, limit);
+  run.judgedAt = now;
+  run.failedAt = lastFailureAt;
+}
+
+/** Polls the released deliveries, and releases as many as there is room for. */
 async function releaseSome(
   context: Context,
   subscriptionId: string,
   run: Run,
-  { limit, maxInFlight }: SubscriptionLimits & { limit: number | null },
-  { lastFailureAt }: SharedBreaker,
-): Promise<Round> {
-  const { completed, reheld } = await pollReleased(context.pool, run.released);
-  run.wasSaturated ||= reheld > 0;
-  adaptRate(run, lastFailureAt, limit);
-  const room = maxOnTheWay(limit, maxInFlight) - run.released.size;
-  const count = Math.min(room, Math.floor(run.budget));
-  const ids = count > 0 ? await releaseLongestHeld(context, subscriptionId, count, maxInFlight) : [];
-  for (const id of ids) run.released.add(id);
+  { limit, maxInFlight }: Limits,
+  releases: Releases,
+): Promise<void> {
+  const { released } = run;
+  const completed = await pollReleased(context.pool, released);
+  const workers = await releases.workers();
+  const aheadMs = pauseMs(run, limit, releases) + DISPATCH_MS;
+  const room = maxOnTheWay({ limit, maxInFlight, workers, completed, aheadMs }) - released.size;
+  const count = Math.min(room, releases.roomFor(released), Math.floor(run.budget));
+  const ids = count > 0 ? await releaseLongestHeld(context, subscriptionId, count, workers) : [];
+  for (const id of ids) released.add(id);
   run.budget -= ids.length;
   run.total += ids.length;
   context.metrics.released.inc(ids.length);
 
   const isMoving = ids.length > 0 || completed > 0;
-  if (isMoving || run.released.size > 0) run.lastActiveAt = performance.now();
-  return { isMoving, isSaturated: reheld > 0 && completed === 0 };
-}
-
-/** Judges the rate once a second, and adds what it allows to the budget. */
-function adaptRate(run: Run, lastFailureAt: number, limit: number | null): void {
-  const now = performance.now();
-  run.budget = Math.min(Math.max(1, run.rate), run.budget + (run.rate * (now - run.budgetAt)) / 1_000);
-  run.budgetAt = now;
-  if (now - run.judgedAt < 1_000) return;
-  run.rate = nextRate(run.rate, { hasFailed: lastFailureAt > run.failedAt, wasSaturated: run.wasSaturated }, limit);
-  run.judgedAt = now;
-  run.failedAt = lastFailureAt;
-  run.wasSaturated = false;
+  run.pollMs = isMoving ? Math.max(POLL_MS.min, run.pollMs / 2) : Math.min(POLL_MS.max, run.pollMs * 2);
+  // Nothing is on its way, and nothing was found to release.
+  const isIdle = released.size === 0 && count > 0;
+  if (!isIdle) run.lastActiveAt = performance.now();
 }
 
 /** @throws RetryLater where other releases wait for a place in the control lane and this one had its turn */
-function yieldWhenCrowded({ startedAt }: Run, { running, max }: Concurrency): void {
+function yieldWhenCrowded({ startedAt }: Run, { running, max }: Releases): void {
   if (running >= max && performance.now() - startedAt > YIELD_AFTER_MS) {
     throw new RetryLater("others wait for their release", REDIS_RETRY_MS);
   }
 }
 
-/** Waits for the next round. */
-async function pause(
-  run: Run,
-  { isMoving, isSaturated }: Round,
-  limit: number | null,
-  { running }: Concurrency,
-  { signal }: JobLease,
-): Promise<void> {
-  run.pollMs = isMoving ? Math.max(POLL_MS.min, run.pollMs / 2) : Math.min(POLL_MS.max, run.pollMs * 2);
-  // Under a limit what is on its way takes 0.8 s: polling twice meanwhile is enough.
-  const halfWayMs = limit === null ? 0 : 400;
+/** The time until the next round. A limit is known beforehand, so that its releases need not be polled often. */
+function pauseMs({ pollMs }: Run, limit: number | null, { running }: Releases): number {
   const crowdedMs = POLL_MS.min * (running / MAX_FREQUENT_POLLERS);
-  const pauseMs = isSaturated ? run.backoffMs : Math.max(run.pollMs, halfWayMs, crowdedMs);
-  await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-  run.backoffMs = isSaturated ? Math.min(SATURATED_BACKOFF_MS.max, 2 * run.backoffMs) : SATURATED_BACKOFF_MS.min;
+  return Math.max(limit === null ? pollMs : POLL_MS.max, crowdedMs);
 }

@@ -10,16 +10,16 @@ const MAX_BATCH = 100;
  * failed and came due while the breaker was open was held last, so deliveries that the subscriber keeps refusing don't
  * delay the others.
  *
- * @param maxInFlight bounds the size of a batch, because a batch goes to one worker
+ * @param workers the deliveries are spread over as many batches at least, because a batch goes to one worker
  * @returns their ids
  */
 export async function releaseLongestHeld(
   { pool, enqueue }: Pick<Context, "pool" | "enqueue">,
   subscriptionId: string,
   count: number,
-  maxInFlight: number,
+  workers: number,
 ): Promise<string[]> {
-  const batchSize = Math.min(maxInFlight, MAX_BATCH);
+  const batchSize = Math.min(MAX_BATCH, Math.ceil(count / workers));
   const rows = await releaseLongestHeldRows(pool, subscriptionId, { count, batchSize, batchStem: newId() });
   const batches = [...Map.groupBy(rows, ({ batch }) => batch)].map(([id, members]) => ({
     id,

@@ -1,27 +1,40 @@
 import { expect, test } from "vitest";
-import { INITIAL_RATE, maxOnTheWay, nextRate } from "./release-window.ts";
+import { INITIAL_RATE, maxOnTheWay, nextRate, type Passage } from "./release-window.ts";
 
-const calm = { hasFailed: false, wasSaturated: false };
-
-test("the rate doubles in each second without trouble", () => {
-  expect(nextRate(INITIAL_RATE, calm, null)).toBe(8);
-  expect(nextRate(8, calm, null)).toBe(16);
-  expect(nextRate(4_000, calm, null)).toBe(5_000);
+test("the rate doubles in each second without a failure", () => {
+  expect(nextRate(INITIAL_RATE, false, null)).toBe(8);
+  expect(nextRate(8, false, null)).toBe(16);
+  expect(nextRate(4_000, false, null)).toBe(5_000);
 });
 
-test("the rate halves in a second with failures or a saturated subscription, and never below the first rate", () => {
-  expect(nextRate(100, { hasFailed: true, wasSaturated: false }, null)).toBe(50);
-  expect(nextRate(100, { hasFailed: false, wasSaturated: true }, null)).toBe(50);
-  expect(nextRate(5, { hasFailed: true, wasSaturated: true }, null)).toBe(INITIAL_RATE);
+test("the rate halves in a second with a failure, and never below the first rate", () => {
+  expect(nextRate(100, true, null)).toBe(50);
+  expect(nextRate(5, true, null)).toBe(INITIAL_RATE);
 });
 
 test("the rate never exceeds the subscription's limit", () => {
-  expect(nextRate(100, calm, 50)).toBe(50);
-  expect(nextRate(INITIAL_RATE, calm, 1)).toBe(1);
+  expect(nextRate(100, false, 50)).toBe(50);
+  expect(nextRate(INITIAL_RATE, false, 1)).toBe(1);
 });
 
-test("under a limit as many deliveries are on their way as it allows in 0.8 s, and at least one", () => {
-  expect(maxOnTheWay(50, 32)).toBe(40);
-  expect(maxOnTheWay(1, 32)).toBe(1);
-  expect(maxOnTheWay(null, 32)).toBe(128);
+const onTheWay = (over: Partial<Passage>) =>
+  maxOnTheWay({ limit: null, maxInFlight: 32, workers: 2, completed: 0, aheadMs: 1_000, ...over });
+
+test("every slot that maxInFlight allows in the fleet has one released delivery under way and one waiting", () => {
+  expect(onTheWay({})).toBe(128);
+  expect(onTheWay({ maxInFlight: 1, workers: 1 })).toBe(2);
+});
+
+test("the more released deliveries complete between two rounds, the more are on their way", () => {
+  expect(onTheWay({ maxInFlight: 1, completed: 50 })).toBe(104);
+});
+
+test("under a limit as many are on their way as it lets through until the next round has arrived, and at least two", () => {
+  expect(onTheWay({ limit: 50 })).toBe(50);
+  expect(onTheWay({ limit: 50, aheadMs: 1_500 })).toBe(75);
+  expect(onTheWay({ limit: 1 })).toBe(2);
+});
+
+test("a limit that the subscriber's slots cannot use does not raise the number on their way", () => {
+  expect(onTheWay({ limit: 1_000, maxInFlight: 1, completed: 1 })).toBe(6);
 });

@@ -3,29 +3,38 @@ export const INITIAL_RATE = 4;
 /** Deliveries per second at most: what a small fleet delivers. */
 const MAX_RATE = 5_000;
 
-/** What became of released deliveries in the last second. */
-export interface Progress {
-  /** An attempt of the subscription failed. */
-  hasFailed: boolean;
-  /** Released deliveries were held again without an attempt, because the subscription was saturated. */
-  wasSaturated: boolean;
-}
-
 /**
- * Deliveries per second to release, judged once a second: doubled in a second without trouble (a slow start, as of TCP,
- * RFC 5681 section 3.1), halved in a second with some.
+ * Deliveries per second to release, judged once a second: doubled in a second without a failed attempt (a slow start,
+ * as of TCP, RFC 5681 section 3.1), halved in a second with one.
  *
  * @param limit the lower of the subscription's rate limit and its pace, per second; null is none
  */
-export function nextRate(rate: number, { hasFailed, wasSaturated }: Progress, limit: number | null): number {
-  const next = hasFailed || wasSaturated ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
+export function nextRate(rate: number, hasFailed: boolean, limit: number | null): number {
+  const next = hasFailed ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
   return limit === null ? next : Math.min(next, Math.max(1, limit));
 }
 
+/** What lets a subscription's released deliveries through. */
+export interface Passage {
+  /** As for nextRate(). */
+  limit: number | null;
+  /** Per worker. */
+  maxInFlight: number;
+  workers: number;
+  /** Released deliveries that left `pending` since the last round. */
+  completed: number;
+  /** Time until the deliveries of the next round have reached the workers. */
+  aheadMs: number;
+}
+
 /**
- * How many released deliveries may be on their way at once. Under a rate limit that is what the limit allows in 0.8 s,
- * so that they wait in the workers for less than the second after which they would be held again. Without one it is
- * four times `maxInFlight`: enough to keep a small fleet busy, and no flood.
+ * How many released deliveries may be on their way at once, so that the workers always have the next one and no
+ * backlog. Each slot that `maxInFlight` allows has one under way and one waiting; fast requests need more, at most twice
+ * what the last round completed. A limit bounds it to what it lets through until the next round has arrived, at least
+ * two: one that is sent and one that waits for its token.
  */
-export const maxOnTheWay = (limit: number | null, maxInFlight: number): number =>
-  limit === null ? 4 * maxInFlight : Math.max(1, Math.floor(0.8 * limit));
+export function maxOnTheWay({ limit, maxInFlight, workers, completed, aheadMs }: Passage): number {
+  const byRequests = 2 * maxInFlight * workers + 2 * completed;
+  const byLimit = limit === null ? Number.POSITIVE_INFINITY : Math.max(2, Math.ceil((limit * aheadMs) / 1_000));
+  return Math.min(byRequests, byLimit);
+}

@@ -74,6 +74,15 @@ export async function createWorld(
       return id;
     },
 
+    /** Accepts events, and holds all deliveries since an hour ago. @returns their ids, oldest first */
+    async hold(count: number): Promise<string[]> {
+      await this.accept(...Array.from({ length: count }, () => ({})));
+      await context.pool.query(
+        "update deliveries set state = 'held', held_reason = 'breaker', held_at = now() - interval '1 hour', batch_id = null",
+      );
+      return (await this.rows()).map(({ id }) => id);
+    },
+
     async rows(): Promise<DeliveryRow[]> {
       return (await context.pool.query<DeliveryRow>("select * from deliveries order by id")).rows;
     },

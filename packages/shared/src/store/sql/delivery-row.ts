@@ -8,6 +8,8 @@ export interface DeliveryRow {
   tenant: string;
   eventType: string;
   state: DeliveryState;
+  /** The release job has put it back on the dispatch lane, and no attempt has been made since. */
+  isReleased: boolean;
   cycle: number;
   attemptCount: number;
   scheduleStep: number;
@@ -25,7 +27,7 @@ export const SLICE_BYTES = 2 * 1024 * 1024;
 
 /** The columns of a DeliveryRow except `body`, of deliveries `d` and events `e`. */
 export const DELIVERY_COLUMNS = `d.id, d.event_id as "eventId", d.subscription_id as "subscriptionId", d.tenant,
-    d.event_type as "eventType", d.state, d.cycle, d.attempt_count as "attemptCount", d.schedule_step as "scheduleStep",
+    d.event_type as "eventType", d.state, d.state = 'pending' and d.held_at is not null as "isReleased", d.cycle, d.attempt_count as "attemptCount", d.schedule_step as "scheduleStep",
     d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes",
     e.id is not null as "hasEvent"`;
 

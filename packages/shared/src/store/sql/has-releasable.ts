@@ -6,6 +6,6 @@ const TEXT = `
 
 /** Whether a subscription has held deliveries that a release job can release or cancel. */
 export async function hasReleasable(db: Queryable, subscriptionId: string): Promise<boolean> {
-  const { rowCount } = await db.query({ name: "is-releasable", text: TEXT, values: [subscriptionId] });
+  const { rowCount } = await db.query({ name: "has-releasable", text: TEXT, values: [subscriptionId] });
   return rowCount === 1;
 }

@@ -14,13 +14,16 @@ const HELD_REASON = `(
       from subscriptions where id = d.subscription_id
     )`;
 
-// A manual attempt (cycle above 0) may pass an open breaker, so the admission decides about it. array_position()
-// prevents the use of the index on the subscription: the batch is scanned once, by its own index.
+// A manual attempt (cycle above 0) may pass an open breaker, so the admission decides about it. It also decides about
+// released deliveries (with a `held_at`): they are not held for a limit, and their breaker may have closed since the
+// worker read it. array_position() prevents the use of the index on the subscription: the batch is scanned once, by its
+// own index.
 const TEXT = `
   with held as (
     update deliveries d
-    set ${moveTo("held", { held_reason: HELD_REASON, held_at: "coalesce(d.held_at, now())" })}
+    set ${moveTo("held", { held_reason: HELD_REASON, held_at: "now()" })}
     where d.state = 'pending' and d.batch_id = $1 and d.id between $2 and $3 and d.cycle = 0
+      and d.held_at is null
       and array_position($5::uuid[], d.subscription_id) is not null
       and (select deleted_at is null from subscriptions where id = d.subscription_id)
     returning d.id, d.held_reason

@@ -17,6 +17,10 @@ const TEXT = `
 
 /** Reads the limits of a subscription. A missing row counts as deleted. */
 export async function readSubscriptionLimits(db: Queryable, subscriptionId: string): Promise<SubscriptionLimits> {
-  const { rows } = await db.query<SubscriptionLimits>({ name: "read-budget", text: TEXT, values: [subscriptionId] });
+  const { rows } = await db.query<SubscriptionLimits>({
+    name: "read-subscription-limits",
+    text: TEXT,
+    values: [subscriptionId],
+  });
   return rows[0] ?? { state: "deleted", rateLimit: null, maxInFlight: 1 };
 }
