@@ -25,8 +25,7 @@ const PROBE_SLACK_MS = 5_000;
 /**
  * Makes one attempt: acquires a slot, sends, decides by the outcome, and records.
  *
- * @param onStarted called when the caller may start further deliveries: the request has a slot, or is blocked by its
- *   own subscription
+ * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function attempt(
   context: Context,
@@ -34,10 +33,10 @@ export async function attempt(
   admitted: Admitted,
   trigger: Trigger,
   lease: JobLease,
-  onStarted: () => void,
+  onWaitOver: () => void,
 ): Promise<Result> {
-  const slot = await context.slots.acquire(slotRequestOf(delivery, admitted, trigger, lease.signal, onStarted));
-  onStarted();
+  const slot = await context.slots.acquire(slotRequestOf(delivery, admitted, trigger, lease.signal));
+  onWaitOver();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
   let sent: Attempt | "breaker_open" | "given_back";
@@ -57,7 +56,6 @@ function slotRequestOf(
   { subscription, breaker }: Admitted,
   trigger: Trigger,
   signal: AbortSignal,
-  onBlocked: () => void,
 ): SlotRequest {
   const { id, tenant, maxInFlight } = subscription;
   const isProbe = trigger === "probe";
@@ -66,7 +64,7 @@ function slotRequestOf(
     tenant,
     order,
     signal,
-    onBlocked,
+    onBlocked: () => undefined,
     isProbe,
     maxInFlight: isProbe ? 1 : maxInFlight,
     ...(isProbe
