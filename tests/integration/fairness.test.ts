@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { priorityOfBatch } from "@postrider/shared/core/ids/batch-id.ts";
 import { dispatchJob, type Batch } from "@postrider/shared/queue/jobs.ts";
 import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { promoteDeferred } from "../../apps/worker/src/lanes/promote-deferred.ts";
@@ -124,8 +125,9 @@ test("tenants that flood alike share full batches", async () => {
 const FANOUT = 1_200;
 const size = (batches: readonly Batch[]) => batches.reduce((sum, batch) => sum + batch.size, 0);
 
-/** The first event of a tenant with many subscriptions. */
-async function fanOut(tenant = "fan-out"): Promise<void> {
+/** The first event of a new tenant with many subscriptions. */
+async function fanOut(): Promise<void> {
+  const tenant = newTenant();
   for (let made = 0; made < FANOUT; made += 100) {
     await Promise.all(Array.from({ length: 100 }, () => world.subscribe({ tenant })));
   }
