@@ -7,7 +7,7 @@ import type { Database } from "./database.ts";
 
 export const API_KEY = randomBytes(24).toString("hex");
 // One for the whole run: a database remembers the key that its secrets are sealed with.
-const ENCRYPTION_KEY = randomBytes(32).toString("base64");
+export const ENCRYPTION_KEY = randomBytes(32).toString("base64");
 
 /** Settings of every Postrider process; everything else has its default. */
 export const postriderEnv = (databaseUrl: string, redisUrl: string): Env => ({

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { priorityOfBatch } from "@postrider/shared/core/ids/batch-id.ts";
 import { dispatchJob, type Batch } from "@postrider/shared/queue/jobs.ts";
 import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { promoteDeferred } from "../../apps/worker/src/lanes/promote-deferred.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 
 let world: World;
@@ -73,7 +75,7 @@ test("a thousand quiet tenants share full batches", async () => {
   expect(world.batches.map((batch) => [batch.size, isInFront(batch)])).toEqual(Array.from({ length: 10 }, () => [100, true])); // prettier-ignore
 });
 
-test("a worker takes a quiet tenant's batch before the earlier excess of a flood, and the flood's batches in order", async () => {
+test("a worker takes a quiet tenant's batch before the earlier excess of a flood, and the flood's in the order of priority", async () => {
   await flood();
   await add(world.batches);
   const behind = world.batches.filter(isBehind);
@@ -85,7 +87,8 @@ test("a worker takes a quiet tenant's batch before the earlier excess of a flood
   await add(world.batches);
   const taken = await takenFirst(inFront.length + 2);
   expect(taken.slice(0, -1).toSorted()).toEqual([...inFront.map(({ id }) => id), quiet!.id].toSorted());
-  expect(taken.at(-1)).toBe(behind[0]!.id);
+  const lowest = Math.min(...behind.map(({ id }) => priorityOfBatch(id)));
+  expect(priorityOfBatch(taken.at(-1)!)).toBe(lowest);
 });
 
 test("after Redis was emptied the watchdog deprioritizes the excess of a flood again", async () => {
@@ -117,4 +120,64 @@ test("tenants that flood alike share full batches", async () => {
   }
   expect(latest().every(isBehind)).toBe(true);
   expect(latest().map(({ size }) => size)).toEqual(Array.from({ length: 10 }, () => 100));
+});
+
+const FANOUT = 1_200;
+const size = (batches: readonly Batch[]) => batches.reduce((sum, batch) => sum + batch.size, 0);
+
+/** The first event of a new tenant with many subscriptions. */
+async function fanOut(): Promise<void> {
+  const tenant = newTenant();
+  for (let made = 0; made < FANOUT; made += 100) {
+    await Promise.all(Array.from({ length: 100 }, () => world.subscribe({ tenant })));
+  }
+  await world.accept({ tenant });
+}
+
+test("of a tenant's first event 200 deliveries are in shared batches, and the later ones go further behind", async () => {
+  await fanOut();
+  expect(size(world.batches)).toBe(FANOUT);
+  expect(size(world.batches.filter(isInFront))).toBe(200);
+  const sizes = new Map<number, number>();
+  for (const batch of world.batches) {
+    const priority = priorityOfBatch(batch.id);
+    sizes.set(priority, (sizes.get(priority) ?? 0) + batch.size);
+  }
+  // 201 to 399, 400 to 799, 800 to 1,200.
+  expect([...sizes].toSorted(([a], [b]) => a - b)).toEqual([
+    [0, 200],
+    [2, 199],
+    [3, 400],
+    [4, 401],
+  ]);
+});
+
+test("many events of a tenant in one request are one fan-out: 200 of their deliveries are in shared batches", async () => {
+  for (let made = 0; made < 20; made += 1) await world.subscribe({ tenant: "batch" });
+  await world.subscribe({ tenant: "quiet" });
+  await world.accept(...Array.from({ length: 50 }, () => ({ tenant: "batch" })), { tenant: "quiet" });
+  expect(size(world.batches.filter(isInFront))).toBe(201);
+  expect(size(world.batches)).toBe(1_001);
+});
+
+test("a worker takes a neighbour's batch before the tail of a fan-out that was committed earlier", async () => {
+  await fanOut();
+  await world.subscribe({ tenant: "quiet" });
+  await world.accept({ tenant: "quiet" });
+  const quiet = world.batches.at(-1)!;
+  await add(world.batches);
+  const inFront = world.batches.filter(isInFront).length;
+  expect(await takenFirst(inFront)).toContain(quiet.id);
+});
+
+test("a deferred batch joins the end of the others' queue while they fill the fleet, and waits for nothing otherwise", async () => {
+  await fanOut();
+  const behind = world.batches.filter(isBehind);
+  await add(behind);
+  expect(await promoteDeferred(world.context)).toBeUndefined();
+  const inFront = world.batches.filter(isInFront);
+  await add(inFront);
+  const promoted = await promoteDeferred(world.context);
+  expect(behind.map(({ id }) => id)).toContain(promoted);
+  expect(await takenFirst(inFront.length + 1)).toEqual([...inFront.map(({ id }) => id), promoted]);
 });

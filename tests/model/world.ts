@@ -40,7 +40,11 @@ export class World {
       pool,
       log,
       queues: this.queues as unknown as Queues,
-      enqueue: createEnqueue(this.queues as unknown as Queues, () => undefined),
+      enqueue: createEnqueue(
+        this.queues as unknown as Queues,
+        async (retries) => retries.map(() => 0),
+        () => undefined,
+      ),
       recorder,
       metrics: { repairs: counter, transitions: counter, released: counter, poison: counter },
       // No grace: a run also examines deliveries that were just committed.

@@ -9,6 +9,7 @@ import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { createOutageClock } from "./isolation/outage-clock.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
+import { BodyBudget } from "./load/body-budget.ts";
 import { createWorkLoader } from "./load/load-by-ids.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createSubscriberRefresh } from "./load/refresh-subscriber.ts";
@@ -40,6 +41,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const secretBox = await checkDatabase(infrastructure, settings, Date.now);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
   const slots = overrides.slots ?? new Slots(settings.maxInFlight, settings.deliveryTimeoutMs, createRateLimit(redis));
+  const bodies = new BodyBudget();
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
   const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
@@ -70,6 +72,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     workerRedis,
     agent,
     slots,
+    bodies,
     recorder,
     metrics,
     fleetMetrics,

@@ -1,5 +1,6 @@
 import type { Suite } from "../suite.ts";
 import { deadAndSlow } from "./dead-and-slow.ts";
+import { fairness } from "./fairness.ts";
 import { flood } from "./flood.ts";
 import { hanging } from "./hanging.ts";
 import { held } from "./held.ts";
@@ -7,4 +8,4 @@ import { oneSubscriber } from "./one-subscriber.ts";
 import { rateLimit } from "./rate-limit.ts";
 
 /** How much subscribers and tenants slow each other down. */
-export const isolation: readonly Suite[] = [deadAndSlow, hanging, flood, held, rateLimit, oneSubscriber];
+export const isolation: readonly Suite[] = [deadAndSlow, hanging, fairness, flood, held, rateLimit, oneSubscriber];

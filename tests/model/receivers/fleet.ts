@@ -294,7 +294,15 @@ export function simulate(options: {
     }
     if (clock.now - sinceMs < 1_000) return again(POLL_MS, perSecond, sinceMs);
     const hasFailed = breaker.lastFailureAt > sinceMs;
-    again(POLL_MS, nextRate(perSecond, hasFailed, pace.rate > 0 ? pace.rate : null), clock.now);
+    again(
+      POLL_MS,
+      nextRate(
+        perSecond,
+        hasFailed ? { completed: 1, failed: 1 } : { completed: 0, failed: 0 },
+        pace.rate > 0 ? pace.rate : null,
+      ),
+      clock.now,
+    );
   }
 
   const arrive = () => {

@@ -27,7 +27,7 @@ function refusingRedis() {
     ),
   });
   const registry = new Registry();
-  const redis = new EventEmitter();
+  const redis = Object.assign(new EventEmitter(), { postriderRetryTurn: async () => 0 });
   const dispatch = createDispatcher(
     { dispatch: { add, addBulk } } as never,
     redis as never,

@@ -3,7 +3,7 @@ import { firstBatchNumber } from "@postrider/shared/core/ids/batch-id.ts";
 import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import type { AcceptRow } from "@postrider/shared/store/sql/accept.ts";
+import { MAX_SHARED, type AcceptRow } from "@postrider/shared/store/sql/accept.ts";
 import { deliveryCounts } from "@postrider/shared/store/sql/delivery-counts.ts";
 import { insertEvents } from "./insert.ts";
 import type { PreparedEvent } from "./prepare.ts";
@@ -105,5 +105,7 @@ function charge(
     created.set(tenant, (created.get(tenant) ?? 0) + size);
   }
   const now = performance.now();
-  for (const [tenant, deliveries] of created) shares.charge(tenant, deliveries, priorities.get(tenant)! > 0, now);
+  for (const [tenant, deliveries] of created) {
+    shares.charge(tenant, deliveries, priorities.get(tenant)! > 0 ? 0 : Math.min(deliveries, MAX_SHARED), now);
+  }
 }

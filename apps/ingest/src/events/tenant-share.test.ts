@@ -12,7 +12,7 @@ function run(shares: TenantShares, perSecond: Record<string, number>, seconds: n
     for (const [tenant, rate] of Object.entries(perSecond)) {
       const priority = shares.priorityOf(tenant, now);
       const count = (rate * flushMs) / 1_000;
-      shares.charge(tenant, count, priority > 0, now);
+      shares.charge(tenant, count, priority > 0 ? 0 : count, now);
       if (now < from + (seconds - 1) * 1_000) continue;
       priorities.set(tenant, priority);
       if (priority > 0) deprioritized.set(tenant, (deprioritized.get(tenant) ?? 0) + count);
@@ -45,9 +45,9 @@ test("several floods together do not fill the mixed batches", () => {
 
 test("a short burst is within the share", () => {
   const shares = new TenantShares();
-  shares.charge("a", 200, false, 0);
+  shares.charge("a", 200, 200, 0);
   expect(shares.priorityOf("a", 0)).toBe(0);
-  shares.charge("a", 1, false, 0);
+  shares.charge("a", 1, 1, 0);
   expect(shares.priorityOf("a", 0)).toBeGreaterThan(0);
   expect(shares.priorityOf("a", 100)).toBe(0);
 });
@@ -69,20 +69,20 @@ test("a tenant whose flood is over gets priority 0 again, and is then no longer 
   const shares = new TenantShares();
   run(shares, { flood: 5_000 }, 20);
   expect(shares.priorityOf("flood", 21_000)).toBe(0);
-  shares.charge("another", 1, false, 200_000);
+  shares.charge("another", 1, 1, 200_000);
   expect(shares.size).toBe(1);
 });
 
 test("the priority is valid for BullMQ, also if the clock stands still", () => {
   const shares = new TenantShares();
-  shares.charge("a", 1e12, false, 1_000);
+  shares.charge("a", 1e12, 1e12, 1_000);
   expect(shares.priorityOf("a", 1_000)).toBe(35);
-  shares.charge("a", Number.MAX_VALUE, false, 900);
+  shares.charge("a", Number.MAX_VALUE, Number.MAX_VALUE, 900);
   expect(shares.priorityOf("a", 900)).toBe(127);
 });
 
 test("events without a matching subscription are not charged", () => {
   const shares = new TenantShares();
-  shares.charge("a", 0, false, 0);
+  shares.charge("a", 0, 0, 0);
   expect(shares.size).toBe(0);
 });

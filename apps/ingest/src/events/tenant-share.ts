@@ -1,4 +1,4 @@
-import { MAX_PRIORITY, RELEASED } from "@postrider/shared/core/ids/batch-id.ts";
+import { FLOOD, MAX_PRIORITY } from "@postrider/shared/core/ids/batch-id.ts";
 
 /** Counts decay exponentially with this time constant, in seconds. */
 const MEMORY_S = 10;
@@ -13,7 +13,6 @@ const MIN_SHARE = 100;
 const BURST_S = 2;
 /** The recent deliveries from which on each doubling lowers a tenant's precedence. */
 const MIN_RECENT = 100;
-const MIN_PRIORITY = RELEASED + 1;
 
 interface Tenant {
   /** All recent deliveries of the tenant, decayed. */
@@ -26,7 +25,8 @@ interface Tenant {
 }
 
 /**
- * Detects tenants that flood. Deliveries within a tenant's share go into mixed batches, which all tenants share. The
+ * Detects tenants that flood with many small flushes; the statement that stores a flush detects a large one
+ * (store/sql/accept.ts). Deliveries within a tenant's share go into mixed batches, which all tenants share. The
  * excess goes into batches of a later priority, shared only with tenants that flood as much.
  *
  * Counts are deliveries, kept in this process's memory: a counter in Redis would have to be decremented by workers that
@@ -55,21 +55,19 @@ export class TenantShares {
     settle(tenant, share, now);
     if (tenant.unpaid <= BURST_S * share) return 0;
     const doublings = Math.floor(Math.log2(Math.max(1, tenant.recent / MIN_RECENT)));
-    return Math.min(MAX_PRIORITY, MIN_PRIORITY + doublings);
+    return Math.min(MAX_PRIORITY, FLOOD + doublings);
   }
 
-  /** @param isDeprioritized whether they went into batches of a later priority, which its share doesn't cover */
-  charge(name: string, deliveries: number, isDeprioritized: boolean, now: number): void {
+  /** @param mixed how many of them went into mixed batches; its share doesn't cover the others */
+  charge(name: string, deliveries: number, mixed: number, now: number): void {
     if (deliveries === 0) return;
-    if (!isDeprioritized) {
-      this.#mixed = this.#mixedNow(now) + deliveries;
-      this.#mixedAt = now;
-    }
+    this.#mixed = this.#mixedNow(now) + mixed;
+    this.#mixedAt = now;
     const tenant = this.#tenants.get(name) ?? { recent: 0, unpaid: 0, at: now, chargedAt: now };
     settle(tenant, this.#shareAt(now), now);
     tenant.recent += deliveries;
     tenant.chargedAt = now;
-    if (!isDeprioritized) tenant.unpaid += deliveries;
+    tenant.unpaid += mixed;
     // Keeps the map in order of the last charge, for #forgetIdle.
     this.#tenants.delete(name);
     this.#tenants.set(name, tenant);

@@ -41,8 +41,7 @@ const PROBE_SLACK_MS = 5_000;
 /**
  * Makes one attempt: acquires a slot, sends, decides by the outcome, and records.
  *
- * @param onStarted called when the caller may start further deliveries: the request has a slot, or is blocked by its
- *   own subscription
+ * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function attempt(
   context: Context,
@@ -50,10 +49,10 @@ export async function attempt(
   admitted: Admitted,
   trigger: Trigger,
   lease: JobLease,
-  onStarted: () => void,
+  onWaitOver: () => void,
 ): Promise<Result> {
-  const slot = await context.slots.acquire(slotRequestOf(delivery, admitted, trigger, lease.signal, onStarted));
-  onStarted();
+  const slot = await context.slots.acquire(slotRequestOf(delivery, admitted, trigger, lease.signal));
+  onWaitOver();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
   let sent: Sent | NotSent | undefined;
@@ -71,7 +70,11 @@ export async function attempt(
 }
 
 /** The subscription may have been changed, paused or deleted, and its secret rotated, while the request waited. */
-async function admitAgain({ refreshSubscriber }: Context, subscriptionId: string, trigger: Trigger): Promise<Admission> {
+async function admitAgain(
+  { refreshSubscriber }: Context,
+  subscriptionId: string,
+  trigger: Trigger,
+): Promise<Admission> {
   return admit(await refreshSubscriber(subscriptionId), trigger);
 }
 
@@ -80,7 +83,6 @@ function slotRequestOf(
   { subscription, breaker }: Admitted,
   trigger: Trigger,
   signal: AbortSignal,
-  onBlocked: () => void,
 ): SlotRequest {
   const { id, tenant, maxInFlight, lastSuccessAt, isFailing } = subscription;
   const isProbe = trigger === "probe";
@@ -89,7 +91,6 @@ function slotRequestOf(
     tenant,
     order,
     signal,
-    onBlocked,
     isProbe,
     isProven: !isFailing && lastSuccessAt !== null && Date.now() - lastSuccessAt.getTime() < PROVEN_FOR_MS,
     canBeHeld: !isProbe && !isReleased,

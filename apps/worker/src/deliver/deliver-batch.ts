@@ -4,7 +4,7 @@ import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
-import { loadBodies, sliceByBytes } from "../load/body.ts";
+import { loadBodies, sliceByBytes, type Slice } from "../load/body.ts";
 import { loadBatch } from "../load/load-batch.ts";
 import { deliverOrDeadLetter, lacksBody } from "./deliver.ts";
 
@@ -13,7 +13,7 @@ const POSTGRES_RETRY_MS = 500;
 /**
  * Delivers the deliveries of a batch that are still pending.
  *
- * @param onQueued called once every delivery waits for its slot or is under way, so that the next job may be fetched
+ * @param onQueued called once every delivery waits for its slot or for its body, so that the next job may be fetched
  * @returns true when every delivery is recorded; false when the lease ended before
  */
 export async function deliverBatch(
@@ -30,36 +30,24 @@ export async function deliverBatch(
   const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
   const subscribers = await untilAvailable(context, lease, () => context.loadSubscribers(subscriptionIds, Date.now()));
   if (subscribers === undefined) return false;
-  const done = await deliverSlices(context, slicesOf(deliveries, subscribers), subscribers, lease, onQueued);
+  const done = await deliverAll(context, deliveries, subscribers, lease, onQueued);
   return done === deliveries.length;
 }
 
-/**
- * The first slice lacks no bodies. The others load theirs before a slot is acquired, because a slot must not wait for
- * Postgres. The bodies of deliveries that are not admitted are never read.
- */
-function slicesOf(deliveries: readonly Delivery[], subscribers: ReadonlyMap<string, Subscriber>): Delivery[][] {
-  const ready: Delivery[] = [];
-  const lacking: Delivery[] = [];
-  for (const delivery of deliveries) {
-    (lacksBody(delivery, subscribers.get(delivery.subscriptionId)!) ? lacking : ready).push(delivery);
-  }
-  return [ready, ...sliceByBytes(lacking)];
-}
-
 /** @returns how many deliveries this lane is done with */
-async function deliverSlices(
+async function deliverAll(
   context: Context,
-  slices: readonly Delivery[][],
+  deliveries: readonly Delivery[],
   subscribers: ReadonlyMap<string, Subscriber>,
   lease: JobLease,
   onQueued: () => void,
 ): Promise<number> {
+  const { bodies, pool } = context;
   const ended: Promise<void>[] = [];
   const failures: unknown[] = [];
   let done = 0;
 
-  /** Resolves once the delivery has started. */
+  /** Resolves once the delivery no longer waits for a slot. */
   const start = (delivery: Delivery): Promise<void> =>
     new Promise((resolve) => {
       const work = { delivery, subscriber: subscribers.get(delivery.subscriptionId)! };
@@ -73,27 +61,53 @@ async function deliverSlices(
       ended.push(end);
     });
 
-  try {
-    for (const [index, slice] of slices.entries()) {
-      const ready = index === 0 ? slice : await untilAvailable(context, lease, () => loadBodies(context.pool, slice));
-      if (ready === undefined) break;
-      const started = ready.map(start);
-      if (index === slices.length - 1) onQueued();
-      // The bodies of the next slice are loaded when the deliveries of this one have started.
-      else await Promise.all(started);
-    }
-  } finally {
-    // The batch must not run again while some of its requests are under way.
-    await Promise.all(ended);
+  /** Starts deliveries whose bodies are counted, until none of them waits any more. */
+  async function startAll(ready: readonly Delivery[], tenant: string, bytes: number): Promise<void> {
+    await Promise.all(ready.map(start));
+    bodies.release(tenant, bytes);
   }
+
+  /** Loads the bodies before a slot is acquired, because a slot must not wait for Postgres. */
+  async function loadAndStart(slice: Slice): Promise<void> {
+    const { tenant, bytes } = slice;
+    const size = { bytes, deliveries: slice.deliveries.length };
+    if (!(await bodies.acquire(tenant, size, lease.signal))) return;
+    const ready = await untilAvailable(context, lease, () => loadBodies(pool, slice)).catch((error: unknown) => {
+      failures.push(error);
+      return undefined;
+    });
+    await startAll(ready ?? [], tenant, bytes);
+  }
+
+  const { ready, lacking } = splitByBody(deliveries, subscribers);
+  const loadedBytes = ready.reduce((sum, { body, bodyBytes }) => sum + (body === null ? 0 : bodyBytes), 0);
+  bodies.add(LOADED_WITH_BATCH, loadedBytes);
+  const starting = [startAll(ready, LOADED_WITH_BATCH, loadedBytes), ...sliceByBytes(lacking).map(loadAndStart)];
+  onQueued();
+  await Promise.all(starting);
+  // The batch must not run again while some of its requests are under way.
+  await Promise.all(ended);
   if (failures.length > 0) throw failures[0];
   return done;
+}
+
+/** The bodies that come with a batch's rows are counted, but belong to no tenant's share: they never wait for it. */
+const LOADED_WITH_BATCH = "";
+
+/** The bodies of deliveries that are not admitted are never read. */
+function splitByBody(deliveries: readonly Delivery[], subscribers: ReadonlyMap<string, Subscriber>) {
+  const ready: Delivery[] = [];
+  const lacking: Delivery[] = [];
+  for (const delivery of deliveries) {
+    (lacksBody(delivery, subscribers.get(delivery.subscriptionId)!) ? lacking : ready).push(delivery);
+  }
+  return { ready, lacking };
 }
 
 /** @returns whether this lane is done with the delivery */
 async function enqueueRetry(
   { enqueue }: Context,
-  { delivery: { id, cycle, eventType }, subscriber: { subscription } }: Work,
+  { delivery: { id, cycle, tenant, eventType }, subscriber: { subscription } }: Work,
   result: Result,
 ): Promise<boolean> {
   switch (result.kind) {
@@ -106,7 +120,7 @@ async function enqueueRetry(
       // Dead deliveries too: the retry lane fails their jobs, which Bull Board shows as dead letters.
       const delayMs = result.kind === "retrying" ? result.delayMs : 0;
       const url = subscription && "url" in subscription ? subscription.url.href : undefined;
-      await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs }]);
+      await enqueue.retry([{ delivery: id, cycle, tenant, eventType, url, delayMs }]);
       return true;
     }
   }

@@ -14,18 +14,17 @@ import { refuse } from "./refuse.ts";
  * Attempts a delivery if it is admitted. If that throws (a bug, a value that Postgres refuses), only this delivery is
  * dead-lettered.
  *
- * @param onStarted called when the caller may start further deliveries: the request has a slot, is blocked by its own
- *   subscription, or will not be sent now
+ * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function deliverOrDeadLetter(
   context: Context,
   work: Work,
   lease: JobLease,
-  onStarted: () => void = () => undefined,
+  onWaitOver: () => void = () => undefined,
 ): Promise<Result> {
   const { delivery } = work;
   try {
-    return await deliver(context, work, lease, onStarted);
+    return await deliver(context, work, lease, onWaitOver);
   } catch (error) {
     // Nothing was sent: after sending, the recorder waits for Postgres itself.
     if (lease.signal.aborted || isUnavailable(error)) return GIVEN_BACK;
@@ -37,13 +36,13 @@ export async function deliverOrDeadLetter(
   }
 }
 
-function deliver(context: Context, work: Work, lease: JobLease, onStarted: () => void): Promise<Result> {
+function deliver(context: Context, work: Work, lease: JobLease, onWaitOver: () => void): Promise<Result> {
   const { delivery, subscriber, trigger = triggerOf(delivery.cycle, delivery.scheduleStep) } = work;
   const admission = admit(subscriber, trigger);
   if (admission.kind === "admitted" && hasBody(delivery)) {
-    return attempt(context, delivery, admission, trigger, lease, onStarted);
+    return attempt(context, delivery, admission, trigger, lease, onWaitOver);
   }
-  onStarted();
+  onWaitOver();
   return delivery.hasEvent && admission.kind !== "admitted"
     ? refuse(context, delivery, admission)
     : deadLetter(context, delivery, "the event is missing");

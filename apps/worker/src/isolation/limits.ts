@@ -13,7 +13,7 @@ export interface Limit {
 export const MAX_WAIT_MS = 1_000;
 
 /** How many requests a subscription may have under way by its own limits. */
-export function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
+function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
   return standing === "proven" || window >= maxInFlight
     ? { max: maxInFlight, because: "max_in_flight" }
     : { max: window, because: "trial" };
@@ -24,6 +24,13 @@ export function limitOf(queue: SubscriptionQueue, share: Limit): Limit {
   const own = ownLimitOf(queue);
   return share.max < own.max ? share : own;
 }
+
+/** Whether a waiter may start as far as the subscription's own limits go. */
+export const couldStart = (queue: SubscriptionQueue, now: number): boolean =>
+  queue.waiters.length > 0 &&
+  queue.underWay.size < ownLimitOf(queue).max &&
+  !queue.isAskingForTokens &&
+  queue.tokensAt <= now;
 
 /** The limit that blocks a subscription's next request now; undefined if none does. */
 export function blockingLimit(queue: SubscriptionQueue, limit: Limit, now: number): LimitName | undefined {

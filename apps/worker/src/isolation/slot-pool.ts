@@ -17,8 +17,6 @@ export interface SlotRequest {
   /** The name of that limit. */
   rateLimitName: "rate_limit" | "pace";
   signal: AbortSignal;
-  /** Called when a limit blocks the request, so that the batch need not wait for it. */
-  onBlocked: () => void;
 }
 
 export type SlotResult =

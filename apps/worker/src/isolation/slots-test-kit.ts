@@ -22,7 +22,6 @@ export const request = (subscription: string, over: Partial<SlotRequest> = {}): 
   rate: null,
   rateLimitName: "rate_limit",
   signal: never,
-  onBlocked: () => undefined,
   ...over,
 });
 

@@ -46,15 +46,6 @@ test("tenants take turns, however many deliveries and subscriptions one of them 
   expect(served).toEqual([0, 9, 3]);
 });
 
-test("`onBlocked` is called for a request that its own subscription blocks, and not for one that waits for a free slot", async () => {
-  const slots = new Slots(2, TIMEOUT_MS, noTokens);
-  const blocked: string[] = [];
-  const named = (name: string) => request(name, { maxInFlight: 1, onBlocked: () => void blocked.push(name) });
-  for (const name of ["a", "b", "a", "c"]) void slots.acquire(named(name));
-  await vi.advanceTimersByTimeAsync(0);
-  expect(blocked).toEqual(["a"]);
-});
-
 test("an aborted waiter leaves, and takes no slot from the next", async () => {
   const slots = new Slots(1, TIMEOUT_MS, noTokens);
   const aborting = new AbortController();

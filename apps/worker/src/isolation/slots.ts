@@ -2,13 +2,13 @@ import { AbortListeners } from "./abort-listeners.ts";
 import { BackPressure } from "./back-pressure.ts";
 import {
   blockingLimit,
+  couldStart,
   expectedWait,
   isShare,
   isThrottled,
   isUnproven,
   limitOf,
   MAX_WAIT_MS,
-  ownLimitOf,
   Shares,
   usableTokens,
   type Limit,
@@ -35,8 +35,8 @@ const SWEEP_MS = 100;
  * - Those on trial and the slow ones have half of the slots together (see `Shares`). A proven one never uses more slots
  *   than it leaves free.
  * - Tenants take turns, and within a tenant subscriptions do. Proven and unproven subscriptions alternate.
- * - A request that a limit blocks is rejected after a second, or at once where the expected wait is longer. A request
- *   that only waits for a free slot keeps waiting: that is how the worker becomes full.
+ * - A request that a limit blocks for more than a second is rejected. One that only waits for a free slot keeps waiting:
+ *   that is how the worker becomes full.
  */
 export class Slots implements SlotPool {
   readonly size: number;
@@ -47,10 +47,8 @@ export class Slots implements SlotPool {
   readonly #backPressure: BackPressure;
   readonly #abortListeners = new AbortListeners((waiter) => this.#leave(waiter, { kind: "aborted" }));
   #inUse = 0;
-  /** Slots kept for tokens that have been asked for. */
-  #reserved = 0;
-  /** How many requests waited for a share at the last sweep. */
-  #shareWaiters = 0;
+  #reservedForTokens = 0;
+  #shareWaitersAtLastSweep = 0;
   #sweeping: NodeJS.Timeout | undefined;
 
   /** @param timeoutMs the longest time that a request takes */
@@ -86,21 +84,19 @@ export class Slots implements SlotPool {
     if (request.signal.aborted) return Promise.resolve({ kind: "aborted" });
     const now = performance.now();
     this.#shares.noteTenant(request.tenant, now);
-    const queue = this.#queues.of(request);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    const queue = this.#queues.of(request);
     this.#place(queue, now);
     if (queue.waiters.length === 0 && queue.rate === null && this.#mayStart(queue, now)) {
       return Promise.resolve(this.#start(queue, now));
     }
     const place = placeOf(queue, request.order);
-    const wait = expectedWait(queue, turnOf(queue, place, request.canBeHeld), now);
-    if (request.canBeHeld && wait.ms > MAX_WAIT_MS) {
+    const { ms, because } = expectedWait(queue, turnOf(queue, place, request.canBeHeld), now);
+    if (request.canBeHeld && ms > MAX_WAIT_MS) {
       this.#queues.setAsideIfIdle(queue);
-      return Promise.resolve({ kind: "rejected", reason: wait.because });
+      return Promise.resolve({ kind: "rejected", reason: because });
     }
-    return new Promise((resolve) => {
-      this.#enter({ request, queue, since: now, resolve }, place);
-    });
+    return new Promise((resolve) => this.#enter({ request, queue, since: now, resolve }, place));
   }
 
   hasWaiters(subscription: string): boolean {
@@ -112,7 +108,7 @@ export class Slots implements SlotPool {
     const now = performance.now();
     for (const queue of this.#queues.busy()) {
       if (queue.isProbe) continue;
-      const { ms, because } = expectedWait(queue, queue.waiters.length + 1, now);
+      const { ms, because } = expectedWait(queue, turnOf(queue, queue.waiters.length, true), now);
       if (ms > MAX_WAIT_MS) yield [queue.subscription, because];
     }
   }
@@ -123,14 +119,13 @@ export class Slots implements SlotPool {
       if (queue.isProbe || queue.waiters.length === 0) continue;
       const limit = this.#limitOf(queue, now);
       const because = blockingLimit(queue, limit, now);
-      if (!because) continue;
       const { subscription, rate: ratePerSecond, waiters } = queue;
-      yield { subscription, because, max: limit.max, ratePerSecond, waiting: waiters.length };
+      if (because) yield { subscription, because, max: limit.max, ratePerSecond, waiting: waiters.length };
     }
   }
 
   get #free(): number {
-    return this.size - this.#inUse - this.#reserved;
+    return this.size - this.#inUse - this.#reservedForTokens;
   }
 
   #limitOf(queue: SubscriptionQueue, now: number): Limit {
@@ -138,9 +133,8 @@ export class Slots implements SlotPool {
   }
 
   #mayStart(queue: SubscriptionQueue, now: number): boolean {
-    const free = this.#free;
-    if (free <= 0 || queue.underWay.size >= this.#limitOf(queue, now).max) return false;
-    return isUnproven(queue) || queue.underWay.size < free;
+    const { size } = queue.underWay;
+    return this.#free > 0 && size < this.#limitOf(queue, now).max && (isUnproven(queue) || size < this.#free);
   }
 
   #start(queue: SubscriptionQueue, since: number): SlotResult {
@@ -170,7 +164,6 @@ export class Slots implements SlotPool {
     this.#backPressure.countWaiting(request.canBeHeld);
     this.#place(queue, waiter.since);
     if (queue.rate !== null) this.#serve();
-    if (blockingLimit(queue, this.#limitOf(queue, waiter.since), waiter.since)) request.onBlocked();
   }
 
   #leave(waiter: Waiter, result: SlotResult): void {
@@ -189,15 +182,14 @@ export class Slots implements SlotPool {
   /** Judges a queue again, and puts it in the line that it belongs to. */
   #place(queue: SubscriptionQueue, now: number): void {
     this.#shares.update(queue, now);
-    const couldStart = queue.waiters.length > 0 && queue.underWay.size < ownLimitOf(queue).max;
-    this.#turns.place(queue, couldStart && !queue.isAskingForTokens && queue.tokensAt <= now);
+    this.#turns.place(queue, couldStart(queue, now));
   }
 
   /** Gives the free slots to the next requests in turn, until no queue may start one. */
   #serve(): void {
     const now = performance.now();
     while (this.#free > 0) {
-      const queue = this.#turns.next((queue) => this.#mayStart(queue, now));
+      const queue = this.#turns.next((candidate) => this.#mayStart(candidate, now));
       if (!queue) return;
       if (queue.rate === null) this.#startFirst(queue);
       else this.#askForTokens(queue);
@@ -214,10 +206,10 @@ export class Slots implements SlotPool {
     const now = performance.now();
     const wanted = usableTokens(queue, this.#limitOf(queue, now), this.#free);
     // The slots are reserved before the call returns: tokens without a free slot would be lost to the whole fleet.
-    this.#reserved += wanted;
+    this.#reservedForTokens += wanted;
     askForTokens(this.#takeTokens, queue, wanted, {
       onAnswer: (granted) => {
-        this.#reserved -= wanted;
+        this.#reservedForTokens -= wanted;
         // Tokens are used at once or lost: kept ones would be sent later as a burst beyond the limit.
         for (let left = granted; left > 0 && queue.waiters.length > 0; left -= 1) this.#startFirst(queue);
         this.#queues.setAsideIfIdle(queue);
@@ -243,19 +235,16 @@ export class Slots implements SlotPool {
       if (!because) continue;
       if (isShare(because)) shareWaiters += queue.waiters.length;
       if (isShare(because) || isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
-      if (!isShare(because) || this.#shares.mayHold(this.#shareWaiters, now)) this.#rejectOverdue(queue, because, now);
+      if (isShare(because) && !this.#shares.mayHold(this.#shareWaitersAtLastSweep, now)) continue;
+      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > MAX_WAIT_MS);
+      for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
+      if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
     }
-    this.#shareWaiters = shareWaiters;
+    this.#shareWaitersAtLastSweep = shareWaiters;
     this.#shares.age(now);
     if (this.waiting > 0) this.#serve();
     if (!this.#queues.isIdle) return;
     clearInterval(this.#sweeping);
     this.#sweeping = undefined;
-  }
-
-  #rejectOverdue(queue: SubscriptionQueue, because: LimitName, now: number): void {
-    const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > MAX_WAIT_MS);
-    for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
-    if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
   }
 }

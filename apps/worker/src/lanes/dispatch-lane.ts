@@ -7,14 +7,17 @@ import { POISON_STALLS, splitPoisonBatch } from "../deliver/poison.ts";
 import { RenewableLease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
 import { laneOptions, type Lane } from "./lane.ts";
+import { promoteDeferred } from "./promote-deferred.ts";
 
-/** How many batches may be between Redis and the slots at once. */
+/** How many batches may be fetched and loaded at once, without the bodies that wait for their turn. */
 const MAX_LOADING = 2;
 /** How often a full worker checks for a batch without a priority. BullMQ serves those before all others. */
 const POLL_MS = 20;
 /** Even a full worker fetches this often: its requests may be blocked by slow subscribers, and others could be sent. */
 const MAX_PAUSE_MS = 250;
 const REDIS_RETRY_MS = 1_000;
+/** Each worker takes one batch per second, 100 deliveries, from behind: the least share of a tenant in front. */
+const PROMOTE_MS = 1_000;
 /** A batch that failed, or whose earlier run is still under way, runs again after this. */
 const POSTPONE_MS = 1_000;
 
@@ -41,7 +44,7 @@ interface ActiveJob {
  * https://docs.bullmq.io/patterns/manually-fetching-jobs
  */
 export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane {
-  const { settings, slots, log } = context;
+  const { settings, slots, bodies, log } = context;
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
   const loading = new Semaphore(MAX_LOADING);
@@ -55,6 +58,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
 
   const looping = loop();
   const renewing = setInterval(() => void renewLocks(), lockDurationMs / 4);
+  const promoting = setInterval(() => void promoteDeferred(context).catch(() => undefined), PROMOTE_MS);
 
   async function loop(): Promise<void> {
     for (let number = 0; !stopping.signal.aborted; number += 1) {
@@ -73,11 +77,15 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
    */
   async function waitForCapacity(): Promise<void> {
     const since = performance.now();
-    while (slots.isFull && !stopping.signal.aborted) {
-      if (!slots.isOverfull && (performance.now() - since > MAX_PAUSE_MS || (await hasUrgent()))) return;
-      await slots.waitForCapacity(stopping.signal, POLL_MS);
+    while ((slots.isFull || bodies.isFull) && !stopping.signal.aborted) {
+      const isOverfull = slots.isOverfull || bodies.isOverfull;
+      if (!isOverfull && (performance.now() - since > MAX_PAUSE_MS || (await hasUrgent()))) return;
+      if (slots.isFull) await slots.waitForCapacity(stopping.signal, POLL_MS);
+      else await pause(POLL_MS);
     }
   }
+
+  const pause = (ms: number) => sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
 
   const hasUrgent = () =>
     context.redis.llen(context.queues.dispatch.toKey("wait")).then(
@@ -90,7 +98,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       return await worker.getNextJob(token, { block: true });
     } catch (error) {
       context.onRedisError(error as Error);
-      await sleep(REDIS_RETRY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+      await pause(REDIS_RETRY_MS);
       return undefined;
     }
   }
@@ -185,6 +193,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       await looping;
       while (running.size > 0) await Promise.all(running);
       clearInterval(renewing);
+      clearInterval(promoting);
       // No job is active any more, and a graceful close would wait for ever while Redis is unreachable.
       await worker.close(true);
     },

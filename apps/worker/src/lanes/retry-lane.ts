@@ -4,7 +4,7 @@ import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
 import { deliverOrDeadLetter } from "../deliver/deliver.ts";
 import { deadLetterPoison, POISON_STALLS } from "../deliver/poison.ts";
-import type { Result } from "../delivery.ts";
+import type { Result, Work } from "../delivery.ts";
 import { keepLeases, type JobLease } from "../job/lease.ts";
 import { backoffStrategy, INTERNAL_RETRY_MS, RetryLater } from "../job/retry-later.ts";
 import { laneOptions, type Lane } from "./lane.ts";
@@ -12,15 +12,25 @@ import { laneOptions, type Lane } from "./lane.ts";
 /** A job that takes longer hangs because of a bug. It is given up, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
 const GIVEN_BACK_MS = 100;
+/**
+ * A retry waits for its slot in one of the lane's places. After this it is put back, so that no tenant's retries keep
+ * all places. It is longer than the second after which a blocked delivery is held.
+ */
+const MAX_WAIT_MS = 1_500;
+/** The same in the last quarter of the places, for a retry that others may overtake: they wait for those places. */
+const MAX_WAIT_IN_RESERVE_MS = 250;
+const RESERVE = 1 / 4;
+const PUT_BACK_MS = 1_000;
 /** Clocks of workers may differ by this much without a job running twice. */
 const EARLY_MS = 500;
 
 /**
  * The retry lane: one BullMQ job per delivery that waits for its next attempt. BullMQ delays the job; how long, and
- * whether there is a next attempt, is committed in Postgres before the job ends.
+ * whether there is a next attempt, is committed in Postgres before the job ends. Tenants take turns: a retry's priority
+ * is its place among those of its tenant that are due in the same second.
  */
 export function startRetryLane(context: Context): Lane {
-  const { settings } = context;
+  const { settings, queues, retryTurns, log } = context;
   const stopping = new AbortController();
   const worker = new Worker<RetryJob>("retry", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
@@ -29,6 +39,8 @@ export function startRetryLane(context: Context): Lane {
   });
   worker.on("error", context.onRedisError);
   const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
+  /** Retries that wait for a slot in this lane. */
+  let waiting = 0;
 
   function run(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
     // The lock lapsed, and the job came back to this process while its first run is under way: wait for that one.
@@ -47,13 +59,44 @@ export function startRetryLane(context: Context): Lane {
     if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
     const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
     const result = await withDeadline(
-      stalls >= POISON_STALLS ? deadLetterPoison(context, work.delivery) : deliverOrDeadLetter(context, work, lease),
+      stalls >= POISON_STALLS ? deadLetterPoison(context, work.delivery) : deliverInPlace(job, work, lease),
     );
+    if (result.kind === "retrying") await takeTurn(job, work.delivery.tenant, result.delayMs);
     // An attempt was recorded, so this delivery was not the reason for the stalls before it.
     if (result.kind === "retrying" && stalls > 0) {
       await job.updateData({ ...job.data, stallsBefore: job.stalledCounter });
     }
     endJob(result);
+  }
+
+  /** @throws RetryLater if the retry has waited too long for a slot */
+  async function deliverInPlace(job: Job<RetryJob>, work: Work, lease: JobLease): Promise<Result> {
+    const isInReserve = job.priority > 0 && waiting >= settings.maxInFlight * (1 - RESERVE);
+    const tooLong = new AbortController();
+    const timer = setTimeout(() => tooLong.abort(), isInReserve ? MAX_WAIT_IN_RESERVE_MS : MAX_WAIT_MS);
+    let isWaiting = true;
+    const onWaitOver = () => {
+      if (isWaiting) waiting -= 1;
+      isWaiting = false;
+      clearTimeout(timer);
+    };
+    waiting += 1;
+    const signal = AbortSignal.any([lease.signal, tooLong.signal]);
+    try {
+      const result = await deliverOrDeadLetter(context, work, { signal, isHeld: () => lease.isHeld() }, onWaitOver);
+      if (result.kind === "given_back" && tooLong.signal.aborted) throw new RetryLater("no slot yet", PUT_BACK_MS);
+      return result;
+    } finally {
+      onWaitOver();
+    }
+  }
+
+  /** The next attempt takes its turn among those of its tenant that are due then. */
+  async function takeTurn(job: Job<RetryJob>, tenant: string, delayMs: number): Promise<void> {
+    const activeJobKey = queues.retry.toKey(job.id!);
+    await retryTurns([{ tenant, delayMs, isManual: false, activeJobKey }]).catch((error: unknown) =>
+      log.debug({ err: error, job: job.id }, "could not count a retry; it keeps its priority"),
+    );
   }
 
   return {

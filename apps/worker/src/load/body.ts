@@ -3,24 +3,37 @@ import { SLICE_BYTES } from "@postrider/shared/store/sql/delivery-row.ts";
 import { loadBodyRows } from "@postrider/shared/store/sql/load-bodies.ts";
 import type { Delivery } from "../delivery.ts";
 
-/** Splits deliveries into slices of at most `maxBytes` of bodies. A larger body has a slice of its own. */
-export function sliceByBytes(deliveries: readonly Delivery[], maxBytes = SLICE_BYTES): Delivery[][] {
-  const slices: Delivery[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
+/** Deliveries of one tenant whose bodies are loaded together. */
+export interface Slice {
+  tenant: string;
+  /** Bytes of their bodies. Deliveries of one event share its body. */
+  bytes: number;
+  deliveries: Delivery[];
+}
+
+/** Splits deliveries into slices of at most `maxBytes`. A larger body has a slice of its own. */
+export function sliceByBytes(deliveries: readonly Delivery[], maxBytes = SLICE_BYTES): Slice[] {
+  const slices: Slice[] = [];
+  const latest = new Map<string, Slice & { events: Set<string> }>();
   for (const delivery of deliveries) {
-    if (bytes + delivery.bodyBytes > maxBytes) {
-      slices.push([]);
-      bytes = 0;
+    const { tenant, eventId, bodyBytes } = delivery;
+    let slice = latest.get(tenant);
+    const bytes = slice?.events.has(eventId) ? 0 : bodyBytes;
+    if (!slice || slice.bytes + bytes > maxBytes) {
+      slice = { tenant, bytes: 0, deliveries: [], events: new Set() };
+      slices.push(slice);
+      latest.set(tenant, slice);
     }
-    slices.at(-1)!.push(delivery);
-    bytes += delivery.bodyBytes;
+    slice.deliveries.push(delivery);
+    slice.bytes += bytes;
+    slice.events.add(eventId);
   }
   return slices;
 }
 
 /** Loads the bodies of a slice. A body stays null if its event no longer exists. */
-export async function loadBodies(pool: Pool, slice: readonly Delivery[]): Promise<Delivery[]> {
-  const rows = await loadBodyRows(pool, slice.map(({ eventId }) => eventId)); // prettier-ignore
+export async function loadBodies(pool: Pool, { deliveries }: Slice): Promise<Delivery[]> {
+  const rows = await loadBodyRows(pool, [...new Set(deliveries.map(({ eventId }) => eventId))]);
   const bodies = new Map(rows.map(({ id, body }) => [id, body]));
-  return slice.map((delivery) => ({ ...delivery, body: bodies.get(delivery.eventId) ?? null }));
+  return deliveries.map((delivery) => ({ ...delivery, body: bodies.get(delivery.eventId) ?? null }));
 }

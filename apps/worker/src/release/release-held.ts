@@ -34,8 +34,9 @@ interface Run {
   /** Deliveries per second to release, judged once a second. */
   rate: number;
   judgedAt: number;
-  /** The breaker's last failure, by Redis's clock, when the rate was judged. */
-  failedAt: number | undefined;
+  /** Since the rate was judged. */
+  completed: number;
+  failed: number;
   /** How many may be released now: little more than a second's worth at most. */
   budget: number;
   budgetAt: number;
@@ -98,7 +99,6 @@ async function releaseAll(
     const restMs = breaker.restUntil - breaker.now;
     if (restMs > 0) throw new RetryLater("the subscriber asked for a rest", restMs);
     const limit = lowest(limits.rateLimit, breaker.pace);
-    adaptRate(run, breaker.lastFailureAt, limit);
     await releaseSome(context, subscriptionId, run, { ...limits, limit }, releases);
     if (performance.now() - run.lastActiveAt > IDLE_EXIT_MS) break;
     yieldWhenCrowded(run, releases);
@@ -119,7 +119,8 @@ function startRun(): Run {
     released: new Set(),
     rate: INITIAL_RATE,
     judgedAt: startedAt,
-    failedAt: undefined,
+    completed: 0,
+    failed: 0,
     budget: 1,
     budgetAt: startedAt,
     pollMs: POLL_MS.min,
@@ -156,17 +157,17 @@ const lowest = (rateLimit: number | null, pace: number): number | null =>
   pace > 0 ? Math.min(rateLimit ?? Number.POSITIVE_INFINITY, pace) : rateLimit;
 
 /** Judges the rate once a second, and adds what it allows to the budget. */
-function adaptRate(run: Run, lastFailureAt: number, limit: number | null): void {
+function adaptRate(run: Run, limit: number | null): void {
   const now = performance.now();
   const passedS = (now - run.budgetAt) / 1_000;
   // A fraction of a delivery is kept for the next round, and after a long pause the whole of it is made up for.
   run.budget = Math.min(1 + run.rate * Math.max(1, passedS), run.budget + run.rate * passedS);
   run.budgetAt = now;
-  run.failedAt ??= lastFailureAt;
   if (now - run.judgedAt < 1_000) return;
-  run.rate = nextRate(run.rate, lastFailureAt > run.failedAt, limit);
+  run.rate = nextRate(run.rate, run, limit);
   run.judgedAt = now;
-  run.failedAt = lastFailureAt;
+  run.completed = 0;
+  run.failed = 0;
 }
 
 /** Polls the released deliveries, and releases as many as there is room for. */
@@ -178,7 +179,10 @@ async function releaseSome(
   releases: Releases,
 ): Promise<void> {
   const { released } = run;
-  const completed = await pollReleased(context.pool, released);
+  const { completed, failed } = await pollReleased(context.pool, released);
+  run.completed += completed;
+  run.failed += failed;
+  adaptRate(run, limit);
   const workers = await releases.workers();
   const aheadMs = pauseMs(run, limit, releases) + DISPATCH_MS;
   const room = maxOnTheWay({ limit, maxInFlight, workers, completed, aheadMs }) - released.size;

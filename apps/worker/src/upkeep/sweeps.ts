@@ -1,6 +1,7 @@
 import type { Queue } from "bullmq";
 import { familyRange, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { dispatchJob, releaseJob, retryJob, retryJobId, type NewJob } from "@postrider/shared/queue/jobs.ts";
+import { priorityOfTurn } from "@postrider/shared/queue/retry-turns.ts";
 import type { Queryable } from "@postrider/shared/store/pool.ts";
 import { findPastDueRetries, type PastDueRetry } from "@postrider/shared/store/sql/find-past-due-retries.ts";
 import { findPendingBatches, type PendingBatch } from "@postrider/shared/store/sql/find-pending-batches.ts";
@@ -33,13 +34,22 @@ export const sweepPending = ({ queues }: Context, db: Queryable, graceMs: number
     findNeeded: (jobIds) => findStillPending(db, jobIds),
   });
 
-/** Adds the retry jobs of `retrying` deliveries that are past due and have no live job. */
-export const sweepRetrying = ({ queues }: Context, db: Queryable, graceMs: number): Promise<Swept> =>
-  sweep<PastDueRetry>(queues.retry as Queue, {
+/**
+ * Adds the retry jobs of `retrying` deliveries that are past due and have no live job. Tenants take turns: all that is
+ * past due counts, as one second's retries do otherwise.
+ */
+export function sweepRetrying({ queues }: Context, db: Queryable, graceMs: number): Promise<Swept> {
+  const found = new Map<string, number>();
+  const priorityOf = (tenant: string) => {
+    const index = found.get(tenant) ?? 0;
+    found.set(tenant, index + 1);
+    return priorityOfTurn(index);
+  };
+  return sweep<PastDueRetry>(queues.retry as Queue, {
     findPage: (last) => findPastDueRetries(db, last, graceMs, PAGE),
     jobsOf: (retries) =>
-      retries.map(({ id, cycle, eventType, url }) =>
-        retryJob({ delivery: id, cycle, eventType, url: url ?? undefined, delayMs: 0 }),
+      retries.map(({ id, cycle, tenant, eventType, url }) =>
+        retryJob({ delivery: id, cycle, eventType, url: url ?? undefined, delayMs: 0 }, priorityOf(tenant)),
       ),
     findNeeded: async (jobIds, retries) => {
       const ids = retries.filter(({ id, cycle }) => jobIds.includes(retryJobId(id, cycle))).map(({ id }) => id);
@@ -47,6 +57,7 @@ export const sweepRetrying = ({ queues }: Context, db: Queryable, graceMs: numbe
       return due.map(({ id, cycle }) => retryJobId(id, cycle));
     },
   });
+}
 
 /** Adds the release jobs of subscriptions with `held` deliveries that have no live job. */
 export const sweepHeld = ({ queues }: Context, db: Queryable): Promise<Swept> =>

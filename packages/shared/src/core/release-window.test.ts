@@ -1,20 +1,24 @@
 import { expect, test } from "vitest";
 import { INITIAL_RATE, maxOnTheWay, nextRate, type Passage } from "./release-window.ts";
 
-test("the rate doubles in each second without a failure", () => {
-  expect(nextRate(INITIAL_RATE, false, null)).toBe(8);
-  expect(nextRate(8, false, null)).toBe(16);
-  expect(nextRate(4_000, false, null)).toBe(5_000);
+const well = { completed: 10, failed: 0 };
+const overloaded = { completed: 10, failed: 3 };
+
+test("the rate doubles in each second in which at most a quarter of the released deliveries fail", () => {
+  expect(nextRate(INITIAL_RATE, well, null)).toBe(8);
+  expect(nextRate(8, { completed: 0, failed: 0 }, null)).toBe(16);
+  expect(nextRate(8, { completed: 8, failed: 2 }, null)).toBe(16);
+  expect(nextRate(4_000, well, null)).toBe(5_000);
 });
 
-test("the rate halves in a second with a failure, and never below the first rate", () => {
-  expect(nextRate(100, true, null)).toBe(50);
-  expect(nextRate(5, true, null)).toBe(INITIAL_RATE);
+test("the rate halves in a second in which more of them fail, and never below the first rate", () => {
+  expect(nextRate(100, overloaded, null)).toBe(50);
+  expect(nextRate(5, overloaded, null)).toBe(INITIAL_RATE);
 });
 
 test("the rate never exceeds the subscription's limit", () => {
-  expect(nextRate(100, false, 50)).toBe(50);
-  expect(nextRate(INITIAL_RATE, false, 1)).toBe(1);
+  expect(nextRate(100, well, 50)).toBe(50);
+  expect(nextRate(INITIAL_RATE, well, 1)).toBe(1);
 });
 
 const onTheWay = (over: Partial<Passage>) =>

@@ -3,14 +3,25 @@ export const INITIAL_RATE = 4;
 /** Deliveries per second at most: what a small fleet delivers. */
 const MAX_RATE = 5_000;
 
+/** More failures than this are taken for overload: a flaky receiver fails as often at any rate. */
+const OVERLOADED_SHARE = 0.25;
+
+/** What became of released deliveries in the last second. */
+export interface Progress {
+  completed: number;
+  /** Of those, how many failed or were held again. */
+  failed: number;
+}
+
 /**
- * Deliveries per second to release, judged once a second: doubled in a second without a failed attempt (a slow start,
- * as of TCP, RFC 5681 section 3.1), halved in a second with one.
+ * Deliveries per second to release, judged once a second: doubled in a second without overload (a slow start, as of
+ * TCP, RFC 5681 section 3.1), halved in a second with it.
  *
  * @param limit the lower of the subscription's rate limit and its pace, per second; null is none
  */
-export function nextRate(rate: number, hasFailed: boolean, limit: number | null): number {
-  const next = hasFailed ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
+export function nextRate(rate: number, { completed, failed }: Progress, limit: number | null): number {
+  const isOverloaded = failed > OVERLOADED_SHARE * completed;
+  const next = isOverloaded ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
   return limit === null ? next : Math.min(next, Math.max(1, limit));
 }
 

@@ -1,6 +1,7 @@
 import type { Queue } from "bullmq";
-import { dispatchJob, releaseJob, retryJob, type Batch, type NewJob, type Retry } from "./jobs.ts";
+import { dispatchJob, releaseJob, retryJob, type Batch, type NewJob, type Retry, type RetryJob } from "./jobs.ts";
 import type { LaneName, Queues } from "./queues.ts";
+import type { RetryTurns } from "./retry-turns.ts";
 
 /**
  * Adds jobs to the lanes. It never throws: Postgres already has the work, so the watchdog adds the jobs that Redis
@@ -18,23 +19,34 @@ export interface Enqueue {
 /** Called with the number of jobs that could not be added. It must not throw. */
 export type OnEnqueueFailure = (lane: LaneName, jobs: number, error: unknown) => void;
 
-export function createEnqueue(queues: Queues, onFailure: OnEnqueueFailure): Enqueue {
-  async function enqueue<Data>(lane: LaneName, jobs: readonly NewJob<Data>[]): Promise<boolean> {
-    if (jobs.length === 0) return true;
+export function createEnqueue(queues: Queues, retryTurns: RetryTurns, onFailure: OnEnqueueFailure): Enqueue {
+  async function enqueue<Item, Data>(
+    lane: LaneName,
+    items: readonly Item[],
+    jobsOf: (items: readonly Item[]) => readonly NewJob<Data>[] | Promise<readonly NewJob<Data>[]>,
+  ): Promise<boolean> {
+    if (items.length === 0) return true;
     try {
-      await addJobs(queues[lane], jobs);
+      await addJobs(queues[lane], await jobsOf(items));
       return true;
     } catch (error) {
-      onFailure(lane, jobs.length, error);
+      onFailure(lane, items.length, error);
       return false;
     }
   }
+
+  async function retryJobs(retries: readonly Retry[]): Promise<NewJob<RetryJob>[]> {
+    const due = retries.map(({ tenant, delayMs, isManual = false }) => ({ tenant, delayMs, isManual }));
+    const priorities = await retryTurns(due);
+    return retries.map((retry, index) => retryJob(retry, priorities[index]));
+  }
+
   return {
-    dispatch: (batches) => enqueue("dispatch", batches.map(dispatchJob)),
-    retry: (retries) => enqueue("retry", retries.map(retryJob)),
-    release: (subscriptionIds) => enqueue("control", subscriptionIds.map(releaseJob)),
+    dispatch: (batches) => enqueue("dispatch", batches, (all) => all.map(dispatchJob)),
+    retry: (retries) => enqueue("retry", retries, retryJobs),
+    release: (subscriptionIds) => enqueue("control", subscriptionIds, (all) => all.map(releaseJob)),
     async wakeRelease(subscriptionId) {
-      if (!(await enqueue("control", [releaseJob(subscriptionId)]))) return false;
+      if (!(await this.release([subscriptionId]))) return false;
       try {
         const job = await queues.control.getJob(subscriptionId);
         if (await job?.isDelayed()) await job?.promote();

@@ -19,11 +19,13 @@ export interface DispatchJob {
 export interface Retry {
   delivery: string;
   cycle: number;
+  tenant: string;
   eventType: string;
   /** Undefined if the subscription's row is missing. */
   url: string | undefined;
   /** 0 is due now. */
   delayMs: number;
+  isManual?: boolean;
 }
 
 /** Data of a retry job. A job whose `cycle` differs from the delivery's is stale. */
@@ -86,10 +88,19 @@ export function dispatchJob({ id, from, to, size }: Batch): NewJob<DispatchJob> 
 
 export const retryJobId = (deliveryId: string, cycle: number): string => `${deliveryId}-${cycle}`;
 
-export const retryJob = ({ delivery, cycle, eventType, url, delayMs }: Retry): NewJob<RetryJob> => ({
+/** @param priority its turn among the retries that are due (queue/retry-turns.ts) */
+export const retryJob = (
+  { delivery, cycle, eventType, url, delayMs }: Omit<Retry, "tenant" | "isManual">,
+  priority = 0,
+): NewJob<RetryJob> => ({
   name: jobName(eventType, url),
   data: { delivery, cycle },
-  opts: { ...retryOptions, jobId: retryJobId(delivery, cycle), delay: Math.max(0, Math.ceil(delayMs)) },
+  opts: {
+    ...retryOptions,
+    jobId: retryJobId(delivery, cycle),
+    delay: Math.max(0, Math.ceil(delayMs)),
+    ...(priority > 0 ? { priority } : {}),
+  },
 });
 
 export const releaseJob = (subscription: string): NewJob<ReleaseJob> => ({

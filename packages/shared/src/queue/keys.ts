@@ -11,6 +11,9 @@ export const HALF_OPEN_BREAKERS_KEY = `${KEY_PREFIX}:breakers:half-open`;
 /** The token bucket of a subscription's `rateLimit`. */
 export const rateLimitKey = (subscriptionId: string): string => `${KEY_PREFIX}:rate:${subscriptionId}`;
 
+/** Hash of tenant to its retries that fall due in a second (queue/retry-turn.lua). @param second Unix seconds */
+export const dueRetriesKey = (second: number): string => `${KEY_PREFIX}:retries:${second}`;
+
 /** Hash of worker id to its last heartbeat. */
 export const WORKERS_KEY = `${KEY_PREFIX}:workers`;
 

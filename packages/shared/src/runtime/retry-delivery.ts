@@ -32,8 +32,8 @@ export async function retryDelivery(
   if (!row) return { kind: "not_found" };
   if (row.isDeleted) return { kind: "subscription_deleted" };
   if (row.cycle === null) return { kind: "delivery_pending" };
-  const { cycle, eventType, url } = row;
-  if (await enqueue.retry([{ delivery: id, cycle, eventType, url, delayMs: 0 }])) {
+  const { cycle, eventType, url, tenant: owner } = row;
+  if (await enqueue.retry([{ delivery: id, cycle, tenant: owner, eventType, url, delayMs: 0, isManual: true }])) {
     // The previous cycle's job has nothing left to do. BullMQ can't remove an active job, but that one ends by itself.
     await queues.retry.remove(retryJobId(id, cycle - 1)).catch(() => undefined);
   }

@@ -1,5 +1,6 @@
 import { createQueues } from "../../queue/queues.ts";
 import { createProducerConnection } from "../../queue/connection.ts";
+import { createRetryTurns } from "../../queue/retry-turns.ts";
 import { createEnqueue, type OnEnqueueFailure } from "../../queue/enqueue.ts";
 import { refuseWrongClock } from "../../store/clock.ts";
 import { refuseWrongKey } from "../../store/encryption-key.ts";
@@ -29,6 +30,7 @@ export function openInfrastructure(
   const pool = createPool(settings.databaseUrl, app, poolSize, log, serverSettings);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
+  const retryTurns = createRetryTurns(redis);
   const registry = createRegistry(app);
   registerConnections(registry, pool, redis);
   return {
@@ -36,7 +38,8 @@ export function openInfrastructure(
     pool,
     redis,
     queues,
-    enqueue: createEnqueue(queues, logEnqueueFailure(log)),
+    retryTurns,
+    enqueue: createEnqueue(queues, retryTurns, logEnqueueFailure(log)),
     registry,
     async close() {
       await queues.close();

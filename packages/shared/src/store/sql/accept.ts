@@ -1,3 +1,4 @@
+import { BATCHES_PER_PRIORITY, FLOOD } from "../../core/ids/batch-id.ts";
 import type { Queryable } from "../pool.ts";
 import { textArray, type TextParts } from "../text-array.ts";
 
@@ -19,6 +20,12 @@ export interface AcceptedEvent {
   firstBatch: number;
 }
 
+/**
+ * How many deliveries of a tenant one statement puts into the batches that all tenants share: two seconds of the least
+ * share of a tenant. The fan-out of an event is known only here.
+ */
+export const MAX_SHARED = 200;
+
 /** First one row per event in order, whose `id` is the stored event; then one row per batch, whose `n` is null. */
 export interface AcceptRow {
   /** Position of the event in the input, from 1. */
@@ -36,6 +43,9 @@ export interface AcceptRow {
  * Keys are written in order, so that two statements with common keys wait for each other and do not deadlock. An
  * expired key is overwritten. A conflict inside a batch request fails the statement (refuse_idempotency_conflict),
  * because a batch is all or nothing.
+ *
+ * The deliveries of a tenant beyond the first MAX_SHARED get a priority that rises with each doubling of their number. So
+ * neighbours go before them, and the rest of a small fan-out before the rest of a large one.
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
  * row for every event, also without a match. Bodies are joined last, because every step with bodies copies them.
@@ -62,21 +72,27 @@ const TEXT = `
       end as verdict
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
   ), matched as materialized (
-    select j.n, j.id, j.tenant, j.type, wanting.subscription_id, j.first_batch
-        + (count(wanting.subscription_id) over (
-            partition by j.first_batch order by j.n rows unbounded preceding
-          ) - 1) / 100 as batch,
-      count(wanting.subscription_id) over of_event as deliveries, row_number() over of_event as place
+    select j.n, j.id, j.tenant, j.type, wanting.subscription_id, j.first_batch,
+      count(wanting.subscription_id) over of_event as deliveries, row_number() over of_event as place,
+      count(wanting.subscription_id) over (partition by j.tenant order by j.n rows unbounded preceding) as of_tenant
     from judged j left join lateral (
       select distinct p.subscription_id from subscription_patterns p
       where p.tenant = j.tenant and p.pattern = any (string_to_array(j.patterns, ','))
     ) wanting on true
     where j.verdict = 'new'
-    window of_event as (partition by j.first_batch, j.n)
+    window of_event as (partition by j.tenant, j.n)
+  ), placed as (
+    select *, greatest(first_batch, case
+        when of_tenant > ${MAX_SHARED}
+        then (${FLOOD} + floor(ln(of_tenant / ${MAX_SHARED}.0::float8) / ln(2::float8)))::int * ${BATCHES_PER_PRIORITY}
+        else 0
+      end) as first
+    from matched where subscription_id is not null
   ), delivery as (
     insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
-    select delivery_id(id), id, subscription_id, tenant, type, 'pending', batch_id($9, batch) from matched
-    where subscription_id is not null
+    select delivery_id(id), id, subscription_id, tenant, type, 'pending',
+      batch_id($9, first + (row_number() over (partition by first order by n) - 1) / 100)
+    from placed
     returning event_id, batch_id
   ), event as (
     insert into events (id, tenant, type, body, delivery_count)

@@ -3,6 +3,7 @@ import type { Queryable } from "../pool.ts";
 export interface PastDueRetry {
   id: string;
   cycle: number;
+  tenant: string;
   /** A timestamp as Postgres prints it. */
   due: string;
   eventType: string;
@@ -13,7 +14,7 @@ export interface PastDueRetry {
 const BEFORE_ALL = { due: "-infinity", id: "00000000-0000-0000-0000-000000000000" };
 
 const text = (limit: number): string => `
-  select d.id, d.cycle, d.next_attempt_at::text as due, d.event_type as "eventType", s.url
+  select d.id, d.cycle, d.tenant, d.next_attempt_at::text as due, d.event_type as "eventType", s.url
   from deliveries d left join subscriptions s on s.id = d.subscription_id
   where d.state = 'retrying' and d.next_attempt_at < now() - $3 * interval '1 millisecond'
     and (d.next_attempt_at, d.id) > ($1::timestamptz, $2::uuid)

@@ -5,6 +5,7 @@ import { moveTo } from "../transitions.ts";
 export interface RetriedRow {
   /** The state before the retry. */
   state: DeliveryState;
+  tenant: string;
   eventType: string;
   url: string;
   isDeleted: boolean;
@@ -14,7 +15,7 @@ export interface RetriedRow {
 
 const TEXT = `
   with found as (
-    select d.id, d.state, d.event_type, s.url, s.deleted_at is not null as deleted
+    select d.id, d.state, d.tenant, d.event_type, s.url, s.deleted_at is not null as deleted
     from deliveries d join subscriptions s on s.id = d.subscription_id
     where d.id = $1 and ($2::text is null or d.tenant = $2)
   ), retried as (
@@ -24,7 +25,7 @@ const TEXT = `
     where d.id = $1 and d.id = found.id and not found.deleted and d.state <> 'pending'
     returning d.cycle
   )
-  select found.state, found.event_type as "eventType", found.url, found.deleted as "isDeleted", retried.cycle
+  select found.state, found.tenant, found.event_type as "eventType", found.url, found.deleted as "isDeleted", retried.cycle
   from found left join retried on true`;
 
 /**
