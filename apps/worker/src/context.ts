@@ -6,7 +6,6 @@ import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-me
 import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
-import { createOutageClock } from "./isolation/outage-clock.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { BodyBudget } from "./load/body-budget.ts";
@@ -15,6 +14,7 @@ import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createSubscriberRefresh } from "./load/refresh-subscriber.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder } from "./record/record-attempts.ts";
+import { createSubscriptionHealth } from "./record/subscription-health.ts";
 import { createRedisErrorLog } from "./fleet/redis-log.ts";
 import { createRateLimit } from "./isolation/rate-limit.ts";
 import type { SlotPool } from "./isolation/slot-pool.ts";
@@ -51,16 +51,16 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const fleetMetrics = createFleetMetrics("worker", redis, () =>
     readFleetState({ pool, redis, queues, breakers }, Date.now()),
   );
-  const outageClock = createOutageClock(pool, log, settings);
+  const subscriptionHealth = createSubscriptionHealth(pool, log, settings);
   const breakerReports =
     overrides.breakerReports ??
     createBreakerReports(breakers, (id, state) => {
       metrics.breakerTransitions.inc({ to: state });
       log[LOG_LEVELS[state]]({ subscription: toPublicId("sub", id), breaker: state }, "breaker changed its state");
-      if (state === "open") outageClock.start(id);
+      if (state === "open") subscriptionHealth.opened(id);
       if (state === "closed") {
         // The delivery that closed it may have been loaded before the outage began.
-        outageClock.clear(id);
+        subscriptionHealth.closed(id);
         // A manual retry may have closed it, while the release job still waits for the end of the cooldown.
         void enqueue.wakeRelease(id);
       }
@@ -78,13 +78,14 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     fleetMetrics,
     onRedisError: createRedisErrorLog(log, Date.now),
     breakerReports,
-    outageClock,
+    subscriptionHealth,
     startRelease: createReleaseStarter(queues, enqueue, redis, log),
     loadSubscribers,
     refreshSubscriber: createSubscriberRefresh(loadSubscribers),
     loadWork: createWorkLoader(pool, loadSubscribers),
     async close() {
       breakerReports.close();
+      await subscriptionHealth.close();
       workerRedis.disconnect();
       await agent.destroy();
       await infrastructure.close();

@@ -29,6 +29,8 @@ export interface Subscription {
   isFailing: boolean;
   /** Coarse: see the column. Null where it never succeeded. */
   lastSuccessAt: Date | null;
+  /** An attempt has failed after `lastSuccessAt`. */
+  hasFailedSince: boolean;
 }
 
 /** A row that cannot be used, for example because a secret was altered. Only its own deliveries fail. */

@@ -15,7 +15,7 @@ import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } f
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
 import { refuse } from "./refuse.ts";
-import { reportToBreaker } from "./report-to-breaker.ts";
+import { reportHealth } from "./report-health.ts";
 
 /** The attempt that was made, and the subscription as it was sent to. */
 interface Sent {
@@ -165,7 +165,7 @@ async function decideAndRecord(
       scheduleStep: delivery.scheduleStep + (trigger === "probe" ? 0 : 1),
       lastError: error,
     }),
-    reportToBreaker(context, delivery, subscription, sent, outcome),
+    reportHealth(context, delivery, subscription, sent, outcome, error),
   ]);
   if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
   if (!applied) {

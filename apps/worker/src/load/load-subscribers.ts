@@ -52,6 +52,7 @@ export function createSubscriberLoader(
         schedule,
         isFailing: row.isFailing,
         lastSuccessAt: row.lastSuccessAt,
+        hasFailedSince: row.hasFailedSince,
       };
     } catch (error) {
       return { problem: error instanceof Error ? error.message : String(error) };

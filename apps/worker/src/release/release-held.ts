@@ -90,10 +90,8 @@ async function releaseAll(
 
     const breaker = await readBreaker(context, subscriptionId);
     if (breaker.state !== "closed") {
-      if (await probeWhenDue(context, subscriptionId, breaker, lease)) continue;
-      // Nothing is left that fails: the next failure starts a new outage.
-      context.outageClock.clear(subscriptionId);
-      return;
+      if (!(await probeWhenDue(context, subscriptionId, breaker, lease))) return;
+      continue;
     }
 
     const restMs = breaker.restUntil - breaker.now;

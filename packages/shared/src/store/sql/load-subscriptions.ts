@@ -17,12 +17,14 @@ export interface SubscriptionRow {
   retrySchedule: string[] | null;
   isFailing: boolean;
   lastSuccessAt: Date | null;
+  hasFailedSince: boolean;
 }
 
 const TEXT = `
   select id, tenant, url, headers, secrets, status, deleted_at is not null as "isDeleted", rate_limit as "rateLimit",
     max_in_flight as "maxInFlight", timeout_ms as "timeoutMs", retry_schedule as "retrySchedule",
-    failing_since is not null as "isFailing", last_success_at as "lastSuccessAt"
+    failing_since is not null as "isFailing", last_success_at as "lastSuccessAt",
+    last_failure_at > last_success_at is true as "hasFailedSince"
   from subscriptions where id = any ($1::uuid[])`;
 
 /** Loads subscriptions by id, without unknown ids. */

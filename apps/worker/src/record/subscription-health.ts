@@ -1,0 +1,162 @@
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
+import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
+import { isUnavailable } from "@postrider/shared/store/errors.ts";
+import type { Pool } from "@postrider/shared/store/pool.ts";
+import { recordHealth, type HealthRecord, type OutagePolicy } from "@postrider/shared/store/sql/record-health.ts";
+import { HealthThrottle, type HealthOnRow } from "./health-throttle.ts";
+
+/** A write waits for this long, so that a failure and the opening of the breaker that it causes share it. */
+const GATHER_MS = 50;
+/** A worker writes once a second, so a receiver that fails every other request costs one update of its row a second. */
+const INTERVAL_MS = 1_000;
+const MAX_ROWS = 1_000;
+/** Further subscriptions are dropped while Postgres is down. Each takes about 1 kB. */
+const MAX_PENDING = 10_000;
+const MAX_ERROR_CHARS = 500;
+/**
+ * An outage ends with a silence of a quarter of DISABLE_AFTER, so that it is disabled for failures all that time. Of
+ * five days that is 30 h: one event a day is enough to go on. A shortened setting leaves room for some probes.
+ */
+const SILENCE = { part: 1 / 4, minCooldowns: 4 };
+
+/** Keeps the health of subscriptions on their rows: their last success, last failure and outage. Nothing waits for it. */
+export interface SubscriptionHealth {
+  /** @param onRow what the row said when the delivery was loaded */
+  succeeded(onRow: HealthOnRow): void;
+  failed(subscriptionId: string, error: string, isProbe: boolean): void;
+  /** The breaker has opened (again): begins the outage, or disables the subscription after DISABLE_AFTER. */
+  opened(subscriptionId: string): void;
+  /** A success has closed the breaker. */
+  closed(subscriptionId: string): void;
+  /** Writes what is pending, if Postgres can be reached. */
+  close(): Promise<void>;
+}
+
+/** When something last happened to a subscription, in milliseconds of `performance.now()`. */
+interface Pending {
+  successAt?: number;
+  failureAt?: number;
+  openedAt?: number;
+  error?: string;
+}
+
+/** @param settings the length of an outage, and of the silence that ends one */
+export function createSubscriptionHealth(
+  pool: Pool,
+  log: Logger,
+  settings: Pick<WorkerSettings, "disableAfterMs" | "breaker">,
+): SubscriptionHealth {
+  const policy = outagePolicy(settings);
+  const throttle = new HealthThrottle();
+  const pending = new Map<string, Pending>();
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<boolean> | undefined;
+  let startedAt = -Infinity;
+  let isUnreachable = false;
+  let isClosed = false;
+
+  /** @param news replaces what is known already */
+  function add(id: string, news: Pending): void {
+    const known = pending.get(id);
+    if (!known && pending.size >= MAX_PENDING) return throttle.forget(id);
+    pending.set(id, { ...known, ...news });
+    schedule();
+  }
+
+  function schedule(): void {
+    if (isClosed || timer || writing) return;
+    const isFull = pending.size >= MAX_ROWS && !isUnreachable;
+    const waitMs = isFull ? 0 : Math.max(GATHER_MS, startedAt + INTERVAL_MS - performance.now());
+    timer = setTimeout(() => {
+      timer = undefined;
+      void write().then(() => pending.size > 0 && schedule());
+    }, waitMs);
+  }
+
+  /** Writes the longest pending subscriptions. @returns whether Postgres took them */
+  function write(): Promise<boolean> {
+    startedAt = performance.now();
+    const batch = new Map(pending.entries().take(MAX_ROWS));
+    for (const id of batch.keys()) pending.delete(id);
+    writing = writeBatch(batch).finally(() => (writing = undefined));
+    return writing;
+  }
+
+  async function writeBatch(batch: ReadonlyMap<string, Pending>): Promise<boolean> {
+    try {
+      const now = performance.now();
+      const records = Array.from(batch, ([id, one]) => toRecord(id, one, now));
+      const disabled = await recordHealth(pool, records, policy);
+      isUnreachable = false;
+      for (const id of disabled) {
+        log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "disabled the subscription");
+      }
+      return true;
+    } catch (error) {
+      if (!isUnreachable) log.warn({ err: error, subscriptions: batch.size }, "could not record subscriptions' health");
+      isUnreachable = isUnavailable(error);
+      for (const [id, before] of batch) {
+        // The next try has what happened meanwhile, too. What fails for another reason would fail again.
+        if (isUnreachable) add(id, { ...before, ...pending.get(id) });
+        else throttle.forget(id);
+      }
+      return false;
+    }
+  }
+
+  return {
+    succeeded(onRow) {
+      const now = performance.now();
+      if (throttle.admitsSuccess(onRow, now, Date.now())) add(onRow.id, { successAt: now });
+    },
+    failed(id, error, isProbe) {
+      const now = performance.now();
+      // A failed probe is rare, and its error is the newest that there is.
+      const isAdmitted = throttle.admitsFailure(id, now) || isProbe;
+      if (isAdmitted) add(id, { failureAt: now, error: printable(error) });
+    },
+    opened(id) {
+      const now = performance.now();
+      throttle.noteFailure(id, now);
+      add(id, { failureAt: now, openedAt: now });
+    },
+    closed(id) {
+      const now = performance.now();
+      throttle.noteSuccess(id, now);
+      add(id, { successAt: now });
+    },
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await writing;
+      while (pending.size > 0 && (await write()));
+    },
+  };
+}
+
+const outagePolicy = ({
+  disableAfterMs,
+  breaker,
+}: Pick<WorkerSettings, "disableAfterMs" | "breaker">): OutagePolicy => ({
+  disableAfterMs,
+  silenceMs: Math.max(disableAfterMs * SILENCE.part, breaker.cooldownMs * SILENCE.minCooldowns),
+});
+
+function toRecord(
+  subscriptionId: string,
+  { successAt, failureAt, openedAt, error }: Pending,
+  now: number,
+): HealthRecord {
+  const ago = (time: number | undefined) => (time === undefined ? null : now - time);
+  return {
+    subscriptionId,
+    successMsAgo: ago(successAt),
+    failureMsAgo: ago(failureAt),
+    error: error ?? null,
+    openedMsAgo: ago(openedAt),
+  };
+}
+
+/** Postgres refuses a text with a null character. */
+const printable = (error: string): string => error.replaceAll("\0", "").slice(0, MAX_ERROR_CHARS);
