@@ -26,6 +26,7 @@ test("the image has what runs: the apps, what they share, the migrations and the
       "package-lock.json",
       "packages/testkit/package.json",
       "packages/shared/src/breaker/breaker.lua",
+      "packages/shared/src/queue/retry-turn.lua",
       "apps/worker/src/main.ts",
       "drizzle/0000_initial.sql",
       "scripts/migrate.ts",
