@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { INITIAL_RATE, maxOnTheWay, nextRate, type Passage } from "./release-window.ts";
 
 const well = { completed: 10, failed: 0 };
-const overloaded = { completed: 10, failed: 3 };
+const failing = { completed: 10, failed: 3 };
 
 test("the rate doubles in each second in which at most a quarter of the released deliveries fail", () => {
   expect(nextRate(INITIAL_RATE, well, null)).toBe(8);
@@ -11,9 +11,9 @@ test("the rate doubles in each second in which at most a quarter of the released
   expect(nextRate(4_000, well, null)).toBe(5_000);
 });
 
-test("the rate halves in a second in which more of them fail, and never below the first rate", () => {
-  expect(nextRate(100, overloaded, null)).toBe(50);
-  expect(nextRate(5, overloaded, null)).toBe(INITIAL_RATE);
+test("the rate grows by a fifth in a second in which more of them fail: a flaky subscriber's backlog ends", () => {
+  expect(nextRate(100, failing, null)).toBe(120);
+  expect(nextRate(4_900, failing, null)).toBe(5_000);
 });
 
 test("the rate never exceeds the subscription's limit", () => {

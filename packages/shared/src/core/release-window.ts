@@ -1,10 +1,15 @@
-/** Deliveries per second that a release begins with, and the fewest that it goes down to. */
+/** Deliveries per second that a release begins with. */
 export const INITIAL_RATE = 4;
 /** Deliveries per second at most: what a small fleet delivers. */
 const MAX_RATE = 5_000;
 
-/** More failures than this are taken for overload: a flaky receiver fails as often at any rate. */
-const OVERLOADED_SHARE = 0.25;
+/** With more failures than this, the receiver may be overloaded. */
+const FAILING_SHARE = 0.25;
+/**
+ * Growth per second while it fails. Slow growth gives the pace and the breaker time to judge; halving instead kept a
+ * receiver that fails half of its requests at the first rate (at 100 events/s, 90 % delivered in half an hour, not 98 %).
+ */
+const GROWTH_WHILE_FAILING = 1.2;
 
 /** What became of released deliveries in the last second. */
 export interface Progress {
@@ -14,14 +19,14 @@ export interface Progress {
 }
 
 /**
- * Deliveries per second to release, judged once a second: doubled in a second without overload (a slow start, as of
- * TCP, RFC 5681 section 3.1), halved in a second with it.
+ * Deliveries per second to release, judged once a second: doubled (a slow start, as of TCP, RFC 5681 section 3.1), or a
+ * fifth more after a second in which many of them failed. The pace lowers it for an overloaded receiver.
  *
  * @param limit the lower of the subscription's rate limit and its pace, per second; null is none
  */
 export function nextRate(rate: number, { completed, failed }: Progress, limit: number | null): number {
-  const isOverloaded = failed > OVERLOADED_SHARE * completed;
-  const next = isOverloaded ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
+  const growth = failed > FAILING_SHARE * completed ? GROWTH_WHILE_FAILING : 2;
+  const next = Math.min(MAX_RATE, growth * rate);
   return limit === null ? next : Math.min(next, Math.max(1, limit));
 }
 
