@@ -4,29 +4,29 @@ interface Entry {
   run: () => void;
 }
 
-/** Simulated time: runs what is scheduled in order of its moment, in milliseconds. */
+/** Simulated time in milliseconds: runs scheduled functions in the order of their times, ties in the order of scheduling. */
 export class Clock {
-  now = 0;
+  /** 0 means never to the reducers. */
+  now = 1;
   #order = 0;
   readonly #heap: Entry[] = [];
 
-  at(moment: number, run: () => void): void {
+  at(time: number, run: () => void): void {
     const heap = this.#heap;
-    heap.push({ at: Math.max(moment, this.now), order: this.#order++, run });
+    heap.push({ at: Math.max(time, this.now), order: this.#order++, run });
     let index = heap.length - 1;
     while (index > 0) {
       const parent = (index - 1) >> 1;
       if (!isBefore(heap[index]!, heap[parent]!)) break;
-      [heap[index], heap[parent]] = [heap[parent]!, heap[index]!];
+      swap(heap, index, parent);
       index = parent;
     }
   }
 
-  after(delay: number, run: () => void): void {
-    this.at(this.now + delay, run);
+  after(delayMs: number, run: () => void): void {
+    this.at(this.now + delayMs, run);
   }
 
-  /** Runs until this moment. */
   runUntil(end: number): void {
     for (let first = this.#heap[0]; first !== undefined && first.at <= end; first = this.#heap[0]) {
       this.#pop();
@@ -47,10 +47,14 @@ export class Clock {
       const right = left + 1;
       const child = right < heap.length && isBefore(heap[right]!, heap[left]!) ? right : left;
       if (!isBefore(heap[child]!, heap[index]!)) return;
-      [heap[index], heap[child]] = [heap[child]!, heap[index]!];
+      swap(heap, index, child);
       index = child;
     }
   }
 }
 
 const isBefore = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
+
+function swap(heap: Entry[], a: number, b: number): void {
+  [heap[a], heap[b]] = [heap[b]!, heap[a]!];
+}

@@ -2,71 +2,88 @@ import type { classify } from "@postrider/shared/core/delivery/outcome.ts";
 
 export type Exchange = Parameters<typeof classify>[0];
 
-/** An answer of a simulated receiver: what came of the request, and after how many milliseconds. */
 export interface Answer {
   exchange: Exchange;
   afterMs: number;
 }
 
-/** @property asked how often it was asked while it was down */
+/** A simulated subscriber's server. Times are milliseconds of the simulated clock. */
 export interface Receiver {
-  asked: number;
+  /** The answer to a request that arrives now. */
   answer(now: number, random: () => number): Answer;
+  /** Called when an answer has been sent, or the sender has given up. */
   ended(): void;
 }
 
 const OK: Exchange = { responseStatus: 200, retryAfter: undefined, errorCode: null };
 const BUSY: Exchange = { responseStatus: 503, retryAfter: undefined, errorCode: null };
 const TIMED_OUT: Exchange = { responseStatus: null, retryAfter: undefined, errorCode: "timeout" };
+
+const ANSWER_MS = 20;
+/** The default of DELIVERY_TIMEOUT. */
 const TIMEOUT_MS = 15_000;
 
-const simple = (answer: Receiver["answer"]): Receiver => ({ asked: 0, answer, ended: () => undefined });
-
 /** Fails a share of its requests at random. */
-export const flaky = (share: number): Receiver =>
-  simple((_now, random) => ({ exchange: random() < share ? BUSY : OK, afterMs: 0 }));
+export const flaky = (share: number): Receiver => ({
+  answer: (_now, random) => ({ exchange: random() < share ? BUSY : OK, afterMs: ANSWER_MS }),
+  ended: () => undefined,
+});
 
-/** Refuses what exceeds its capacity, requests per second, in a bucket of 0.2 s. */
+/** Refuses requests beyond its capacity, in requests per second: a token bucket that holds 0.2 s of it. */
 export function overloaded(capacity: number): Receiver {
-  let tokens = capacity;
+  const size = capacity * 0.2 + 1;
+  let tokens = size;
   let at = 0;
-  return simple((now) => {
-    tokens = Math.min(capacity * 0.2 + 1, tokens + ((now - at) / 1_000) * capacity);
-    at = now;
-    if (tokens < 1) return { exchange: BUSY, afterMs: 0 };
-    tokens -= 1;
-    return { exchange: OK, afterMs: 0 };
-  });
-}
-
-/** Fails everything between two moments; behaves like another receiver otherwise. */
-export function down(from: number, until: number, otherwise: Receiver = flaky(0)): Receiver {
-  const receiver: Receiver = simple((now, random) => {
-    if (now < from || now >= until) return otherwise.answer(now, random);
-    receiver.asked += 1;
-    return { exchange: BUSY, afterMs: 0 };
-  });
-  return receiver;
-}
-
-/** One that works on `workers` requests at once, each for `workMs`: further ones wait, and time out where that takes too long. */
-function queueing(workers: number, workMs: number, timesOut: boolean): Receiver {
-  let inService = 0;
   return {
-    asked: 0,
-    answer() {
-      inService += 1;
-      const takesMs = workMs * Math.max(1, inService / workers);
-      return timesOut && takesMs > TIMEOUT_MS
-        ? { exchange: TIMED_OUT, afterMs: TIMEOUT_MS }
-        : { exchange: OK, afterMs: takesMs };
+    answer(now) {
+      tokens = Math.min(size, tokens + ((now - at) / 1_000) * capacity);
+      at = now;
+      const hasCapacity = tokens >= 1;
+      if (hasCapacity) tokens -= 1;
+      return { exchange: hasCapacity ? OK : BUSY, afterMs: ANSWER_MS };
     },
-    ended: () => (inService -= 1),
+    ended: () => undefined,
   };
 }
 
-/** Gets slower the more requests it has, and never fails. */
-export const slowsDown = (capacity: number): Receiver => queueing(Math.max(1, capacity / 10), 100, false);
+/** Fails every request between two times, and is another receiver before and after. */
+export const down = (from: number, until: number, otherwise: Receiver = flaky(0)): Receiver => ({
+  answer: (now, random) =>
+    now >= from && now < until ? { exchange: BUSY, afterMs: ANSWER_MS } : otherwise.answer(now, random),
+  ended: () => otherwise.ended(),
+});
 
-/** Gets slower the more requests it has, until they time out. */
-export const timesOutUnderLoad = (capacity: number): Receiver => queueing(Math.max(1, capacity / 2), 500, true);
+/** Works on `threads` requests at once, each for `workMs`: a further one makes all later answers slower. */
+function shared(threads: number, workMs: number, timeoutMs: number): Receiver {
+  let inFlight = 0;
+  return {
+    answer() {
+      inFlight += 1;
+      const takesMs = workMs * Math.max(1, inFlight / threads);
+      return takesMs > timeoutMs ? { exchange: TIMED_OUT, afterMs: timeoutMs } : { exchange: OK, afterMs: takesMs };
+    },
+    ended: () => (inFlight -= 1),
+  };
+}
+
+/** Gets slower with each further request in flight, and never fails. */
+export const slowsDown = (capacity: number): Receiver => shared(capacity / 10, 100, Number.POSITIVE_INFINITY);
+
+/** Gets slower with each further request in flight, until answers take longer than the timeout. */
+export const timesOut = (capacity: number): Receiver => shared(capacity / 2, 500, TIMEOUT_MS);
+
+/**
+ * Works on requests in the order of their arrival, also on those whose sender has given up, so that a queue longer than
+ * the timeout makes every request fail.
+ */
+export function queues(capacity: number): Receiver {
+  let freeAt = 0;
+  return {
+    answer(now) {
+      freeAt = Math.max(now, freeAt) + 1_000 / capacity;
+      const takesMs = ANSWER_MS + freeAt - now;
+      return takesMs > TIMEOUT_MS ? { exchange: TIMED_OUT, afterMs: TIMEOUT_MS } : { exchange: OK, afterMs: takesMs };
+    },
+    ended: () => undefined,
+  };
+}
