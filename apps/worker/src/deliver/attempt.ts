@@ -71,7 +71,11 @@ export async function attempt(
 }
 
 /** The subscription may have been changed, paused or deleted, and its secret rotated, while the request waited. */
-async function admitAgain({ refreshSubscriber }: Context, subscriptionId: string, trigger: Trigger): Promise<Admission> {
+async function admitAgain(
+  { refreshSubscriber }: Context,
+  subscriptionId: string,
+  trigger: Trigger,
+): Promise<Admission> {
   return admit(await refreshSubscriber(subscriptionId), trigger);
 }
 
