@@ -24,8 +24,8 @@ const healthy = {
   disabledReason: null,
   breaker: { state: "closed", failures: 0, retryAt: null },
   held: 0,
-  heldReasons: undefined,
-  oldestHeldAt: undefined,
+  heldReasons: {},
+  oldestHeldAt: null,
 };
 
 describe("the health of a subscription", () => {
@@ -52,6 +52,36 @@ describe("the health of a subscription", () => {
     subscriber.endpoint.behave(answer(200));
     await subscriber.sendInTurn(1, "delivered");
     await subscriber.until("none is counted", ({ breaker }) => breaker.failures === 0);
+  });
+
+  test.concurrent("a subscription shows its last success, its last failure and why that failed", async () => {
+    const subscriber = await newSubscriber(e2e, answer(200), onceADay);
+    const { createdAt, ...fresh } = await subscriber.look();
+    expect(fresh).toMatchObject({ lastSuccessAt: null, lastFailureAt: null, lastError: null, limit: null });
+    await subscriber.sendInTurn(1, "delivered");
+    const { lastSuccessAt } = await subscriber.until("it has succeeded", (now) => now.lastSuccessAt !== null);
+    expect(Date.parse(lastSuccessAt ?? "")).toBeGreaterThanOrEqual(Date.parse(createdAt));
+    subscriber.endpoint.behave(answer(503));
+    await subscriber.sendInTurn(1, "retrying");
+    const failed = await subscriber.until("it has failed", (now) => now.lastFailureAt !== null);
+    expect(failed).toMatchObject({ lastSuccessAt, lastError: "HTTP 503" });
+    expect((await inList(subscriber))?.lastFailureAt).toBe(failed.lastFailureAt);
+    subscriber.endpoint.behave(answer(200));
+    await subscriber.sendInTurn(1, "delivered");
+    const recovered = await subscriber.until("it has succeeded again", (now) => now.lastSuccessAt !== lastSuccessAt);
+    expect(Date.parse(recovered.lastSuccessAt ?? "")).toBeGreaterThan(Date.parse(failed.lastFailureAt ?? ""));
+  });
+
+  test.concurrent("a subscription shows the limit that blocks it, and none when nothing waits any more", async () => {
+    const subscriber = await newSubscriber(e2e, answer(200), { rateLimit: 1 });
+    const sent = await subscriber.send(100);
+    const isByRate = ({ limit }: Subscription) => limit?.because === "rate_limit";
+    const { limit } = await subscriber.until("its rate limit blocks it", isByRate);
+    expect(limit).toEqual({ because: "rate_limit", max: expect.any(Number) as number, ratePerSecond: 1 });
+    expect(limit?.max).toBeGreaterThanOrEqual(1);
+    await e2e.api.changeSubscription(subscriber.id, { rateLimit: null });
+    await subscriber.untilEvery(sent, "delivered");
+    await subscriber.until("nothing blocks it", (now) => now.limit === null);
   });
 
   test.concurrent("a subscription shows its open breaker, the time of the next probe, and what it holds since when", async () => {
@@ -125,8 +155,8 @@ describe("the health of a subscription", () => {
     await subscriber.backlog(3);
     const { held, heldReasons } = await subscriber.look();
     expect(held).toBe(5);
-    expect(heldReasons?.["paused"]).toBeGreaterThanOrEqual(3);
-    expect(Object.values(heldReasons ?? {}).reduce((sum, count) => sum + count, 0)).toBe(5);
+    expect(heldReasons["paused"]).toBeGreaterThanOrEqual(3);
+    expect(Object.values(heldReasons).reduce((sum, count) => sum + count, 0)).toBe(5);
   });
 });
 

@@ -49,6 +49,20 @@ describe("DISABLE_AFTER", () => {
     expect(Date.now() - enabled).toBeGreaterThanOrEqual(3_000);
   });
 
+  test.concurrent("a subscription that failed, got nothing for DISABLE_AFTER and then fails is disabled only after another DISABLE_AFTER", async () => {
+    const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: [] });
+    await subscriber.sendInTurn(THRESHOLD, "dead");
+    // Nothing is held, so no probe is made. Another one fails all the time, until it is disabled.
+    const clock = await newSubscriber(e2e, answer(500), onceADay);
+    await clock.trip();
+    await clock.backlog(1);
+    await clock.until("DISABLE_AFTER is over", ({ status }) => status === "disabled");
+    const again = Date.now();
+    await subscriber.send(1);
+    await subscriber.until("it is disabled", ({ status }) => status === "disabled");
+    expect(Date.now() - again).toBeGreaterThanOrEqual(3_000);
+  });
+
   test.concurrent("a subscription that fails on one event and accepts others stays active", async () => {
     const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: Array<string>(8).fill("500ms") });
     const [poison] = await subscriber.send(1);

@@ -45,7 +45,7 @@ test.concurrent("a delivery that waits longer than a second for the rate limit i
   const sent = await sendInBatches(subscriber, 30);
   const { held } = await subscriber.until(
     "some wait for the rate",
-    ({ heldReasons }) => (heldReasons?.["rate_limit"] ?? 0) > 0,
+    ({ heldReasons }) => (heldReasons["rate_limit"] ?? 0) > 0,
   );
   expect(held).toBeLessThan(30);
   const waiting = (await subscriber.deliveries()).filter(({ status }) => status === "held");
@@ -68,7 +68,7 @@ test.concurrent("removing a rate limit releases the deliveries that it held", as
   const subscriber = await newSubscriber(e2e, answer(200), { rateLimit: 1 });
   // At one a second they would take ten minutes, far more than the wait below.
   const sent = await sendInBatches(subscriber, 600);
-  await subscriber.until("most wait for the rate", ({ heldReasons }) => (heldReasons?.["rate_limit"] ?? 0) > 300);
+  await subscriber.until("most wait for the rate", ({ heldReasons }) => (heldReasons["rate_limit"] ?? 0) > 300);
   await e2e.api.changeSubscription(subscriber.id, { rateLimit: null });
   await subscriber.untilEvery(sent, "delivered");
 });
@@ -82,7 +82,7 @@ test.concurrent("maxInFlight bounds the open requests of each worker, and each d
 test.concurrent("a delivery that waits longer than a second for maxInFlight is held without an attempt, and then released", async () => {
   const subscriber = await newSubscriber(e2e, answer(200, { afterMs: 1_500 }), { maxInFlight: 1, timeoutMs: 30_000 });
   const sent = await sendInBatches(subscriber, 6);
-  await subscriber.until("some wait for a slot", ({ heldReasons }) => (heldReasons?.["max_in_flight"] ?? 0) > 0);
+  await subscriber.until("some wait for a slot", ({ heldReasons }) => (heldReasons["max_in_flight"] ?? 0) > 0);
   const waiting = (await subscriber.deliveries()).filter(({ status }) => status === "held");
   for (const delivery of waiting) expect(delivery).toMatchObject({ heldReason: "max_in_flight", attemptCount: 0 });
   await untilEachOnce(subscriber, sent);

@@ -57,7 +57,7 @@ test.concurrent("a subscriber that fails again during its release gets a few mor
   // The requests in flight when the breaker opened, and the probes until this test looked.
   expect(failedSince).toBeLessThanOrEqual(THRESHOLD + 50);
   const { heldReasons } = await subscriber.look();
-  expect(heldReasons?.["breaker"]).toBeGreaterThanOrEqual(300 - THRESHOLD - 50);
+  expect(heldReasons["breaker"]).toBeGreaterThanOrEqual(300 - THRESHOLD - 50);
 
   subscriber.endpoint.behave(answer(200));
   await subscriber.untilEvery(events, "delivered");

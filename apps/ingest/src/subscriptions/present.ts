@@ -3,6 +3,7 @@ import { CLOSED_BREAKER } from "@postrider/shared/core/breaker.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { readLimits } from "@postrider/shared/runtime/fleet/limits.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { readHeld } from "@postrider/shared/store/sql/read-held.ts";
 import type { Context } from "../context.ts";
@@ -10,14 +11,18 @@ import type { SubscriptionRow } from "./store.ts";
 
 export type Presenter = ReturnType<typeof createPresenter>;
 
-/** Presents subscriptions: their rows, held deliveries and breakers, which are read for all of them at once. */
-export function createPresenter({ pool, breakers, settings }: Pick<Context, "pool" | "breakers" | "settings">) {
-  /** Redis may be unreachable. An unknown breaker is shown as closed, which is also how it would start. */
-  const readBreakers = (ids: readonly string[]): Promise<SharedBreaker[]> => breakers.read(ids).catch(() => []);
+type Sources = Pick<Context, "pool" | "redis" | "breakers" | "settings">;
 
+/** Presents subscriptions: rows, held deliveries, breakers and limits, each read for all of them at once. */
+export function createPresenter({ pool, redis, breakers, settings }: Sources) {
   return async (rows: readonly SubscriptionRow[]) => {
     const ids = rows.map(({ id }) => id);
-    const [held, found] = await Promise.all([heldBySubscription(pool, ids), readBreakers(ids)]);
+    // Redis may be unreachable. An unknown breaker is shown as closed, which is also how it would start.
+    const [held, found, limits] = await Promise.all([
+      heldBySubscription(pool, ids),
+      breakers.read(ids).catch((): SharedBreaker[] => []),
+      readLimits(redis, ids).catch(() => undefined),
+    ]);
     return rows.map((row, index) => ({
       id: toPublicId("sub", row.id),
       tenant: row.tenant,
@@ -32,7 +37,11 @@ export function createPresenter({ pool, breakers, settings }: Pick<Context, "poo
       metadata: row.metadata,
       status: row.status,
       disabledReason: row.disabledReason,
+      lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null,
+      lastFailureAt: row.lastFailureAt?.toISOString() ?? null,
+      lastError: row.lastError,
       breaker: presentBreaker(found[index] ?? CLOSED_BREAKER),
+      limit: limits?.get(row.id) ?? null,
       ...(held.get(row.id) ?? NOTHING_HELD),
       createdAt: row.createdAt.toISOString(),
       updatedAt: row.updatedAt.toISOString(),
@@ -47,14 +56,14 @@ const presentBreaker = ({ state, failures, until }: Pick<SharedBreaker, "state" 
   retryAt: state === "closed" ? null : new Date(until).toISOString(),
 });
 
-/** A subscription's held deliveries. The reasons and the time are left out where there are none. */
+/** A subscription's held deliveries. */
 interface Held {
   held: number;
-  heldReasons?: Partial<Record<HeldReason, number>>;
-  oldestHeldAt?: string;
+  heldReasons: Partial<Record<HeldReason, number>>;
+  oldestHeldAt: string | null;
 }
 
-const NOTHING_HELD: Held = { held: 0 };
+const NOTHING_HELD: Held = { held: 0, heldReasons: {}, oldestHeldAt: null };
 
 async function heldBySubscription(pool: Pool, ids: readonly string[]): Promise<Map<string, Held>> {
   const rows = Map.groupBy(await readHeld(pool, ids), ({ subscriptionId }) => subscriptionId);

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { HEARTBEAT_MS, recordHeartbeat, removeHeartbeat } from "@postrider/shared/runtime/fleet/roster.ts";
+import { publishLimits, removeLimits } from "@postrider/shared/runtime/fleet/limits.ts";
 import { every } from "@postrider/shared/concurrency/every.ts";
 import type { Context } from "../context.ts";
 
-/** Registers this worker in Redis, for the console and the metrics. No work depends on it. */
+/** Registers this worker and its limits in Redis, for the console, the metrics and the API. No work depends on it. */
 export function startHeartbeat(
   { redis, slots, fleetMetrics, log }: Context,
   adminPort: number,
@@ -12,13 +13,18 @@ export function startHeartbeat(
   const id = randomUUID();
   const self = { host: hostname(), pid: process.pid, adminPort, startedAt: Date.now() };
   const send = () =>
-    recordHeartbeat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() });
+    Promise.all([
+      recordHeartbeat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() }),
+      publishLimits(redis, id, slots.limited()),
+    ]);
   const beats = every(HEARTBEAT_MS, "heartbeat", log, () => send().catch(() => undefined));
   beats.trigger();
   return {
     async stop() {
       await beats.stop();
-      await Promise.all([removeHeartbeat(redis, id), fleetMetrics.close()]).catch(() => undefined);
+      await Promise.all([removeHeartbeat(redis, id), removeLimits(redis, id), fleetMetrics.close()]).catch(
+        () => undefined,
+      );
     },
   };
 }

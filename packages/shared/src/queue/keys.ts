@@ -17,6 +17,9 @@ export const dueRetriesKey = (second: number): string => `${KEY_PREFIX}:retries:
 /** Hash of worker id to its last heartbeat. */
 export const WORKERS_KEY = `${KEY_PREFIX}:workers`;
 
+/** A worker's hash of subscription id to the limit that blocks it, by the worker's id in WORKERS_KEY. */
+export const limitsKey = (workerId: string): string => `${KEY_PREFIX}:limits:${workerId}`;
+
 /** Hash with the watchdog's last run and its last repair. */
 export const WATCHDOG_KEY = `${KEY_PREFIX}:watchdog`;
 

@@ -38,11 +38,14 @@ export interface Subscription {
   metadata: Record<string, unknown>;
   status: "active" | "paused" | "disabled";
   disabledReason: string | null;
+  lastSuccessAt: string | null;
+  lastFailureAt: string | null;
+  lastError: string | null;
   breaker: { state: "closed" | "open" | "half_open"; failures: number; retryAt: string | null };
+  limit: { because: string; max: number; ratePerSecond: number | null } | null;
   held: number;
-  /** How many are held for each reason, and since when; present while something is held. */
-  heldReasons?: Record<string, number>;
-  oldestHeldAt?: string;
+  heldReasons: Record<string, number>;
+  oldestHeldAt: string | null;
   createdAt: string;
   updatedAt: string;
 }

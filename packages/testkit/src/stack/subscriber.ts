@@ -90,9 +90,7 @@ export class Subscriber {
       async () => {
         const now = await this.look();
         if (matches(now)) return now;
-        throw new Error(
-          JSON.stringify({ status: now.status, breaker: now.breaker, held: now.heldReasons ?? now.held }),
-        );
+        throw new Error(JSON.stringify({ status: now.status, breaker: now.breaker, held: now.heldReasons }));
       },
       { every: 50, ...options },
     );

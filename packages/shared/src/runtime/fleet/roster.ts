@@ -2,7 +2,7 @@ import type { Redis } from "ioredis";
 import { WORKERS_KEY } from "../../queue/keys.ts";
 
 /** A worker without a heartbeat for this long counts as dead. */
-const HEARTBEAT_TIMEOUT_MS = 30_000;
+export const HEARTBEAT_TIMEOUT_MS = 30_000;
 /** Interval of a worker's heartbeats. */
 export const HEARTBEAT_MS = 5_000;
 

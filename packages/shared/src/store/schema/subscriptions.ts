@@ -33,13 +33,13 @@ export const subscriptions = pgTable(
     metadata: jsonb("metadata").$type<Record<string, unknown>>().notNull(),
     status: text("status", { enum: SUBSCRIPTION_STATUSES }).notNull().default("active"),
     disabledReason: text("disabled_reason"),
-    /** When the breaker opened first without a success since; null without an outage. */
+    /** When the breaker opened first without a success or a long silence since; null without an outage. */
     failingSince: timestamp("failing_since", { withTimezone: true }),
     /** Kept coarse: written again after ten minutes, and at once after a failure. Null: never succeeded. */
     lastSuccessAt: timestamp("last_success_at", { withTimezone: true }),
-    /** Kept coarse too: at most one write in ten seconds and worker. Null: never failed. */
+    /** Kept coarse too: after the first failure, each worker writes one in ten seconds. Null: never failed. */
     lastFailureAt: timestamp("last_failure_at", { withTimezone: true }),
-    /** Why the attempt of `lastFailureAt` failed. */
+    /** Why the attempt of `lastFailureAt` failed; at most 500 characters. */
     lastError: text("last_error"),
     createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),

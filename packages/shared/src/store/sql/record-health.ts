@@ -30,7 +30,6 @@ const TEXT = `
     from subscriptions s
     join unnest($1::uuid[], $2::float8[], $3::float8[], $4::text[], $5::float8[])
       as i (id, success, failure, error, opened) on i.id = s.id
-    where s.id = any ($1)
     order by s.id for no key update of s
   ), continued as (
     select *, case
