@@ -60,7 +60,7 @@ test("a released delivery is on its way until it leaves the state pending", asyn
   const ids = [...released];
   await pool.query("update deliveries set state = 'delivered', batch_id = null, settled_at = now() where id = any ($1::uuid[])", [ids.slice(0, 2)]); // prettier-ignore
   await pool.query("update deliveries set state = 'held', held_reason = 'max_in_flight', batch_id = null where id = $1", [ids[2]]); // prettier-ignore
-  expect(await pollReleased(pool, released)).toBe(3);
+  expect(await pollReleased(pool, released)).toEqual({ completed: 3, failed: 1 });
   expect([...released]).toEqual([ids[3]]);
 });
 

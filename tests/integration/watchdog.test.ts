@@ -35,7 +35,9 @@ test("the watchdog dispatches batches that were committed and never reached Redi
   await world.accept(...Array.from({ length: 250 }, () => ({})));
   await makeOld();
   expect(await runOnce(world.context)).toMatchObject({ leader: true, pending: { examined: 3, repaired: 3 } });
-  for (const id of await batchIds()) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
+  // The third batch is beyond the tenant's first 200 deliveries, and so behind those of others.
+  const states = await Promise.all((await batchIds()).map((id) => world.context.queues.dispatch.getJobState(id)));
+  expect(states.toSorted()).toEqual(["prioritized", "waiting", "waiting"]);
   expect(await runOnce(world.context)).toMatchObject({ pending: { examined: 3, repaired: 0 } });
 });
 

@@ -55,6 +55,8 @@ export function createSubscriptionHealth(
   let startedAt = -Infinity;
   let isUnreachable = false;
   let isClosed = false;
+  /** Whether a breaker has opened. Other workers learn it from the row, so that write does not wait. */
+  let isUrgent = false;
 
   /** @param news replaces what is known already */
   function add(id: string, news: Pending): void {
@@ -65,9 +67,10 @@ export function createSubscriptionHealth(
   }
 
   function schedule(): void {
-    if (isClosed || timer || writing) return;
-    const isFull = pending.size >= MAX_ROWS && !isUnreachable;
-    const waitMs = isFull ? 0 : Math.max(GATHER_MS, startedAt + INTERVAL_MS - performance.now());
+    if (isClosed || writing || (timer && !isUrgent)) return;
+    clearTimeout(timer);
+    const isNow = (isUrgent || pending.size >= MAX_ROWS) && !isUnreachable;
+    const waitMs = isNow ? 0 : Math.max(GATHER_MS, startedAt + INTERVAL_MS - performance.now());
     timer = setTimeout(() => {
       timer = undefined;
       void write().then(() => pending.size > 0 && schedule());
@@ -77,6 +80,7 @@ export function createSubscriptionHealth(
   /** Writes the longest pending subscriptions. @returns whether Postgres took them */
   function write(): Promise<boolean> {
     startedAt = performance.now();
+    isUrgent = false;
     const batch = new Map(pending.entries().take(MAX_ROWS));
     for (const id of batch.keys()) pending.delete(id);
     writing = writeBatch(batch).finally(() => (writing = undefined));
@@ -119,6 +123,7 @@ export function createSubscriptionHealth(
     opened(id) {
       const now = performance.now();
       throttle.noteFailure(id, now);
+      isUrgent = true;
       add(id, { failureAt: now, openedAt: now });
     },
     closed(id) {
