@@ -37,6 +37,7 @@ const attempt = (over: Partial<Report> = {}): Report => ({
   trigger: "auto",
   sentAt: performance.now(),
   outcome: { kind: "retryable", retryAfterMs: undefined },
+  lastSuccessAt: null,
   responseStatus: 500,
   isWaiting: false,
   ...over,
@@ -123,4 +124,21 @@ test("a success that closes the breaker ends the outage of its subscription", as
   await expect.poll(failingSince).not.toBeNull();
   await succeed(breakerReports, { trigger: "manual" });
   await expect.poll(failingSince).toBeNull();
+});
+
+test("a worker that has seen no success takes the row's: a recent one keeps the breaker closed, an old one does not", async () => {
+  const reports = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
+  try {
+    for (const [agoMs, state] of [
+      [POLICY.recentSuccessMs / 2, "closed"],
+      [POLICY.recentSuccessMs * 2, "open"],
+    ] as const) {
+      subscription = newId();
+      const lastSuccessAt = new Date(Date.now() - agoMs);
+      for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(reports, { lastSuccessAt });
+      expect(await read(reports)).toMatchObject({ state });
+    }
+  } finally {
+    reports.close();
+  }
 });

@@ -32,6 +32,7 @@ async function open(subscription: string): Promise<void> {
     outcome: { kind: "retryable", retryAfterMs: undefined },
     responseStatus: 500,
     isWaiting: false,
+    lastSuccessAt: null,
   });
 }
 

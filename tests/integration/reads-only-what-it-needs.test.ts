@@ -50,6 +50,7 @@ async function shut(subscriptionId: string): Promise<void> {
       trigger: "auto",
       sentAt: performance.now(),
       outcome,
+      lastSuccessAt: null,
       responseStatus: 500,
       isWaiting: false,
     });

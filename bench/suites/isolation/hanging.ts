@@ -129,13 +129,14 @@ async function prove({ api, subscribers }: Fleet): Promise<void> {
 
 /** @returns starts the attack: some events for each hanging subscription */
 async function prepareAttack(
-  { api, subscribers, subscribe }: Fleet,
+  fleet: Fleet,
   count: number,
   tenantOf: (index: number) => string,
 ): Promise<() => Promise<void>> {
-  const url = subscribers.urls.at(-1)!;
+  const { api } = fleet;
+  const url = fleet.subscribers.urls.at(-1)!;
   for (let index = 0; index < count; index += 1) {
-    await subscribe({ url: `${url}/${index}`, tenant: tenantOf(index), eventTypes: ["bench.attack"] });
+    await fleet.subscribe({ url: `${url}/${index}`, tenant: tenantOf(index), eventTypes: ["bench.attack"] });
   }
   const tenants = [...new Set(Array.from({ length: count }, (_, index) => tenantOf(index)))];
   const events = tenants.map((tenant) => ({ type: "bench.attack", data: {}, tenant }));
@@ -147,15 +148,13 @@ async function prepareAttack(
 }
 
 /** Creates subscriptions of new tenants, one after the other. @returns the longest time from a 202 to the receipt */
-async function slowestFirstDelivery(
-  { api, subscribers, subscribe }: Fleet,
-  afterMs: readonly number[],
-): Promise<number> {
+async function slowestFirstDelivery(fleet: Fleet, afterMs: readonly number[]): Promise<number> {
+  const { api, subscribers } = fleet;
   const since = performance.now();
   const times = afterMs.map(async (ms, index) => {
     await sleep(since + ms - performance.now());
     const number = WELL + index;
-    await subscribe({ url: subscribers.urls[number]!, tenant: `new-${index}` });
+    await fleet.subscribe({ url: subscribers.urls[number]!, tenant: `new-${index}` });
     await api.send({ type: "bench.new", data: {}, tenant: `new-${index}` });
     const accepted = performance.now();
     while (performance.now() - accepted < NEW_WITHIN_MS) {

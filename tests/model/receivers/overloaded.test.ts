@@ -4,9 +4,9 @@ import { capacityShare, deadShare, runs } from "./grid.ts";
 import { overloaded, slowsDown, timesOut } from "./receivers.ts";
 import { MAX_IN_FLIGHT } from "./worker.ts";
 
-test.each([1.3, 2, 4])(
-  "a receiver that gets %f times its capacity uses 95 %% of it, and has at most 0.5 %% dead letters",
-  (times) => {
+test.each([{ times: 1.3 }, { times: 2 }, { times: 4 }])(
+  "a receiver that gets $times times its capacity uses 95 % of it, and has at most 0.5 % dead letters",
+  ({ times }) => {
     for (const { rate, figures, name } of runs([10, 100], (rate) => overloaded(rate / times))) {
       expect(capacityShare(figures, rate / times), name).toBeGreaterThanOrEqual(0.95);
       expect(deadShare(figures), name).toBeLessThanOrEqual(0.005);

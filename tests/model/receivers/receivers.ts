@@ -2,7 +2,7 @@ import type { classify } from "@postrider/shared/core/delivery/outcome.ts";
 
 export type Exchange = Parameters<typeof classify>[0];
 
-export interface Answer {
+interface Answer {
   exchange: Exchange;
   afterMs: number;
 }
@@ -71,19 +71,3 @@ export const slowsDown = (capacity: number): Receiver => shared(capacity / 10, 1
 
 /** Gets slower with each further request in flight, until answers take longer than the timeout. */
 export const timesOut = (capacity: number): Receiver => shared(capacity / 2, 500, TIMEOUT_MS);
-
-/**
- * Works on requests in the order of their arrival, also on those whose sender has given up, so that a queue longer than
- * the timeout makes every request fail.
- */
-export function queues(capacity: number): Receiver {
-  let freeAt = 0;
-  return {
-    answer(now) {
-      freeAt = Math.max(now, freeAt) + 1_000 / capacity;
-      const takesMs = ANSWER_MS + freeAt - now;
-      return takesMs > TIMEOUT_MS ? { exchange: TIMED_OUT, afterMs: TIMEOUT_MS } : { exchange: OK, afterMs: takesMs };
-    },
-    ended: () => undefined,
-  };
-}

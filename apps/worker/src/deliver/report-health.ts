@@ -26,6 +26,7 @@ export async function reportHealth(
     trigger,
     sentAt: startedAtMs,
     outcome,
+    lastSuccessAt: subscription.lastSuccessAt,
     responseStatus: exchange.responseStatus,
     isWaiting: slots.hasWaiters(subscription.id),
   });

@@ -4,7 +4,6 @@ import type { HealthEvent } from "@postrider/shared/core/health.ts";
 import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import type { Outcome } from "@postrider/shared/core/delivery/outcome.ts";
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
-import { LastSuccesses } from "./last-successes.ts";
 
 /** An attempt's outcome, for its subscription's breaker and pace. */
 export interface Report {
@@ -14,13 +13,18 @@ export interface Report {
   /** When the request was sent. Milliseconds of `performance.now()`. */
   sentAt: number;
   outcome: Outcome;
+  /** What the subscription's row says, for a worker that has seen no success itself. */
+  lastSuccessAt: Date | null;
   responseStatus: number | null;
   /** Whether deliveries of the subscription wait for its pace in this worker. */
   isWaiting: boolean;
 }
 
+/** Subscriptions whose last success is remembered; each takes about 100 bytes. */
+const MAX_LAST_SUCCESSES = 100_000;
+
 /** A subscription whose breaker is to be read. */
-export interface Reading {
+interface Reading {
   id: string;
   /** Its row says that the breaker has opened with no success since. */
   isFailing: boolean;
@@ -72,7 +76,8 @@ export function createBreakerReports(
   onTransition: (subscriptionId: string, state: BreakerState) => void,
 ): BreakerReports {
   const watched = new Map<string, Watched>();
-  const lastSuccesses = new LastSuccesses();
+  /** When each subscription last succeeded in this worker, in milliseconds of `performance.now()`. */
+  const lastSuccesses = new Map<string, number>();
   /** Unreported successes of watched subscriptions. */
   const successes = new Map<string, Successes>();
   let timer: NodeJS.Timeout | undefined;
@@ -121,7 +126,8 @@ export function createBreakerReports(
   }
 
   async function succeeded({ subscriptionId: id, trigger, sentAt, isWaiting }: Report): Promise<void> {
-    lastSuccesses.note(id, performance.now());
+    if (lastSuccesses.size >= MAX_LAST_SUCCESSES && !lastSuccesses.has(id)) lastSuccesses.clear();
+    lastSuccesses.set(id, performance.now());
     const known = watched.get(id);
     if (!known && trigger === "auto") return;
     const pending = successes.get(id) ?? { count: 0, sentAt, isWaiting: false };
@@ -132,12 +138,17 @@ export function createBreakerReports(
     timer ??= setTimeout(reportAllSuccesses, COALESCE_MS);
   }
 
+  function lastSuccessAgoMs({ subscriptionId, lastSuccessAt }: Report): number | undefined {
+    const seenAt = lastSuccesses.get(subscriptionId);
+    if (seenAt !== undefined) return performance.now() - seenAt;
+    return lastSuccessAt === null ? undefined : Math.max(0, Date.now() - lastSuccessAt.getTime());
+  }
+
   async function failed(report: Report, retryAfterMs: number): Promise<void> {
     const { subscriptionId: id, trigger, sentAt, responseStatus, isWaiting } = report;
     // In the order in which they happened: a success in between ends the row of failures.
     void reportSuccesses(id);
     const now = performance.now();
-    const lastSuccessAt = lastSuccesses.of(id);
     const isRefusal = refusesPayload(responseStatus);
     await apply(id, {
       kind: "failure",
@@ -145,7 +156,7 @@ export function createBreakerReports(
       isProbe: trigger === "probe",
       countsForPace: trigger === "auto" && !isRefusal,
       isWaiting,
-      lastSuccessAgoMs: lastSuccessAt === undefined ? undefined : now - lastSuccessAt,
+      lastSuccessAgoMs: lastSuccessAgoMs(report),
       refused: isRefusal && trigger !== "probe" ? report.deliveryId : undefined,
       retryAfterMs: Math.min(retryAfterMs, MAX_RETRY_AFTER_MS),
     });
