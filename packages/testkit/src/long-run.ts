@@ -3,7 +3,7 @@ const SECONDS = Number(process.env["POSTRIDER_LONG_SECONDS"] ?? 900);
 if (!(SECONDS > 0)) throw new Error("POSTRIDER_LONG_SECONDS must be a positive number");
 
 /** Set by the configuration of the project "long". */
-const isLongRun = process.env["POSTRIDER_LONG_RUN"] === "1";
+export const isLongRun = process.env["POSTRIDER_LONG_RUN"] === "1";
 
 /** Runs `work` once or, in a long run, again and again for this share of it. @param work gets its number, from 1 */
 export async function repeatInLongRun(share: number, work: (number: number) => Promise<void>): Promise<void> {

@@ -60,9 +60,7 @@ function shared(threads: number, workMs: number, timeoutMs: number): Receiver {
     answer() {
       inFlight += 1;
       const takesMs = workMs * Math.max(1, inFlight / threads);
-      return takesMs > timeoutMs
-        ? { exchange: TIMED_OUT, afterMs: timeoutMs }
-        : { exchange: OK, afterMs: takesMs };
+      return takesMs > timeoutMs ? { exchange: TIMED_OUT, afterMs: timeoutMs } : { exchange: OK, afterMs: takesMs };
     },
     ended: () => (inFlight -= 1),
   };

@@ -3,26 +3,31 @@ import type { Delivery, Fleet } from "./fleet.ts";
 import { MAX_IN_FLIGHT, type Worker } from "./worker.ts";
 
 /** As in the worker's release: the pause between two rounds, without and with a pace. */
-const POLL_MS = 50;
-const PACED_POLL_MS = 400;
+const POLL_MS = 100;
+const PACED_POLL_MS = 500;
+const DISPATCH_MS = 500;
 const JUDGE_MS = 1_000;
+/** As in the worker: one release has at most half of what a process may have on its way. */
+const MAX_ON_THE_WAY = 400;
 /** As in the worker: the delivery timeout and some time to record it. */
 const PROBE_LEASE_MS = 20_000;
 
 /** The release job of the subscription: probes while the breaker is open, and releases held deliveries while it is closed. */
 export class ReleaseJob {
   readonly #fleet: Fleet;
-  readonly #pick: () => Worker;
+  readonly #workers: readonly Worker[];
   #isRunning = false;
   #rate = 0;
   #judgedAt = 0;
   #failedAt = 0;
+  /** Deliveries on their way after the last round. */
+  #releasedBefore = 0;
   #budget = 0;
   #budgetAt = 0;
 
-  constructor(fleet: Fleet, pick: () => Worker) {
+  constructor(fleet: Fleet, workers: readonly Worker[]) {
     this.#fleet = fleet;
-    this.#pick = pick;
+    this.#workers = workers;
     fleet.onHeld = () => this.#start();
   }
 
@@ -38,7 +43,7 @@ export class ReleaseJob {
     clock.after(afterMs, () => {
       this.#rate = INITIAL_RATE;
       this.#judgedAt = this.#budgetAt = clock.now;
-      this.#failedAt = Number.POSITIVE_INFINITY;
+      this.#failedAt = this.#fleet.health.breaker.lastFailureAt;
       this.#budget = 1;
       this.#round();
     });
@@ -72,7 +77,11 @@ export class ReleaseJob {
   #releaseSome(): void {
     const { clock, pace } = this.#fleet;
     this.#adaptRate(pace);
-    const room = maxOnTheWay(pace, MAX_IN_FLIGHT) - this.#fleet.released;
+    const aheadMs = DISPATCH_MS + (pace === null ? POLL_MS : PACED_POLL_MS);
+    const completed = this.#releasedBefore - this.#fleet.released;
+    const workers = this.#workers.length;
+    const max = maxOnTheWay({ limit: pace, maxInFlight: MAX_IN_FLIGHT, workers, completed, aheadMs });
+    const room = Math.min(max, MAX_ON_THE_WAY) - this.#fleet.released;
     for (let left = Math.min(room, Math.floor(this.#budget), this.#fleet.held); left > 0; left -= 1) {
       const delivery: Delivery = this.#fleet.takeHeld();
       delivery.isReleased = true;
@@ -80,15 +89,21 @@ export class ReleaseJob {
       this.#budget -= 1;
       clock.after(0, () => this.#pick().admit(delivery));
     }
+    this.#releasedBefore = this.#fleet.released;
+  }
+
+  #pick(): Worker {
+    return this.#workers[Math.floor(this.#fleet.random() * this.#workers.length)]!;
   }
 
   #adaptRate(pace: number | null): void {
     const { now } = this.#fleet.clock;
-    this.#budget = Math.min(Math.max(1, this.#rate), this.#budget + (this.#rate * (now - this.#budgetAt)) / 1_000);
+    const passedS = (now - this.#budgetAt) / 1_000;
+    this.#budget = Math.min(1 + this.#rate * Math.max(1, passedS), this.#budget + this.#rate * passedS);
     this.#budgetAt = now;
     if (now - this.#judgedAt < JUDGE_MS) return;
     const { lastFailureAt } = this.#fleet.health.breaker;
-    this.#rate = nextRate(this.#rate, { hasFailed: lastFailureAt > this.#failedAt, wasSaturated: false }, pace);
+    this.#rate = nextRate(this.#rate, lastFailureAt > this.#failedAt, pace);
     this.#judgedAt = now;
     this.#failedAt = lastFailureAt;
   }

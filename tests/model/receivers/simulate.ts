@@ -33,7 +33,7 @@ export function simulate({ receiver, rate, seconds, workers: count, seed, hasSuc
   const pick = () => workers[Math.floor(random() * workers.length)]!;
   const admit = (delivery: Delivery) => pick().admit(delivery);
   while (workers.length < count) workers.push(new Worker(fleet, admit));
-  new ReleaseJob(fleet, pick);
+  new ReleaseJob(fleet, workers);
 
   const untilNextMs = () => (-Math.log(1 - random()) / rate) * 1_000;
   const arrive = () => {

@@ -10,8 +10,6 @@ const LEARN_MS = 1_000;
 const COALESCE_MS = 100;
 /** As in the worker's slots: a delivery that its subscription's own limit has blocked for this long becomes held. */
 const MAX_WAIT_MS = 1_000;
-/** As in the worker's slots: an answer that takes this long does not raise the number of requests in flight. */
-const SLOW_MS = 1_000;
 
 /** One worker process's part of the subscription: its slots, its queue, and its reports of outcomes. */
 export class Worker {
@@ -22,7 +20,7 @@ export class Worker {
   readonly #released: Delivery[] = [];
   #isReleasedNext = false;
   #inFlight = 0;
-  /** Requests that may be in flight: the slow start of a new subscription. */
+  /** Requests that may be in flight, as on trial: one at first, doubled by each answer. */
   #window = 1;
   #isWatching = false;
   #lastSuccessAt: number | undefined;
@@ -112,7 +110,7 @@ export class Worker {
     const { clock, receiver, random, figures } = this.#fleet;
     receiver.ended();
     this.#inFlight -= 1;
-    if (clock.now - sentAt < SLOW_MS) this.#window = Math.min(MAX_IN_FLIGHT, 2 * this.#window);
+    if (exchange.responseStatus !== null) this.#window = Math.min(MAX_IN_FLIGHT, 2 * this.#window);
     if (delivery.isReleased) this.#fleet.released -= 1;
     delivery.isReleased = false;
     const outcome = classify(exchange, clock.now);
@@ -135,7 +133,8 @@ export class Worker {
   #reportSuccess(sentAt: number, isProbe: boolean): void {
     const { clock } = this.#fleet;
     this.#lastSuccessAt = clock.now;
-    if (isProbe) return this.#fleet.apply({ kind: "success", sentAgoMs: clock.now - sentAt, successes: 0, isWaiting: false });
+    if (isProbe)
+      return this.#fleet.apply({ kind: "success", sentAgoMs: clock.now - sentAt, successes: 0, isWaiting: false });
     if (!this.#isWatching) return;
     this.#successes += 1;
     this.#lastSentAt = sentAt;

@@ -7,9 +7,9 @@ test("the rate doubles in each second without a failure", () => {
   expect(nextRate(4_000, false, null)).toBe(5_000);
 });
 
-test("the rate halves in a second with a failure, and never below the first rate", () => {
-  expect(nextRate(100, true, null)).toBe(50);
-  expect(nextRate(5, true, null)).toBe(INITIAL_RATE);
+test("the rate grows by a fifth in a second with a failure: a flaky subscriber's backlog ends", () => {
+  expect(nextRate(100, true, null)).toBe(120);
+  expect(nextRate(4_900, true, null)).toBe(5_000);
 });
 
 test("the rate never exceeds the subscription's limit", () => {

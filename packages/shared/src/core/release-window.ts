@@ -1,16 +1,22 @@
-/** Deliveries per second that a release begins with, and the fewest that it goes down to. */
+/** Deliveries per second that a release begins with. */
 export const INITIAL_RATE = 4;
 /** Deliveries per second at most: what a small fleet delivers. */
 const MAX_RATE = 5_000;
 
 /**
+ * Growth per second while attempts fail. Slow growth gives the pace and the breaker time to judge; halving instead kept
+ * a receiver that fails half of its requests at the first rate (at 100 events/s, 90 % delivered in half an hour, not 98 %).
+ */
+const GROWTH_WHILE_FAILING = 1.2;
+
+/**
  * Deliveries per second to release, judged once a second: doubled in a second without a failed attempt (a slow start,
- * as of TCP, RFC 5681 section 3.1), halved in a second with one.
+ * as of TCP, RFC 5681 section 3.1), a fifth more in a second with one. The pace lowers it for an overloaded receiver.
  *
  * @param limit the lower of the subscription's rate limit and its pace, per second; null is none
  */
 export function nextRate(rate: number, hasFailed: boolean, limit: number | null): number {
-  const next = hasFailed ? Math.max(INITIAL_RATE, rate / 2) : Math.min(MAX_RATE, 2 * rate);
+  const next = Math.min(MAX_RATE, (hasFailed ? GROWTH_WHILE_FAILING : 2) * rate);
   return limit === null ? next : Math.min(next, Math.max(1, limit));
 }
 
