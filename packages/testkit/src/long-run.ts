@@ -3,7 +3,7 @@ const SECONDS = Number(process.env["POSTRIDER_LONG_SECONDS"] ?? 900);
 if (!(SECONDS > 0)) throw new Error("POSTRIDER_LONG_SECONDS must be a positive number");
 
 /** Set by the configuration of the project "long". */
-const isLongRun = process.env["POSTRIDER_LONG_RUN"] === "1";
+export const isLongRun = process.env["POSTRIDER_LONG_RUN"] === "1";
 
 /** Whether there is time for everything, and not only for a sample. */
 export const isFullLongRun = isLongRun && SECONDS >= 600;
