@@ -1,4 +1,3 @@
-import { Writable } from "node:stream";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { recordHealth, type HealthRecord } from "@postrider/shared/store/sql/record-health.ts";
@@ -7,7 +6,7 @@ import type { World } from "@postrider/testkit/world/world.ts";
 import type { Subscription } from "../../apps/worker/src/delivery.ts";
 import { createSubscriptionHealth } from "../../apps/worker/src/record/subscription-health.ts";
 
-const DISABLE_AFTER_MS = 3_600_000;
+const POLICY = { disableAfterMs: 3_600_000, silenceMs: 900_000 };
 
 interface Row {
   last_success_at: Date | null;
@@ -33,16 +32,7 @@ beforeEach(async () => {
   logged = "";
 });
 
-const log = createLogger(
-  "test",
-  "warn",
-  new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      logged += chunk.toString();
-      done();
-    },
-  }),
-);
+const log = createLogger("test", "warn", { write: (text) => void (logged += text) });
 /** A worker's view of its subscriptions' health. Closing it writes everything that is pending. */
 const newWorker = () => createSubscriptionHealth(world.context.pool, log, world.settings);
 /** What one worker writes, from its start to its end. */
@@ -130,11 +120,10 @@ describe("the last success and the last failure of a subscription", () => {
 
   test("two workers that write the same subscriptions in opposite order do not deadlock", async () => {
     const others = await Promise.all(Array.from({ length: 300 }, () => world.subscribe()));
-    const policy = { disableAfterMs: DISABLE_AFTER_MS, silenceMs: DISABLE_AFTER_MS };
     const records = others.map((subscriptionId) => record({ subscriptionId, successMsAgo: 0 }));
     const reversed = records.toReversed();
     for (let times = 0; times < 20; times += 1) {
-      await Promise.all([records, reversed].map((some) => recordHealth(world.context.pool, some, policy)));
+      await Promise.all([records, reversed].map((some) => recordHealth(world.context.pool, some, POLICY)));
     }
     expect((await rows()).filter((one) => one.last_success_at !== null)).toHaveLength(300);
   });
@@ -241,7 +230,7 @@ const record = (over: Partial<HealthRecord>): HealthRecord => ({
 });
 
 async function write(over: Partial<HealthRecord>): Promise<Row> {
-  await recordHealth(world.context.pool, [record(over)], { disableAfterMs: DISABLE_AFTER_MS, silenceMs: 900_000 });
+  await recordHealth(world.context.pool, [record(over)], POLICY);
   return row();
 }
 
