@@ -39,15 +39,16 @@ const steps = fc.array(
   { minLength: 80, maxLength: 160 },
 );
 
-const loadEvent = (isFailure: boolean, isWaiting: boolean): HealthEvent =>
+/** Where all fail, no other worker has seen a success either: the breaker opens, and ends a pace. */
+const loadEvent = (isFailure: boolean, share: number, isWaiting: boolean): HealthEvent =>
   isFailure
-    ? { kind: "failure", sentAgoMs: 0, isProbe: false, countsForPace: true, isWaiting, lastSuccessAgoMs: 100, refused: undefined, retryAfterMs: 0 } // prettier-ignore
+    ? { kind: "failure", sentAgoMs: 0, isProbe: false, countsForPace: true, isWaiting, lastSuccessAgoMs: share === 1 ? undefined : 100, refused: undefined, retryAfterMs: 0 } // prettier-ignore
     : { kind: "success", sentAgoMs: 0, successes: 5, isWaiting };
 /** Steady loads: phases in which a share of the answers fails, so that the pace starts, adapts and ends. */
 const loads = fc
   .array(
     fc.record({
-      share: fc.constantFrom(0, 0.05, 0.3, 0.5, 0.9, 0.95),
+      share: fc.constantFrom(0, 0.05, 0.3, 0.5, 0.9, 0.95, 1),
       steps: fc.integer({ min: 20, max: 150 }),
       passes: fc.constantFrom(40, 150, 400),
       isWaiting: fc.boolean(),
@@ -63,7 +64,7 @@ const loads = fc
             passes,
             isLost: false,
             times: 1,
-            event: loadEvent(chance < share, isWaiting),
+            event: loadEvent(chance < share, share, isWaiting),
           })),
           { minLength: count, maxLength: count },
         ),
