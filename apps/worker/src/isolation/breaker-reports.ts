@@ -5,7 +5,7 @@ import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/delivery/retry-schedu
 import type { Outcome } from "@postrider/shared/core/delivery/outcome.ts";
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
 
-/** An attempt's outcome, for its subscription's breaker and pace. */
+/** An attempt's outcome, as its subscription's breaker and pace need it. */
 export interface Report {
   subscriptionId: string;
   deliveryId: string;
@@ -16,33 +16,33 @@ export interface Report {
   /** What the subscription's row says, for a worker that has seen no success itself. */
   lastSuccessAt: Date | null;
   responseStatus: number | null;
-  /** Whether deliveries of the subscription wait for its pace in this worker. */
+  /** Whether deliveries of the subscription wait in this worker. */
   isWaiting: boolean;
 }
 
 /** Subscriptions whose last success is remembered; each takes about 100 bytes. */
 const MAX_LAST_SUCCESSES = 100_000;
 
-/** A subscription whose breaker is to be read. */
+/** A subscription to read the breaker of. */
 interface Reading {
   id: string;
-  /** Its row says that the breaker has opened with no success since. */
+  /** According to its row, the breaker has opened and no success followed. */
   isFailing: boolean;
 }
 
 /**
- * This worker's view of its subscriptions' breakers and paces, and its reports to them. A healthy subscription costs
- * Redis nothing: its successes are not reported, and its breaker is not read. Failures are always reported; once a
- * second the worker learns which subscriptions are watched, and reports the successes of those.
+ * Reads breakers and paces, and reports outcomes to them. A healthy subscription costs Redis nothing: its successes are
+ * not reported, and its breaker is not read. Failures are always reported. Once a second the worker reads the set of
+ * watched subscriptions, and reports the successes of those.
  */
 export interface BreakerReports {
-  /** The breakers of those subscriptions that are watched or failing. Empty while Redis is unreachable. */
+  /** The breakers of the watched and failing ones among these subscriptions. Empty while Redis is unreachable. */
   read(subscriptions: readonly Reading[]): Promise<ReadonlyMap<string, SharedBreaker>>;
-  /** Whether the subscription's breaker was open or half open when it was last seen. */
+  /** Whether the subscription's breaker was open or half open when last read. */
   isNotClosed(subscriptionId: string): boolean;
-  /** Subscriptions whose breaker is not closed, as last seen. */
+  /** Subscriptions whose breaker was not closed when last read. */
   notClosed(): Iterable<string>;
-  /** Those of them whose breaker was seen within the last second. */
+  /** The subset of notClosed() that was read within the last second. */
   recentlyOpened(): Iterable<string>;
   /** @returns whether the probe is granted */
   acquireProbe(subscriptionId: string, leaseMs: number): Promise<boolean>;
@@ -52,11 +52,11 @@ export interface BreakerReports {
 
 /** Successes of watched subscriptions are coalesced for 100 ms. A pending success is always reported before a failure. */
 const COALESCE_MS = 100;
-/** How often the worker learns which subscriptions are watched. */
+/** How often the worker reads the set of watched subscriptions. */
 const LEARN_MS = 1_000;
-/** How long a breaker that was seen counts as recently seen. */
+/** How long a read breaker counts as recent. */
 const RECENT_MS = 1_000;
-/** A subscription is forgotten when nothing was heard of it for this long: its row and the next failure bring it back. */
+/** A subscription without a report for this long is forgotten; its row or its next failure adds it again. */
 const WATCH_MS = 60_000;
 
 interface Watched {
@@ -83,7 +83,7 @@ export function createBreakerReports(
   let timer: NodeJS.Timeout | undefined;
   const learning = setInterval(() => void learn(), LEARN_MS).unref();
 
-  /** Longest unseen first: an entry that is seen again moves to the end. */
+  /** Keeps the map ordered by `seenAt`, oldest first. */
   function remember(id: string, { state, changed }: SharedBreaker): void {
     watched.delete(id);
     watched.set(id, { state, seenAt: performance.now() });
@@ -96,7 +96,7 @@ export function createBreakerReports(
       if (now - seenAt < WATCH_MS) break;
       watched.delete(id);
     }
-    // Redis may be unreachable: what was learned last stands.
+    // While Redis is unreachable the previous set stays valid.
     const ids = await breakers.watched().catch(() => []);
     for (const id of ids) if (!watched.has(id)) watched.set(id, { state: "closed", seenAt: now });
   }
@@ -107,7 +107,7 @@ export function createBreakerReports(
       remember(id, breaker);
       return breaker;
     } catch {
-      // Redis is unreachable. The report is dropped: later outcomes show the same.
+      // Redis is unreachable. Drop the report: a receiver that keeps failing is reported again.
       return undefined;
     }
   }
@@ -131,7 +131,7 @@ export function createBreakerReports(
     const known = watched.get(id);
     if (!known && trigger === "auto") return;
     const pending = successes.get(id) ?? { count: 0, sentAt, isWaiting: false };
-    // Probes and manual attempts say nothing about load.
+    // Probes and manual attempts don't depend on load.
     const count = pending.count + (trigger === "auto" ? 1 : 0);
     successes.set(id, { count, sentAt: Math.max(pending.sentAt, sentAt), isWaiting: pending.isWaiting || isWaiting });
     if (trigger !== "auto" || known?.state !== "closed") return reportSuccesses(id);
@@ -146,7 +146,7 @@ export function createBreakerReports(
 
   async function failed(report: Report, retryAfterMs: number): Promise<void> {
     const { subscriptionId: id, trigger, sentAt, responseStatus, isWaiting } = report;
-    // In the order in which they happened: a success in between ends the row of failures.
+    // Keep the order of outcomes: a success resets the count of failures.
     void reportSuccesses(id);
     const now = performance.now();
     const isRefusal = refusesPayload(responseStatus);
@@ -194,7 +194,7 @@ export function createBreakerReports(
         case "gone":
           return failed(report, 0);
         case "blocked":
-          // Nothing was sent, so the receiver is unknown. For a probe that counts as a failure.
+          // Nothing was sent, so the receiver's state is unknown. A probe has to end, and counts as a failure.
           return trigger === "probe" ? failed(report, 0) : undefined;
       }
     },

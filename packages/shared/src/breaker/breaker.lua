@@ -1,27 +1,26 @@
 --[[
-  Circuit breakers and paces of subscriptions: reads them, or applies events to them, in one step for the whole fleet.
-  The specification is core/breaker.ts (reduceBreaker) and core/pace.ts (reducePace); a model test drives both with the
-  same events.
+  Reads the breakers and paces of subscriptions, or applies events to them, atomically for the whole fleet. The
+  specification is core/breaker.ts (reduceBreaker) and core/pace.ts (reducePace); a model test sends the same events to
+  both.
 
-  Both are fields of one hash per subscription. No hash is a closed breaker without a pace: losing one in Redis leaves
-  the breaker closed.
+  Each subscription has one hash. A missing hash is a closed breaker without a pace, so a loss in Redis closes it.
 
   Input:
-    KEYS[1]      sorted set of the open breakers' subscriptions, scored by when their keys expire
-    KEYS[2]      the same for the half-open ones
-    KEYS[3]      sorted set of the watched subscriptions, scored by when something last happened to them
-    KEYS[4 ...]  the hash of each event, in order; one may occur several times
+    KEYS[1]      sorted set of subscriptions with an open breaker, scored by the expiry of their hash
+    KEYS[2]      the same for half-open breakers
+    KEYS[3]      sorted set of watched subscriptions, scored by their last event
+    KEYS[4 ...]  the hash of each event's subscription, in order; repeats are allowed
 
     ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
-    ARGV[2]      threshold: failures in a row that open a breaker
-    ARGV[3]      it opens only when the last success is older than this, milliseconds
+    ARGV[2]      threshold: consecutive failures that open a breaker
+    ARGV[3]      it opens only if the last success is older than this, milliseconds
     ARGV[4]      cooldown in milliseconds
     ARGV[5 ...]  nine per event: the subscription, and
                    'read'
                    'success', ms since the request was sent, successes, '1' if deliveries wait for the pace
                    'failure', ms since the request was sent, failures for the pace ('1' or '0'), '1' if deliveries wait,
-                              '1' if it is the probe's, ms since the sender's last success or '', the delivery whose
-                              payload was refused or '', Retry-After in milliseconds
+                              '1' if it is a probe, age of the last success that the worker knows of or '', id of the
+                              delivery if its payload was refused or '', Retry-After in milliseconds
                    'probe',   lease in milliseconds
                    'reset'
                  padded with ''
@@ -30,8 +29,12 @@
     { now, then per event: state, failures, until, restUntil, lastFailureAt, rate of the pace (text), 1 if the state
     changed or the probe was granted, else 0 }
 ]]
-local DAYS_7 = 604800000
+-- An open breaker is probed while anything is held. After a week without events nothing depends on the hash.
+local EXPIRY = 604800000
+-- Workers report successes of watched subscriptions only. A minute outlasts the default schedule's longest delay (32 s),
+-- so the success of a retry is still reported.
 local WATCHED = 60000
+-- Arguments per event; breakers.ts pads to this number.
 local FIELDS = 9
 
 local now = tonumber(ARGV[1])
@@ -59,7 +62,7 @@ local function write(key, b)
     values[#values + 1] = string.format('%.17g', b[name])
   end
   redis.call('HSET', key, unpack(values))
-  redis.call('PEXPIRE', key, DAYS_7)
+  redis.call('PEXPIRE', key, EXPIRY)
 end
 
 -- core/pace.ts
@@ -153,7 +156,7 @@ local function index(id, state)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   if state ~= 'closed' then
-    redis.call('ZADD', state == 'open' and KEYS[1] or KEYS[2], string.format('%.0f', now + DAYS_7), id)
+    redis.call('ZADD', state == 'open' and KEYS[1] or KEYS[2], string.format('%.0f', now + EXPIRY), id)
   end
 end
 

@@ -7,49 +7,49 @@ import { breakerKey, HALF_OPEN_BREAKERS_KEY, OPEN_BREAKERS_KEY, WATCHED_KEY } fr
 
 const SCRIPT = readFileSync(new URL("breaker.lua", import.meta.url), "utf8");
 const COMMAND = "postriderBreaker";
-/** Events per script call: below a millisecond of Redis, which serves nothing else meanwhile. */
+/** Events per script call. The script blocks Redis for less than a millisecond. */
 const MAX_CALL = { rows: 500, bytes: Number.POSITIVE_INFINITY };
 const KEYS_BEFORE = 3;
 const ANSWERS_PER_EVENT = 7;
 const ARGUMENTS_PER_EVENT = 9;
 
-/** A subscription's breaker and pace as the fleet sees them. Times are Unix milliseconds by Redis's clock. */
+/** A subscription's breaker and pace in Redis. Times are Unix milliseconds by Redis's clock. */
 export interface SharedBreaker {
   state: BreakerState;
-  /** Failed attempts in a row. */
+  /** Consecutive failed attempts. */
   failures: number;
   /** Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
-  /** The subscriber asked for no requests before this moment. */
+  /** No requests before this time: the subscriber's `Retry-After`. */
   restUntil: number;
   lastFailureAt: number;
-  /** The pace, requests per second of the fleet; 0 is not paced. */
+  /** Requests per second for the fleet; 0 is no pace. */
   pace: number;
-  /** Redis's clock when it was read. */
+  /** Redis's clock at the time of the call. */
   now: number;
   /** Whether the event changed the state, or was granted the probe. */
   changed: boolean;
 }
 
-/** @property madeAt milliseconds of `performance.now()` */
-type Call = { id: string; madeAt: number } & (HealthEvent | { kind: "read" });
+/** @property createdAt milliseconds of `performance.now()` */
+type Call = { id: string; createdAt: number } & (HealthEvent | { kind: "read" });
 
-/** The breakers of all subscriptions. Every call fails at once while Redis is unreachable: then nothing is known. */
+/** The breakers of all subscriptions. Every call fails at once while Redis is unreachable. */
 export interface Breakers {
   /** @returns one per id, in order */
   read(subscriptionIds: readonly string[]): Promise<SharedBreaker[]>;
   apply(subscriptionId: string, event: HealthEvent): Promise<SharedBreaker>;
   /** How many are not closed, over all subscriptions. */
   count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
-  /** Subscriptions that something happened to in the last minute: a failure, a transition, or a report while paced. */
+  /** Subscriptions with a failure, a transition, or a report under a pace in the last minute. */
   watched(): Promise<string[]>;
 }
 
 /**
- * The breakers in Redis. Calls that are made while one is under way go into the next one, so that the number of calls
+ * The breakers in Redis. Calls made during a script call are coalesced into the next one, so the number of script calls
  * does not grow with the load.
  *
- * @param clock Unix milliseconds; Redis's own clock where it is left out, so that skewed workers agree
+ * @param clock Unix milliseconds; by default Redis's own clock, so that workers with skewed clocks agree
  */
 export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () => number): Breakers {
   if (!(COMMAND in redis)) redis.defineCommand(COMMAND, { lua: SCRIPT });
@@ -71,8 +71,8 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
         policy.threshold,
         policy.recentSuccessMs,
         policy.cooldownMs,
-        // Ages are as of the call, not of when the event was handed in.
-        ...all.flatMap((call) => argumentsOf(call, clock ? 0 : sentAt - call.madeAt)),
+        // Ages are relative to the script call: add the time that the event waited for it.
+        ...all.flatMap((call) => argumentsOf(call, clock ? 0 : sentAt - call.createdAt)),
       );
       const now = Number(answer[0]);
       let taken = 0;
@@ -85,10 +85,10 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
   });
 
   return {
-    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, madeAt: 0, kind: "read" })))),
-    apply: async (id, event) => (await calls.add([{ id, madeAt: performance.now(), ...event }]))[0]!,
+    read: async (ids) => (ids.length === 0 ? [] : calls.add(ids.map((id) => ({ id, createdAt: 0, kind: "read" })))),
+    apply: async (id, event) => (await calls.add([{ id, createdAt: performance.now(), ...event }]))[0]!,
     async count(now) {
-      // Redis forgets a breaker that nothing happened to in a week; so do these sets.
+      // Hashes expire after a week without events; remove their entries from the sets too.
       await Promise.all([OPEN_BREAKERS_KEY, HALF_OPEN_BREAKERS_KEY].map((set) => redis.zremrangebyscore(set, 0, now)));
       const [open, half_open] = await Promise.all([
         redis.zcard(OPEN_BREAKERS_KEY),

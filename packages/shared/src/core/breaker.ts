@@ -1,25 +1,24 @@
-/** Deliveries flow; none flow; one is under way to find out whether they may flow again. */
+/** Closed: deliveries are sent. Open: they are held. Half open: one probe is under way. */
 export type BreakerState = "closed" | "open" | "half_open";
 
 /**
- * A subscription's circuit breaker. It opens after a number of failed attempts in a row, but only when the last
- * success, if there ever was one, is older than a while: a receiver that answers every third request is flaky, not dead.
- * This reducer is the specification; `breaker.lua` is the implementation that the fleet shares, and a model test holds
- * the two together. All times are Unix milliseconds; 0 is never.
+ * A subscription's circuit breaker. It opens after consecutive failed attempts, but only without a recent success: a
+ * receiver that answers every third request is flaky, not dead. This reducer is the specification; `breaker.lua` is the
+ * implementation that the fleet shares, and a model test compares them. All times are Unix milliseconds; 0 is never.
  */
 export interface Breaker {
   state: BreakerState;
-  /** Failed attempts in a row. */
+  /** Consecutive failed attempts. */
   failures: number;
   lastFailureAt: number;
   lastSuccessAt: number;
-  /** When it last closed. Answers to requests that were sent before do not count. */
+  /** When it last closed. Responses to requests sent before that are ignored. */
   closedAt: number;
   /** Open: the end of the cooldown. Half open: when the probe counts as lost. Closed: 0. */
   until: number;
-  /** The subscriber asked for no requests before this moment (`Retry-After`). */
+  /** No requests before this time: the subscriber's `Retry-After`. */
   restUntil: number;
-  /** Deliveries of this row of failures whose payload was refused: each counts once. */
+  /** Deliveries whose payload was refused since the last success: each counts as one failure. */
   refused: readonly string[];
 }
 
@@ -41,27 +40,27 @@ export type BreakerEvent =
       kind: "failure";
       sentAgoMs: number;
       isProbe: boolean;
-      /** How long ago the sender last saw a success; undefined where it never did. */
+      /** Age of the last success that the worker knows of; undefined if it knows of none. */
       lastSuccessAgoMs: number | undefined;
-      /** The delivery, where its payload was refused (a 4xx other than 408, 425 and 429). */
+      /** The delivery's id if its payload was refused (a 4xx other than 408, 425 and 429). */
       refused: string | undefined;
-      /** How long the subscriber asks to be left alone; 0 where it does not ask. */
+      /** From `Retry-After`; 0 without one. */
       retryAfterMs: number;
     }
-  /** Asks for the probe; granted where the state changes. `leaseMs` is how long the probe may take until it counts as lost. */
+  /** Requests the probe; granted if the state changes. A probe without an outcome after `leaseMs` counts as lost. */
   | { kind: "probe"; leaseMs: number }
-  /** A person says that the subscriber is well. */
+  /** A new URL, or a person enabled the subscription. */
   | { kind: "reset" };
 
 export interface BreakerPolicy {
-  /** Failures in a row that open it. */
+  /** Consecutive failures that open it. */
   threshold: number;
-  /** It opens only when the last success is older than this. 0 leaves the threshold alone to decide. */
+  /** It opens only if the last success is older than this. With 0 the threshold alone decides. */
   recentSuccessMs: number;
   cooldownMs: number;
 }
 
-/** The breaker after an event; the very same object where the event changes nothing. */
+/** The breaker after an event; the same object if the event changes nothing. */
 export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number, policy: BreakerPolicy): Breaker {
   switch (event.kind) {
     case "success":
@@ -85,7 +84,7 @@ const succeed = (breaker: Breaker, now: number): Breaker =>
 const close = (breaker: Breaker, now: number): Breaker => ({
   ...CLOSED_BREAKER,
   lastSuccessAt: breaker.lastSuccessAt,
-  // The subscriber asked for it, whatever one request came to.
+  // A success does not cancel a `Retry-After`.
   restUntil: breaker.restUntil,
   closedAt: now,
 });
@@ -103,15 +102,15 @@ function fail(
   const openUntil = now + Math.max(policy.cooldownMs, event.retryAfterMs);
   const reopens = event.isProbe && breaker.state === "half_open";
   if (breaker.state !== "closed" && !reopens) return { ...breaker, lastSuccessAt };
-  // A success that another worker saw since the last failure ends the row.
-  const isNewRow = breaker.state === "closed" && lastSuccessAt > breaker.lastFailureAt;
-  const refusedBefore = isNewRow ? [] : breaker.refused;
+  // Another worker has seen a success since the last failure.
+  const isFirst = breaker.state === "closed" && lastSuccessAt > breaker.lastFailureAt;
+  const refusedBefore = isFirst ? [] : breaker.refused;
   const counts = event.refused === undefined || !refusedBefore.includes(event.refused);
   const refused =
     event.refused === undefined || !counts || refusedBefore.length >= policy.threshold
       ? refusedBefore
       : [...refusedBefore, event.refused];
-  const failures = (isNewRow ? 0 : breaker.failures) + (counts ? 1 : 0);
+  const failures = (isFirst ? 0 : breaker.failures) + (counts ? 1 : 0);
   const failed: Breaker = { ...breaker, failures, lastFailureAt: now, lastSuccessAt, restUntil, refused };
   const isLongAgo = lastSuccessAt === 0 || now - lastSuccessAt >= policy.recentSuccessMs;
   const opens = reopens || (failures >= policy.threshold && isLongAgo);

@@ -1,7 +1,7 @@
 import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerPolicy } from "./breaker.ts";
 import { NO_PACE, reducePace, type Pace } from "./pace.ts";
 
-/** What the fleet knows of a subscription's receiver. */
+/** The state of a subscription's receiver that the fleet shares. */
 export interface Health {
   breaker: Breaker;
   pace: Pace;
@@ -10,15 +10,15 @@ export interface Health {
 export const UNKNOWN_HEALTH: Health = { breaker: CLOSED_BREAKER, pace: NO_PACE };
 
 export type HealthEvent =
-  /** Some answers that are well, reported together. `sentAgoMs` is of the request that was sent last. */
+  /** Coalesced successes. `sentAgoMs` is the age of the latest request. */
   | { kind: "success"; sentAgoMs: number; successes: number; isWaiting: boolean }
   | {
       kind: "failure";
       sentAgoMs: number;
       isProbe: boolean;
-      /** Whether the answer says something about load; probes, manual attempts and refusals of a payload do not. */
+      /** False for probes, manual attempts and refused payloads: they don't depend on load. */
       countsForPace: boolean;
-      /** Whether deliveries wait for the pace. */
+      /** Whether deliveries of the subscription wait in the worker. */
       isWaiting: boolean;
       lastSuccessAgoMs: number | undefined;
       refused: string | undefined;
@@ -28,7 +28,7 @@ export type HealthEvent =
   | { kind: "reset" };
 
 /**
- * The breaker and the pace after an event. A pace ends when the breaker opens: then it is not load that fails.
+ * The breaker and the pace after an event. A pace ends when the breaker opens: a dead receiver is not overloaded.
  *
  * @param now Unix milliseconds
  */

@@ -1,27 +1,27 @@
 /**
- * The pace of a subscription: a rate limit that Postrider sets itself, for the whole fleet, where a receiver fails
- * because it gets more than it can take. This reducer is the specification; `breaker.lua` is the implementation that the
- * fleet shares, and a model test holds the two together.
+ * The pace of a subscription: a rate limit for the whole fleet that Postrider sets when a receiver fails because of its
+ * load. This reducer is the specification; `breaker.lua` is the implementation that the fleet shares, and a model test
+ * compares them.
  *
- * Answers are judged in intervals. After three intervals in which more than half failed, the pace becomes 1.2 times
- * the rate that succeeded; in good intervals it grows again, and after some good ones with nothing waiting it ends. Where
- * half the requests fail just as often, load is not the reason, and the receiver is left alone for a while.
+ * Attempts are judged in intervals. After three intervals with more than half failed, the pace becomes 1.2 times the
+ * rate of successes. It grows in good intervals, and ends after several of them with nothing waiting. If half the rate
+ * fails as often, load is not the cause, and no pace starts for a while.
  */
 export interface Pace {
-  /** Requests per second of the fleet; 0 is not paced. */
+  /** Requests per second for the fleet; 0 is no pace. */
   rate: number;
-  /** The interval under way: when it began (Unix milliseconds, 0 for none), and what it has counted. */
+  /** Start of the current interval, Unix milliseconds; 0 is none. `answers` and `failures` count its attempts. */
   since: number;
   answers: number;
   failures: number;
-  /** Whether deliveries waited for the pace in this interval. */
+  /** Whether deliveries waited in this interval. */
   isWaiting: boolean;
-  /** Bad intervals in a row while not paced; good intervals in a row with nothing waiting while paced. */
+  /** Without a pace: consecutive bad intervals. With one: consecutive good intervals with nothing waiting. */
   streak: number;
-  /** Share of failures and requests per second of the interval that started the pace. */
+  /** Share of failures and requests per second in the interval that started the pace. */
   shareBefore: number;
   rateBefore: number;
-  /** No pace starts before this moment, Unix milliseconds. */
+  /** No pace starts before this time, Unix milliseconds. */
   immuneUntil: number;
 }
 
@@ -37,7 +37,7 @@ export const NO_PACE: Pace = {
   immuneUntil: 0,
 };
 
-/** Answers of requests: a failure is a 408, 425, 429, 5xx, timeout or connection error; every other answer is well. */
+/** Outcomes of attempts: a 408, 425, 429, 5xx, timeout or connection error is a failure, any other response a success. */
 export interface Answers {
   successes: number;
   failures: number;
@@ -46,9 +46,9 @@ export interface Answers {
 
 /** Requests per second of the fleet below which nothing is paced: there are too few answers to judge by. */
 const MIN_RATE = 2;
-/** An interval ends with this many answers, but not before the minimum; and at the maximum with whatever it has. */
+/** An interval ends with this many answers but not before `minMs`, and at `maxMs` with any number. */
 const INTERVAL = { answers: 20, minMs: 2_000, maxMs: 30_000 };
-/** An interval older than this began before a silence, and is begun anew. */
+/** An interval older than this began before a pause in traffic, and is discarded. */
 const STALE_MS = 60_000;
 const BAD_SHARE = 0.5;
 const BAD_INTERVALS = 3;
