@@ -19,7 +19,8 @@ async function load(
 ): Promise<string[]> {
   const startedAt = performance.now();
   const sent: string[] = [];
-  while (performance.now() - startedAt < seconds * 1_000 && !(await isOver?.())) {
+  while (performance.now() - startedAt < seconds * 1_000) {
+    if (await isOver?.()) break;
     const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000) - sent.length;
     if (due > 0) sent.push(...(await subscriber.send(due)));
     await sleep(50);
