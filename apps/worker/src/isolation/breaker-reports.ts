@@ -23,7 +23,7 @@ export interface Report {
 /** Subscriptions whose last success is remembered; each takes about 100 bytes. */
 const MAX_LAST_SUCCESSES = 100_000;
 
-/** A subscription whose breaker is to be read. */
+/** A subscription to read the breaker of. */
 interface Reading {
   id: string;
   /** According to its row, the breaker has opened and no success followed. */
