@@ -67,9 +67,9 @@ export function createSubscriptionHealth(
   }
 
   function schedule(): void {
-    if (isClosed || writing || (timer && !isUrgent)) return;
-    clearTimeout(timer);
     const isNow = (isUrgent || pending.size >= MAX_ROWS) && !isUnreachable;
+    if (isClosed || writing || (timer && !isNow)) return;
+    clearTimeout(timer);
     const waitMs = isNow ? 0 : Math.max(GATHER_MS, startedAt + INTERVAL_MS - performance.now());
     timer = setTimeout(() => {
       timer = undefined;
