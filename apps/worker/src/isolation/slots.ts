@@ -159,7 +159,6 @@ export class Slots implements SlotPool {
   #enter(waiter: Waiter, place: number): void {
     const { queue, request } = waiter;
     this.#abortListeners.add(waiter);
-    if (queue.waiters.length === 0) queue.waitingSince = waiter.since;
     queue.waiters.splice(place, 0, waiter);
     this.#backPressure.countWaiting(request.canBeHeld);
     this.#place(queue, waiter.since);

@@ -32,8 +32,6 @@ export interface SubscriptionQueue {
   readonly underWay: Set<{ startedAt: number }>;
   /** Oldest delivery first. */
   readonly waiters: Waiter[];
-  /** When its first waiter began to wait. */
-  waitingSince: number;
   /** Whether the last served waiter was a released one: released and fresh ones alternate. */
   servedReleased: boolean;
   /** Requests that it may have under way while on trial: one at first, doubled by every answer. */
@@ -175,7 +173,6 @@ function create(key: string, request: SlotRequest): SubscriptionQueue {
     counted: 0,
     underWay: new Set(),
     waiters: [],
-    waitingSince: 0,
     servedReleased: false,
     window: 1,
     tookMs: [],

@@ -42,7 +42,7 @@ export class Turns {
   }
 
   /**
-   * While slots are scarce, every second one goes to the subscription that began to wait last: the others wait for
+   * While slots are scarce, every second one goes to the subscription with the newest delivery: the others wait for
    * receivers that hang.
    */
   #nextUnproven(mayStart: MayStart): SubscriptionQueue | undefined {
@@ -88,13 +88,19 @@ class Line {
     return found;
   }
 
-  /** Of the queues that may start and have nothing under way, the one that began to wait last. */
+  /**
+   * Of the queues that may start and have nothing under way, the one whose oldest delivery is the newest. Deliveries go
+   * by their ids and not by their waiting times: held ones of receivers that hang come back all the time.
+   */
   newest(mayStart: MayStart): SubscriptionQueue | undefined {
     let newest: SubscriptionQueue | undefined;
+    let order = "";
     for (const queues of this.#tenants.values()) {
       for (const queue of queues) {
-        if (queue.underWay.size > 0 || queue.waitingSince < (newest?.waitingSince ?? 0)) continue;
-        if (mayStart(queue)) newest = queue;
+        const oldest = queue.waiters[0]!.request.order;
+        if (queue.underWay.size > 0 || oldest <= order || !mayStart(queue)) continue;
+        newest = queue;
+        order = oldest;
       }
     }
     if (newest) this.#moveToEnd(newest);
