@@ -134,16 +134,11 @@ export class Shares {
   /** Judges the queue again, after one of its requests has begun or ended, or some time has passed. */
   update(queue: SubscriptionQueue, now: number): void {
     queue.standing = judge(queue, now);
-    const counts = queue.underWay.size > 0 && isUnproven(queue);
-    if (counts !== this.#queues.has(queue)) {
-      if (counts) this.#queues.add(queue);
-      else this.#queues.delete(queue);
-      this.#count(queue.tenant, counts ? queue.underWay.size : -queue.counted);
-      queue.counted = counts ? queue.underWay.size : 0;
-    } else if (counts) {
-      this.#count(queue.tenant, queue.underWay.size - queue.counted);
-      queue.counted = queue.underWay.size;
-    }
+    const uses = isUnproven(queue) ? queue.underWay.size : 0;
+    if (uses > 0) this.#queues.add(queue);
+    else this.#queues.delete(queue);
+    this.#count(queue.tenant, uses - queue.counted);
+    queue.counted = uses;
   }
 
   /** Counts again how many requests are under way for more than a second. */
@@ -182,6 +177,7 @@ export class Shares {
   }
 
   #count(tenant: string, change: number): void {
+    if (change === 0) return;
     this.#used += change;
     const used = (this.#byTenant.get(tenant) ?? 0) + change;
     if (used === 0) this.#byTenant.delete(tenant);

@@ -7,11 +7,11 @@ const SCRIPT = readFileSync(new URL("rate-limit.lua", import.meta.url), "utf8");
 const COMMAND = "postriderTakeTokens";
 /** Requests that may be sent at once after a pause. */
 const MAX_BURST = 5;
+const REDIS_RETRY_MS = 100;
 
 /** How many requests may be sent at once after a pause: of a pace, which a receiver can just take, no more than 50 ms of it. */
 export const burstOf = (rate: number, limit: "rate_limit" | "pace"): number =>
   limit === "pace" ? Math.max(1, Math.min(MAX_BURST, Math.floor(rate / 20))) : MAX_BURST;
-const REDIS_RETRY_MS = 100;
 
 /**
  * Takes tokens of a subscription's fleet-wide rate limit.
