@@ -26,7 +26,7 @@
                  padded with ''
 
   Output:
-    { now, then per event: state, failures, until, restUntil, lastFailureAt, rate of the pace (text), 1 if the state
+    { now, then per event: state, failures, until, restUntil, rate of the pace (text), 1 if the state
     changed or the probe was granted, else 0 }
 ]]
 -- An open breaker is probed while anything is held. After a week without events nothing depends on the hash.
@@ -200,7 +200,6 @@ for number = 1, #KEYS - 3 do
   result[#result + 1] = b.failures
   result[#result + 1] = string.format('%.0f', b['until'])
   result[#result + 1] = string.format('%.0f', b.restUntil)
-  result[#result + 1] = string.format('%.0f', b.lastFailureAt)
   result[#result + 1] = string.format('%.17g', b.rate)
   result[#result + 1] = changed
 end

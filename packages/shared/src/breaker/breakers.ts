@@ -10,7 +10,7 @@ const COMMAND = "postriderBreaker";
 /** Events per script call. The script blocks Redis for less than a millisecond. */
 const MAX_CALL = { rows: 500, bytes: Number.POSITIVE_INFINITY };
 const KEYS_BEFORE = 3;
-const ANSWERS_PER_EVENT = 7;
+const ANSWERS_PER_EVENT = 6;
 const ARGUMENTS_PER_EVENT = 9;
 
 /** A subscription's breaker and pace in Redis. Times are Unix milliseconds by Redis's clock. */
@@ -22,7 +22,6 @@ export interface SharedBreaker {
   until: number;
   /** No requests before this time: the subscriber's `Retry-After`. */
   restUntil: number;
-  lastFailureAt: number;
   /** Requests per second for the fleet; 0 is no pace. */
   pace: number;
   /** Redis's clock at the time of the call. */
@@ -135,8 +134,7 @@ const parse = (answer: readonly (string | number)[], at: number, now: number): S
   failures: Number(answer[at + 1]),
   until: Number(answer[at + 2]),
   restUntil: Number(answer[at + 3]),
-  lastFailureAt: Number(answer[at + 4]),
-  pace: Number(answer[at + 5]),
-  changed: answer[at + 6] === 1,
+  pace: Number(answer[at + 4]),
+  changed: answer[at + 5] === 1,
   now,
 });
