@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { takeTokens } from "@postrider/shared/core/rate-limit.ts";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createRateLimit } from "../../apps/worker/src/isolation/rate-limit.ts";
@@ -58,6 +59,30 @@ test("no second exceeds the rate plus the burst, and constant demand gets the fu
       // No gap between two asks is so long that the burst could not bridge it.
       if (isGreedy) expect(grantedAt.length).toBeGreaterThanOrEqual(Math.floor(((now - startedAt) / SECOND) * RATE));
       now += 10 * SECOND;
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("the script grants what its specification grants, whatever is asked for and when", async () => {
+  const asks = fc.array(
+    fc.record({ afterMs: fc.integer({ min: 0, max: 60 }), wanted: fc.integer({ min: 1, max: 20 }) }),
+    { minLength: 1, maxLength: 60 },
+  );
+  await fc.assert(
+    // Rates whose interval is a whole number of microseconds, as Redis keeps it.
+    fc.asyncProperty(asks, fc.constantFrom(1, 8, 50, 125), fc.integer({ min: 1, max: 8 }), async (all, rate, burst) => {
+      await redis.flushdb();
+      let nowMs = 1_000;
+      let fullAt = 0;
+      const take = createRateLimit(redis, () => nowMs * 1_000);
+      for (const { afterMs, wanted } of all) {
+        nowMs += afterMs;
+        const specified = takeTokens(fullAt, { rate, burst, wanted }, nowMs);
+        fullAt = specified.fullAt;
+        const retryInMs = Math.max(0, specified.nextAt - nowMs);
+        expect(await take("a", rate, burst, wanted)).toEqual({ granted: specified.granted, retryInMs });
+      }
     }),
     { numRuns: 50 },
   );
