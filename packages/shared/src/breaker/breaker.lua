@@ -45,7 +45,7 @@ end
 local threshold, recentSuccess, cooldown = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local NUMBERS = { 'failures', 'lastFailureAt', 'lastSuccessAt', 'closedAt', 'until', 'restUntil',
-  'rate', 'since', 'answers', 'failed', 'waiting', 'streak', 'shareBefore', 'rateBefore', 'immuneUntil' }
+  'rate', 'since', 'answers', 'failed', 'waiting', 'badIntervals', 'shareBefore', 'rateBefore', 'immuneUntil' }
 local NAMES = { 'state', 'refused', unpack(NUMBERS) }
 
 local function read(key)
@@ -69,7 +69,7 @@ end
 
 local function clearPace(b)
   b.rate, b.since, b.answers, b.failed, b.waiting = 0, 0, 0, 0, 0
-  b.streak, b.shareBefore, b.rateBefore, b.immuneUntil = 0, 0, 0, 0
+  b.badIntervals, b.shareBefore, b.rateBefore, b.immuneUntil = 0, 0, 0, 0
 end
 
 local function adjusted(rate, share, succeeded)
@@ -84,19 +84,18 @@ local function judge(b, seconds)
   local wasWaiting = b.waiting == 1
   b.since, b.answers, b.failed, b.waiting = now, 0, 0, 0
   if b.rate == 0 then
-    b.streak = share > 0.5 and b.streak + 1 or 0
-    if b.streak >= 3 and now > b.immuneUntil and rate > 2 then
-      b.rate, b.shareBefore, b.rateBefore, b.streak = math.max(2, 1.2 * succeeded), share, rate, 0
+    b.badIntervals = share > 0.5 and b.badIntervals + 1 or 0
+    if b.badIntervals >= 3 and now > b.immuneUntil and rate > 2 then
+      b.rate, b.shareBefore, b.rateBefore, b.badIntervals = math.max(2, 1.2 * succeeded), share, rate, 0
     end
     return
   end
-  if share > 0.4 and rate <= 0.5 * b.rateBefore and share >= 0.8 * b.shareBefore then
+  if rate <= 0.5 * b.rateBefore and share >= 0.8 * b.shareBefore then
     clearPace(b)
     b.since, b.immuneUntil = now, now + 300000
     return
   end
-  b.streak = (share <= 0.25 and not wasWaiting) and b.streak + 1 or 0
-  if b.streak >= 6 then
+  if share <= 0.3 and not wasWaiting then
     clearPace(b)
     b.since = now
   else
@@ -106,9 +105,7 @@ end
 
 local function pace(b, successes, failures, isWaiting)
   if successes + failures == 0 then return end
-  if b.since == 0 or now - b.since > 60000 then
-    b.since, b.answers, b.failed, b.waiting = now, 0, 0, 0
-  end
+  if b.since == 0 then b.since = now end
   b.answers, b.failed = b.answers + successes + failures, b.failed + failures
   if isWaiting then b.waiting = 1 end
   local elapsed = now - b.since

@@ -4,7 +4,7 @@
  * compares them.
  *
  * Attempts are judged in intervals. After three intervals with more than half failed, the pace becomes 1.2 times the
- * rate of successes. It grows in good intervals, and ends after several of them with nothing waiting. If half the rate
+ * rate of successes. It grows in good intervals, and ends after a good one with nothing waiting. If half the rate
  * fails as often, load is not the cause, and no pace starts for a while.
  */
 export interface Pace {
@@ -16,8 +16,8 @@ export interface Pace {
   failures: number;
   /** Whether deliveries waited in this interval. */
   isWaiting: boolean;
-  /** Without a pace: consecutive bad intervals. With one: consecutive good intervals with nothing waiting. */
-  streak: number;
+  /** Consecutive bad intervals without a pace. */
+  badIntervals: number;
   /** Share of failures and requests per second in the interval that started the pace. */
   shareBefore: number;
   rateBefore: number;
@@ -31,7 +31,7 @@ export const NO_PACE: Pace = {
   answers: 0,
   failures: 0,
   isWaiting: false,
-  streak: 0,
+  badIntervals: 0,
   shareBefore: 0,
   rateBefore: 0,
   immuneUntil: 0,
@@ -44,17 +44,26 @@ export interface Answers {
   isWaiting: boolean;
 }
 
-/** Requests per second of the fleet below which nothing is paced: there are too few answers to judge by. */
+// The figures below are of the simulation in tests/model/receivers, with one number changed at a time.
+
+/**
+ * Requests per second for the fleet below which nothing is paced. With 0.5, a receiver that fails half of one event/s
+ * has a p95 of 800 s instead of 86 s; with 10, 37 % of 10 events/s are dead at four times the receiver's capacity.
+ */
 const MIN_RATE = 2;
-/** An interval ends with this many answers but not before `minMs`, and at `maxMs` with any number. */
+/**
+ * An interval ends with this many answers but not before `minMs`, and at `maxMs` with any number. With 100 answers, or
+ * 5 s at most, 48 % are dead instead of 5 % at twice the capacity and one event/s. With 10 s at least, a receiver that
+ * goes down at 100 events/s gets 2,110 requests instead of 764 until the breaker opens.
+ */
 const INTERVAL = { answers: 20, minMs: 2_000, maxMs: 30_000 };
-/** An interval older than this began before a pause in traffic, and is discarded. */
-const STALE_MS = 60_000;
+/** With 0.3, a receiver that fails 30 % is paced: p95 70 s instead of 6 s. With 0.8, 27 % dead at 1.3 times the capacity. */
 const BAD_SHARE = 0.5;
+/** With 1, chance paces a receiver that fails 30 %: p95 29 s instead of 6 s. With 10, 18 % dead at 1.3 times the capacity. */
 const BAD_INTERVALS = 3;
-/** How much more than what succeeded is asked for: enough to find a receiver's capacity, and a fifth of waste. */
+/** With 2, 1.55 requests per event instead of 1.11. With 1, p95 169 s instead of 95 s at 50 % failures after an outage. */
 const HEADROOM = 1.2;
-const GOOD_INTERVALS = 6;
+/** With 0, p95 222 s instead of 95 s at 50 % failures after an outage. */
 const IMMUNE_MS = 5 * 60_000;
 
 /**
@@ -63,13 +72,13 @@ const IMMUNE_MS = 5 * 60_000;
  * @param now Unix milliseconds
  */
 export function reducePace(pace: Pace, { successes, failures, isWaiting }: Answers, now: number): Pace {
-  const isNew = pace.since === 0 || now - pace.since > STALE_MS;
+  if (successes + failures === 0) return pace;
   const counted: Pace = {
     ...pace,
-    since: isNew ? now : pace.since,
-    answers: (isNew ? 0 : pace.answers) + successes + failures,
-    failures: (isNew ? 0 : pace.failures) + failures,
-    isWaiting: (isNew ? false : pace.isWaiting) || isWaiting,
+    since: pace.since === 0 ? now : pace.since,
+    answers: pace.answers + successes + failures,
+    failures: pace.failures + failures,
+    isWaiting: pace.isWaiting || isWaiting,
   };
   const elapsedMs = now - counted.since;
   const isOver = elapsedMs >= INTERVAL.maxMs || (elapsedMs >= INTERVAL.minMs && counted.answers >= INTERVAL.answers);
@@ -82,18 +91,29 @@ function judge(pace: Pace, seconds: number, now: number): Pace {
   const succeeded = (pace.answers - pace.failures) / seconds;
   const next: Pace = { ...pace, since: now, answers: 0, failures: 0, isWaiting: false };
   if (pace.rate === 0) {
-    const streak = share > BAD_SHARE ? pace.streak + 1 : 0;
-    const starts = streak >= BAD_INTERVALS && now > pace.immuneUntil && rate > MIN_RATE;
-    if (!starts) return { ...next, streak };
-    return { ...next, rate: Math.max(MIN_RATE, HEADROOM * succeeded), shareBefore: share, rateBefore: rate, streak: 0 };
+    const badIntervals = share > BAD_SHARE ? pace.badIntervals + 1 : 0;
+    const starts = badIntervals >= BAD_INTERVALS && now > pace.immuneUntil && rate > MIN_RATE;
+    if (!starts) return { ...next, badIntervals };
+    return {
+      ...next,
+      rate: Math.max(MIN_RATE, HEADROOM * succeeded),
+      shareBefore: share,
+      rateBefore: rate,
+      badIntervals: 0,
+    };
   }
-  const failsAsBefore = share > 0.4 && rate <= 0.5 * pace.rateBefore && share >= 0.8 * pace.shareBefore;
+  // With 0.9 of the rate, 52 % dead instead of 5 % at twice the capacity; with 0.2, p95 167 s instead of 95 s at 50 %
+  // failures. With 0.5 of the share, 46 % dead instead of none; with 0.95, p95 300 s instead of 125 s.
+  const failsAsBefore = rate <= 0.5 * pace.rateBefore && share >= 0.8 * pace.shareBefore;
   if (failsAsBefore) return { ...NO_PACE, since: now, immuneUntil: now + IMMUNE_MS };
-  const streak = share <= 0.25 && !pace.isWaiting ? pace.streak + 1 : 0;
-  if (streak >= GOOD_INTERVALS) return { ...NO_PACE, since: now };
-  return { ...next, streak, rate: adjusted(pace.rate, share, succeeded) };
+  if (share <= 0.3 && !pace.isWaiting) return { ...NO_PACE, since: now };
+  return { ...next, rate: adjusted(pace.rate, share, succeeded) };
 }
 
+/**
+ * Without the growth by half, a backlog takes 528 s instead of 472 s once the capacity is back. Without the growth by a
+ * tenth or the small decrease, a receiver that gets four times its capacity uses 95 % of it instead of 97 %.
+ */
 function adjusted(rate: number, share: number, succeeded: number): number {
   if (share <= 0.1) return 1.5 * rate;
   if (share <= 0.3) return 1.1 * rate;
