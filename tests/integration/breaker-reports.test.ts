@@ -70,6 +70,17 @@ test("a failure that one worker reports is learned by the others, which then rep
     .toBe(0);
 });
 
+test("a success that another worker saw before it learned of the failures ends their row without further traffic", async () => {
+  const { breakerReports } = world.context;
+  await fail(breakerReports);
+  await fail(breakerReports);
+  await succeed(elsewhere);
+  await expect.poll(async () => (await read(breakerReports)).failures, { timeout: 5_000 }).toBe(0);
+  // What fails after that success counts from one again, also where its worker saw a success of its own long before.
+  await fail(breakerReports);
+  expect((await read(breakerReports)).failures).toBe(1);
+});
+
 test("a worker that has just seen a success keeps the breaker closed, though it never reported it", async () => {
   const { breakerReports } = world.context;
   await succeed(elsewhere);

@@ -23,7 +23,7 @@ const policy = { threshold: 3, recentSuccessMs: 2_000, cooldownMs: 1_000 };
 const age = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3_000 }));
 const event: fc.Arbitrary<HealthEvent> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constant("failure" as const), sentAgoMs: age, isProbe: fc.boolean(), countsForPace: fc.boolean(), isWaiting: fc.boolean(), lastSuccessAgoMs: fc.option(fc.integer({ min: 0, max: 6_000 }), { nil: undefined }), refused: fc.option(fc.constantFrom("d1", "d2", "d3", "d4"), { nil: undefined }), retryAfterMs: fc.constantFrom(0, 0, 500, 2_500) }) }, // prettier-ignore
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("success" as const), sentAgoMs: age, successes: fc.integer({ min: 0, max: 12 }), isWaiting: fc.boolean() }) }, // prettier-ignore
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("success" as const), sentAgoMs: age, agoMs: age, successes: fc.integer({ min: 0, max: 12 }), isWaiting: fc.boolean() }) }, // prettier-ignore
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("probe" as const), leaseMs: fc.constantFrom(200, 800) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reset" as const) }) },
 );
@@ -43,7 +43,7 @@ const steps = fc.array(
 const loadEvent = (isFailure: boolean, share: number, isWaiting: boolean): HealthEvent =>
   isFailure
     ? { kind: "failure", sentAgoMs: 0, isProbe: false, countsForPace: true, isWaiting, lastSuccessAgoMs: share === 1 ? undefined : 100, refused: undefined, retryAfterMs: 0 } // prettier-ignore
-    : { kind: "success", sentAgoMs: 0, successes: 5, isWaiting };
+    : { kind: "success", sentAgoMs: 0, agoMs: 0, successes: 5, isWaiting };
 /** Steady loads: phases in which a share of the answers fails, so that the pace starts, adapts and ends. */
 const loads = fc
   .array(

@@ -134,7 +134,13 @@ export class Worker {
     const { clock } = this.#fleet;
     this.#lastSuccessAt = clock.now;
     if (isProbe)
-      return this.#fleet.apply({ kind: "success", sentAgoMs: clock.now - sentAt, successes: 0, isWaiting: false });
+      return this.#fleet.apply({
+        kind: "success",
+        sentAgoMs: clock.now - sentAt,
+        agoMs: 0,
+        successes: 0,
+        isWaiting: false,
+      });
     if (!this.#isWatching) return;
     this.#successes += 1;
     this.#lastSentAt = sentAt;
@@ -146,7 +152,7 @@ export class Worker {
     const successes = this.#successes;
     this.#successes = 0;
     const sentAgoMs = this.#fleet.clock.now - this.#lastSentAt;
-    this.#fleet.apply({ kind: "success", sentAgoMs, successes, isWaiting: this.#hasWaiters });
+    this.#fleet.apply({ kind: "success", sentAgoMs, agoMs: 0, successes, isWaiting: this.#hasWaiters });
   }
 
   #reportFailure(sentAt: number, isProbe: boolean): void {

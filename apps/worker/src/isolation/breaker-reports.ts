@@ -13,7 +13,7 @@ export interface Report {
   /** When the request was sent. Milliseconds of `performance.now()`. */
   sentAt: number;
   outcome: Outcome;
-  /** What the subscription's row says, for a worker that has seen no success itself. */
+  /** What the subscription's row says: other workers' successes too, but written at most once in ten minutes. */
   lastSuccessAt: Date | null;
   responseStatus: number | null;
   /** Whether deliveries of the subscription wait in this worker. */
@@ -81,6 +81,8 @@ export function createBreakerReports(
   /** Unreported successes of watched subscriptions. */
   const successes = new Map<string, Successes>();
   let timer: NodeJS.Timeout | undefined;
+  /** When the set of watched subscriptions was last read. */
+  let learnedAt = performance.now();
   const learning = setInterval(() => void learn(), LEARN_MS).unref();
 
   /** Keeps the map ordered by `seenAt`, oldest first. */
@@ -97,8 +99,17 @@ export function createBreakerReports(
       watched.delete(id);
     }
     // While Redis is unreachable the previous set stays valid.
-    const ids = await breakers.watched().catch(() => []);
-    for (const id of ids) if (!watched.has(id)) watched.set(id, { state: "closed", seenAt: now });
+    const ids = await breakers.watched().catch(() => undefined);
+    if (!ids) return;
+    for (const id of ids) {
+      if (watched.has(id)) continue;
+      watched.set(id, { state: "closed", seenAt: now });
+      const agoMs = performance.now() - (lastSuccesses.get(id) ?? Number.NEGATIVE_INFINITY);
+      // It succeeded when nobody here knew yet that this matters.
+      if (agoMs < now - learnedAt)
+        void apply(id, { kind: "success", sentAgoMs: agoMs, agoMs, successes: 0, isWaiting: false });
+    }
+    learnedAt = now;
   }
 
   async function apply(id: string, event: HealthEvent): Promise<SharedBreaker | undefined> {
@@ -117,7 +128,7 @@ export function createBreakerReports(
     successes.delete(id);
     if (!pending) return;
     const { count, sentAt, isWaiting } = pending;
-    await apply(id, { kind: "success", sentAgoMs: performance.now() - sentAt, successes: count, isWaiting });
+    await apply(id, { kind: "success", sentAgoMs: performance.now() - sentAt, agoMs: 0, successes: count, isWaiting });
   }
 
   function reportAllSuccesses(): void {
@@ -140,8 +151,10 @@ export function createBreakerReports(
 
   function lastSuccessAgoMs({ subscriptionId, lastSuccessAt }: Report): number | undefined {
     const seenAt = lastSuccesses.get(subscriptionId);
-    if (seenAt !== undefined) return performance.now() - seenAt;
-    return lastSuccessAt === null ? undefined : Math.max(0, Date.now() - lastSuccessAt.getTime());
+    const seenAgoMs = seenAt === undefined ? undefined : performance.now() - seenAt;
+    if (lastSuccessAt === null) return seenAgoMs;
+    // Another worker's success may be on the row, and newer.
+    return Math.min(seenAgoMs ?? Number.POSITIVE_INFINITY, Math.max(0, Date.now() - lastSuccessAt.getTime()));
   }
 
   async function failed(report: Report, retryAfterMs: number): Promise<void> {

@@ -17,7 +17,8 @@
     ARGV[4]      cooldown in milliseconds
     ARGV[5 ...]  nine per event: the subscription, and
                    'read'
-                   'success', ms since the request was sent, successes, '1' if deliveries wait for the pace
+                   'success', ms since the request was sent, successes, '1' if deliveries wait for the pace, ms since the
+                              answer if it is reported late
                    'failure', ms since the request was sent, failures for the pace ('1' or '0'), '1' if deliveries wait,
                               '1' if it is a probe, age of the last success that the worker knows of or '', id of the
                               delivery if its payload was refused or '', Retry-After in milliseconds
@@ -119,9 +120,10 @@ local function close(b)
   b.closedAt = now
 end
 
-local function succeed(b)
+local function succeed(b, at)
+  b.lastSuccessAt = math.max(b.lastSuccessAt, at)
   if b.state ~= 'closed' then close(b) end
-  b.failures, b.refused, b.lastSuccessAt = 0, '', now
+  if at >= b.lastFailureAt then b.failures, b.refused = 0, '' end
 end
 
 local function count(text, pattern)
@@ -168,7 +170,7 @@ for number = 1, #KEYS - 3 do
   local before = b.state
   local touched = false
   if kind == 'success' and now - tonumber(arg(1)) >= b.closedAt then
-    succeed(b)
+    succeed(b, now - tonumber(arg(4)))
     pace(b, tonumber(arg(2)), 0, arg(3) == '1')
     touched = true
   elseif kind == 'failure' and now - tonumber(arg(1)) >= b.closedAt then

@@ -111,7 +111,7 @@ function fieldsOf(call: Call, waitedMs: number): (string | number)[] {
     case "reset":
       return [call.id, call.kind];
     case "success":
-      return [call.id, call.kind, age(call.sentAgoMs), call.successes, call.isWaiting ? 1 : 0];
+      return [call.id, call.kind, age(call.sentAgoMs), call.successes, call.isWaiting ? 1 : 0, Math.round(call.agoMs)];
     case "failure":
       return [
         call.id,

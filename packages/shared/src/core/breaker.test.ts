@@ -14,7 +14,7 @@ const failure = (over: Partial<Failure> = {}): Failure => ({
   retryAfterMs: 0,
   ...over,
 });
-const success = (sentAgoMs = 10): BreakerEvent => ({ kind: "success", sentAgoMs });
+const success = (sentAgoMs = 10, agoMs = 0): BreakerEvent => ({ kind: "success", sentAgoMs, agoMs });
 const probe: BreakerEvent = { kind: "probe", leaseMs: 15_000 };
 
 const after = (breaker: Breaker, event: BreakerEvent, now = NOW) => reduceBreaker(breaker, event, now, policy);
@@ -44,8 +44,15 @@ describe("opening", () => {
   test("a success between failures ends the row", () => {
     const interrupted = after(failing(4), success(), NOW + 1);
     expect(interrupted.failures).toBe(0);
+    expect(after(failing(4), success(10, 1), NOW + 2).failures).toBe(0);
     const unreported = after(failing(4), failure({ lastSuccessAgoMs: 0 }), NOW + 20_000);
     expect(unreported.failures).toBe(1);
+  });
+
+  test("a success that is reported late leaves the failures since then, and still counts as recent", () => {
+    const late = after(failing(4), success(900, 800), NOW + 300);
+    expect(late).toMatchObject({ failures: 4, lastSuccessAt: NOW - 500 });
+    expect(failing(1, late)).toMatchObject({ failures: 5, state: "closed" });
   });
 
   test("a payload that is refused again and again counts once, each other one counts", () => {

@@ -34,8 +34,11 @@ export const CLOSED_BREAKER: Breaker = {
 };
 
 export type BreakerEvent =
-  /** @property sentAgoMs how long ago the request was sent */
-  | { kind: "success"; sentAgoMs: number }
+  /**
+   * @property sentAgoMs how long ago the request was sent
+   * @property agoMs how long ago it succeeded, where a worker reports that late: failures since then still count
+   */
+  | { kind: "success"; sentAgoMs: number; agoMs: number }
   | {
       kind: "failure";
       sentAgoMs: number;
@@ -64,7 +67,7 @@ export interface BreakerPolicy {
 export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number, policy: BreakerPolicy): Breaker {
   switch (event.kind) {
     case "success":
-      return now - event.sentAgoMs < breaker.closedAt ? breaker : succeed(breaker, now);
+      return now - event.sentAgoMs < breaker.closedAt ? breaker : succeed(breaker, now - event.agoMs, now);
     case "failure":
       return now - event.sentAgoMs < breaker.closedAt ? breaker : fail(breaker, event, now, policy);
     case "probe":
@@ -76,10 +79,13 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
   }
 }
 
-const succeed = (breaker: Breaker, now: number): Breaker =>
-  breaker.state === "closed"
-    ? { ...breaker, failures: 0, lastSuccessAt: now, refused: [] }
-    : { ...close(breaker, now), lastSuccessAt: now };
+function succeed(breaker: Breaker, at: number, now: number): Breaker {
+  const lastSuccessAt = Math.max(breaker.lastSuccessAt, at);
+  if (breaker.state !== "closed") return { ...close(breaker, now), lastSuccessAt };
+  return at < breaker.lastFailureAt
+    ? { ...breaker, lastSuccessAt }
+    : { ...breaker, failures: 0, lastSuccessAt, refused: [] };
+}
 
 const close = (breaker: Breaker, now: number): Breaker => ({
   ...CLOSED_BREAKER,

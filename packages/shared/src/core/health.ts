@@ -10,8 +10,8 @@ export interface Health {
 export const UNKNOWN_HEALTH: Health = { breaker: CLOSED_BREAKER, pace: NO_PACE };
 
 export type HealthEvent =
-  /** Coalesced successes. `sentAgoMs` is the age of the latest request. */
-  | { kind: "success"; sentAgoMs: number; successes: number; isWaiting: boolean }
+  /** Coalesced successes. `sentAgoMs` is the age of the latest request, `agoMs` that of its answer if it comes late. */
+  | { kind: "success"; sentAgoMs: number; agoMs: number; successes: number; isWaiting: boolean }
   | {
       kind: "failure";
       sentAgoMs: number;
