@@ -15,8 +15,11 @@ const awayForTwoMinutes = (otherwise: Receiver) => down(DIES_AT, RETURNS_AT, oth
 const requestsBetween = ({ requests }: Figures, from: number, until: number): number[] =>
   requests.filter((at) => at >= from && at <= until);
 
-function expectOneProbePerCooldown({ figures: { requests }, seconds, name }: Run, openedAt: number): void {
-  const probes = requests.filter((at) => at > openedAt);
+function expectOneProbePerCooldown({ figures: { requests }, workers, seconds, name }: Run, openedAt: number): void {
+  // A worker without a failure of its own learns of the opening within a second.
+  const late = requests.filter((at) => at > openedAt && at <= openedAt + 1_000);
+  expect(late.length, name).toBeLessThanOrEqual(workers);
+  const probes = requests.filter((at) => at > openedAt + 1_000);
   const gaps = probes.map((at, index) => at - (probes[index - 1] ?? openedAt));
   expect(Math.min(...gaps), name).toBeGreaterThanOrEqual(COOLDOWN_MS);
   // A probe takes 20 ms, and the release job looks every 100 ms.
@@ -42,8 +45,9 @@ test("a receiver that never answered is shut at the fifth failure, and then gets
   for (const run of runs([1, 10, 100], neverThere, { hasSucceeded: false })) {
     const { figures, name } = run;
     const openedAt = figures.openings[0]!;
-    const answered = requestsBetween(figures, 0, openedAt - 20).length;
-    expect(answered, name).toBe(POLICY.threshold);
+    // An answer takes 20 ms, and several requests can be sent at once.
+    expect(requestsBetween(figures, 0, openedAt - 20.1).length, name).toBeLessThan(POLICY.threshold);
+    expect(requestsBetween(figures, 0, openedAt - 19.9).length, name).toBeGreaterThanOrEqual(POLICY.threshold);
     expectOneProbePerCooldown(run, openedAt);
     expect(figures.dead, name).toBe(0);
   }

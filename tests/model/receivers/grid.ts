@@ -6,8 +6,9 @@ import { simulate } from "./simulate.ts";
 const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
 /**
- * A full long run (`npm run test:long`) simulates half an hour of each receiver with ten seeds on 1, 2, 4 and 10 workers. At 100 events/s, which
- * take most of the time and leave little to chance, it has three seeds. Any other run is a sample of it.
+ * A full long run (`npm run test:long`) simulates half an hour of each receiver with ten seeds on 1, 2, 4 and 10
+ * workers. At 100 events/s, which take most of the time and leave little to chance, it has three seeds. Any other run is
+ * a sample of it.
  */
 function gridOf(rate: number): { seeds: number[]; workers: number[]; seconds: number } {
   const isBusy = rate >= 100;
