@@ -1,6 +1,7 @@
 import { decide, decideProbe } from "@postrider/shared/core/delivery/decision.ts";
 import { classify } from "@postrider/shared/core/delivery/outcome.ts";
 import { DEFAULT_RETRY_SCHEDULE } from "@postrider/shared/core/delivery/retry-schedule.ts";
+import { afterAnswer, afterTimeout, FIRST_WINDOW } from "@postrider/shared/core/trial-window.ts";
 import type { Delivery, Fleet } from "./fleet.ts";
 import type { Exchange } from "./receivers.ts";
 
@@ -20,8 +21,8 @@ export class Worker {
   readonly #released: Delivery[] = [];
   #isReleasedNext = false;
   #inFlight = 0;
-  /** Requests that may be in flight, as on trial: one at first, doubled by each answer. */
-  #window = 1;
+  /** Bounds the requests in flight, as of a subscription that is not proven. */
+  #window = FIRST_WINDOW;
   #isWatching = false;
   #lastSuccessAt: number | undefined;
   #successes = 0;
@@ -65,7 +66,7 @@ export class Worker {
   }
 
   #serve(): void {
-    while (this.#hasWaiters && this.#inFlight < this.#window) {
+    while (this.#hasWaiters && this.#inFlight < Math.floor(this.#window.size)) {
       if (this.#isWatching && !this.#fleet.isClosed) return this.#holdAll();
       const { pace } = this.#fleet;
       if (pace !== null && this.#isWatching && !this.#takeToken(pace)) return;
@@ -110,9 +111,12 @@ export class Worker {
     const { clock, receiver, random, figures } = this.#fleet;
     receiver.ended();
     this.#inFlight -= 1;
-    if (exchange.responseStatus !== null) this.#window = Math.min(MAX_IN_FLIGHT, 2 * this.#window);
     const outcome = classify(exchange, clock.now);
     const isSuccess = outcome.kind === "delivered";
+    this.#window =
+      exchange.responseStatus === null
+        ? afterTimeout(this.#window, sentAt, clock.now)
+        : afterAnswer(this.#window, { tookMs: clock.now - sentAt, isSuccess }, MAX_IN_FLIGHT);
     if (delivery.isReleased) this.#fleet.concludeReleased(isSuccess);
     delivery.isReleased = false;
     this.#fleet.record(isSuccess);

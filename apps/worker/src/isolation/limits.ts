@@ -14,9 +14,10 @@ export const MAX_WAIT_MS = 1_000;
 
 /** How many requests a subscription may have under way by its own limits. */
 function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
-  return standing === "proven" || window >= maxInFlight
+  const size = Math.floor(window.size);
+  return standing === "proven" || size >= maxInFlight
     ? { max: maxInFlight, because: "max_in_flight" }
-    : { max: window, because: "trial" };
+    : { max: size, because: "trial" };
 }
 
 /** How many requests a subscription may have under way, and which of its limits says so. */

@@ -1,3 +1,4 @@
+import { afterAnswer, afterTimeout, FIRST_WINDOW, type TrialWindow } from "@postrider/shared/core/trial-window.ts";
 import type { SlotRequest, SlotResult, LimitName } from "./slot-pool.ts";
 
 /** A request that waits for a slot. */
@@ -34,12 +35,14 @@ export interface SubscriptionQueue {
   readonly waiters: Waiter[];
   /** Whether the last served waiter was a released one: released and fresh ones alternate. */
   servedReleased: boolean;
-  /** Requests that it may have under way while on trial: one at first, doubled by every answer. */
-  window: number;
+  /** Bounds its requests under way while it is not proven. */
+  window: TrialWindow;
   /** How long its last requests took, in milliseconds; at most `MEAN_OF` of them. */
   readonly tookMs: number[];
   /** When it last answered a request of this process. */
   answeredAt: number;
+  /** Whether its last request timed out. */
+  timedOut: boolean;
   /** The limit that rejected a waiter after its full wait, if no request has completed since. */
   stuckBecause: LimitName | undefined;
   /** Its rate limit has no token before this moment. */
@@ -96,11 +99,20 @@ export function complete(
   queue.underWay.delete(request);
   queue.stuckBecause = undefined;
   if (status === undefined) return;
-  if (queue.tookMs.push(now - request.startedAt) > MEAN_OF) queue.tookMs.shift();
-  if (status === null) return;
+  const tookMs = now - request.startedAt;
+  if (queue.tookMs.push(tookMs) > MEAN_OF) queue.tookMs.shift();
+  if (status === null) {
+    // A connection that is refused at once says nothing about the number of requests.
+    if (tookMs < SLOW_MS) return;
+    queue.timedOut = true;
+    queue.window = afterTimeout(queue.window, request.startedAt, now);
+    return;
+  }
+  queue.timedOut = false;
+  const isSuccess = status >= 200 && status <= 299;
   queue.answeredAt = now;
-  queue.window = Math.min(2 * queue.window, queue.maxInFlight);
-  if (status >= 200 && status <= 299) queue.succeededAt = now;
+  queue.window = afterAnswer(queue.window, { tookMs, isSuccess }, queue.maxInFlight);
+  if (isSuccess) queue.succeededAt = now;
 }
 
 /** The queues of all subscriptions with requests, and for a while those of idle ones. */
@@ -174,9 +186,10 @@ function create(key: string, request: SlotRequest): SubscriptionQueue {
     underWay: new Set(),
     waiters: [],
     servedReleased: false,
-    window: 1,
+    window: FIRST_WINDOW,
     tookMs: [],
     answeredAt: Number.NEGATIVE_INFINITY,
+    timedOut: false,
     stuckBecause: undefined,
     tokensAt: 0,
     isAskingForTokens: false,

@@ -42,8 +42,8 @@ export class Turns {
   }
 
   /**
-   * While slots are scarce, every second one goes to the subscription with the newest delivery: the others wait for
-   * receivers that hang.
+   * While slots are scarce, most wait for receivers that hang: every second slot goes to a subscription that has not
+   * timed out, the one with the newest delivery first.
    */
   #nextUnproven(mayStart: MayStart): SubscriptionQueue | undefined {
     if (!this.#mayUnprovenStart) return undefined;
@@ -89,8 +89,8 @@ class Line {
   }
 
   /**
-   * Of the queues that may start and have nothing under way, the one whose oldest delivery is the newest. Deliveries go
-   * by their ids and not by their waiting times: held ones of receivers that hang come back all the time.
+   * Of the queues that may start, have nothing under way and have not timed out, the one whose oldest delivery is the
+   * newest. Deliveries go by their ids and not by their waiting times: held ones come back all the time.
    */
   newest(mayStart: MayStart): SubscriptionQueue | undefined {
     let newest: SubscriptionQueue | undefined;
@@ -98,7 +98,7 @@ class Line {
     for (const queues of this.#tenants.values()) {
       for (const queue of queues) {
         const oldest = queue.waiters[0]!.request.order;
-        if (queue.underWay.size > 0 || oldest <= order || !mayStart(queue)) continue;
+        if (queue.underWay.size > 0 || queue.timedOut || oldest <= order || !mayStart(queue)) continue;
         newest = queue;
         order = oldest;
       }
