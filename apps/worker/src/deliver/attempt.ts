@@ -63,7 +63,8 @@ export async function attempt(
       current.kind === "admitted" ? await sendNow(context, delivery, current, trigger, lease) : { admission: current };
   } finally {
     // A slot counts a request. It is not kept while the attempt waits to be recorded.
-    slot.release(sent && "attempt" in sent ? sent.attempt.exchange.responseStatus : undefined);
+    const exchange = sent && "attempt" in sent ? sent.attempt.exchange : undefined;
+    slot.release(exchange?.responseStatus, exchange?.durationMs);
   }
   if ("attempt" in sent) return decideAndRecord(context, delivery, sent.subscription, sent.attempt);
   return sent.admission === "given_back" ? GIVEN_BACK : refuse(context, delivery, sent.admission);
@@ -92,6 +93,7 @@ function slotRequestOf(
     order,
     signal,
     isProbe,
+    isManual: trigger === "manual",
     isProven: !isFailing && lastSuccessAt !== null && Date.now() - lastSuccessAt.getTime() < PROVEN_FOR_MS,
     canBeHeld: !isProbe && !isReleased,
     maxInFlight: isProbe ? 1 : maxInFlight,

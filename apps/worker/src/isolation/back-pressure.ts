@@ -2,6 +2,8 @@
 const ENOUGH_S = 0.25;
 /** How many requests beyond that may wait, so that urgent batches are still fetched. */
 const MAX_EXCESS = 1_000;
+/** How many beyond that may wait for a share. The others leave room for requests that can be sent. */
+const MAX_SHARE_EXCESS = MAX_EXCESS / 2;
 
 /** Counts the requests that wait for a slot, and says when the lanes should fetch no more. */
 export class BackPressure {
@@ -61,6 +63,11 @@ export class BackPressure {
 
   get isOverfull(): boolean {
     return this.#waiting - this.#released > this.#enough() + MAX_EXCESS;
+  }
+
+  /** Whether so many requests wait that none should wait for a share. */
+  get isCrowded(): boolean {
+    return this.#waiting - this.#released > this.#enough() + MAX_SHARE_EXCESS;
   }
 
   async waitForCapacity(signal: AbortSignal, maxMs: number): Promise<void> {

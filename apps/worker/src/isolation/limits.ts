@@ -1,16 +1,17 @@
 import { burstOf } from "./rate-limit.ts";
 import type { LimitName } from "./slot-pool.ts";
-import { judge, meanMs, SLOW_MS, type SubscriptionQueue } from "./subscription-queue.ts";
-
-/** The bound that applies to a subscription now. */
-export interface Limit {
-  /** Requests that it may have under way in this worker. */
-  max: number;
-  because: LimitName;
-}
+import { type BackPressure } from "./back-pressure.ts";
+import { isUnproven, type Limit, type Shares } from "./shares.ts";
+import { meanMs, SLOW_MS, turnOf, type SubscriptionQueue } from "./subscription-queue.ts";
+import { type Turns } from "./turns.ts";
 
 /** How long a request may be blocked before its delivery is held. */
 export const MAX_WAIT_MS = 1_000;
+/**
+ * How long a receiver that has not been tried yet may wait for a share. Among hundreds that hang, its turn comes later
+ * once it is held, because their release jobs are before its own.
+ */
+export const MAX_UNTRIED_WAIT_MS = 5_000;
 
 /** How many requests a subscription may have under way by its own limits. */
 function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
@@ -38,9 +39,6 @@ export function blockingLimit(queue: SubscriptionQueue, limit: Limit, now: numbe
   if (queue.underWay.size >= limit.max) return limit.because;
   return queue.rate !== null && queue.tokensAt > now ? queue.rateLimitName : undefined;
 }
-
-/** Whether the limit is a share of the slots, and not a limit of the subscription itself. */
-export const isShare = (name: LimitName): boolean => name === "share" || name === "tenant_share";
 
 /** How many tokens of its rate limit a subscription can use now. @param free slots */
 export function usableTokens(queue: SubscriptionQueue, { max }: Limit, free: number): number {
@@ -80,110 +78,44 @@ function requestMs(queue: SubscriptionQueue, now: number): number {
   return median ? Math.max(meanMs(queue), now - median.startedAt) : meanMs(queue);
 }
 
-/** A subscription answers while its last answer is no older than this. */
-const ANSWERING_MS = 10_000;
-/** A tenant is alone if no request of another one came for this long. */
-const ALONE_AFTER_MS = 60_000;
-/** Requests that may wait in memory for a share while their tenant is alone. */
-const MAX_WAITING_ALONE = 500;
+/** Whether no request of this process has reached its receiver's end. */
+export const isUntried = ({ tookMs, underWay }: SubscriptionQueue): boolean =>
+  tookMs.length === 0 && underWay.size === 0;
 
-const NO_SHARE: Limit = { max: Number.POSITIVE_INFINITY, because: "share" };
+/** What the limits of a worker say about a subscription's next request. */
+export class Limits {
+  readonly #shares: Shares;
+  readonly #turns: Turns;
+  readonly #backPressure: BackPressure;
+  /** Requests that waited for a share at the last sweep. */
+  shareWaiters = 0;
 
-/**
- * The slots that unproven subscriptions use: those on trial and the slow ones, and probes. Together they have half of
- * the worker's slots, so that proven ones always find one, however many receivers hang.
- *
- * Of that half the first part is given to the first comers. The second is kept for subscriptions that answer, and a few
- * at a time for others: so few that it lasts until the first ones have timed out. A receiver that has not been tried
- * yet then waits for about a second, not for a timeout.
- */
-export class Shares {
-  readonly #half: number;
-  readonly #openPart: number;
-  readonly #tenantPart: number;
-  /** Requests under way for less than a second that may begin in the second part. */
-  readonly #maxYoung: number;
-  readonly #queues = new Set<SubscriptionQueue>();
-  readonly #byTenant = new Map<string, number>();
-  #tenant: string | undefined;
-  #otherTenantAt = Number.NEGATIVE_INFINITY;
-  #used = 0;
-  /** Of those, how many have been under way for more than a second, as counted last. */
-  #old = 0;
-
-  /**
-   * @param size the worker's slots
-   * @param timeoutMs the longest time that a request takes
-   */
-  constructor(size: number, timeoutMs: number) {
-    this.#half = Math.max(1, Math.floor(size / 2));
-    this.#openPart = Math.max(1, Math.floor(this.#half / 2));
-    this.#tenantPart = Math.max(1, Math.floor(this.#half / 4));
-    this.#maxYoung = Math.max(1, Math.floor(((this.#half - this.#openPart) * SLOW_MS) / timeoutMs));
+  constructor(shares: Shares, turns: Turns, backPressure: BackPressure) {
+    this.#shares = shares;
+    this.#turns = turns;
+    this.#backPressure = backPressure;
   }
 
-  noteTenant(tenant: string, now: number): void {
-    if (this.#tenant !== undefined && this.#tenant !== tenant) this.#otherTenantAt = now;
-    this.#tenant = tenant;
+  limitOf(queue: SubscriptionQueue, now: number): Limit {
+    return limitOf(queue, this.#shares.limitOf(queue, this.#turns.hasOthers(queue.tenant), now));
   }
 
-  /** Whether a share may hold deliveries: not while there is no other tenant to keep slots for and memory is left. */
-  mayHold(waiting: number, now: number): boolean {
-    return now - this.#otherTenantAt < ALONE_AFTER_MS || waiting > MAX_WAITING_ALONE;
+  /** @param free slots */
+  mayStart(queue: SubscriptionQueue, free: number, now: number): boolean {
+    if (free <= 0 || queue.underWay.size >= this.limitOf(queue, now).max) return false;
+    return isUnproven(queue) || this.#shares.leavesEnough(queue, free, now);
   }
 
-  /** Judges the queue again, after one of its requests has begun or ended, or some time has passed. */
-  update(queue: SubscriptionQueue, now: number): void {
-    queue.standing = judge(queue, now);
-    const uses = isUnproven(queue) ? queue.underWay.size : 0;
-    if (uses > 0) this.#queues.add(queue);
-    else this.#queues.delete(queue);
-    this.#count(queue.tenant, uses - queue.counted);
-    queue.counted = uses;
+  /** Why a further delivery should be held at once. @param place where it would wait; 0 is before all others */
+  reasonToHold(queue: SubscriptionQueue, place: number, now: number): LimitName | undefined {
+    const { ms, because } = expectedWait(queue, turnOf(queue, place, true), now);
+    if (ms > MAX_WAIT_MS) return because;
+    const mayWait = place === 0 && !queue.timedOut && !this.#backPressure.isCrowded;
+    if (mayWait || !this.#shares.isExhaustedFor(queue, now) || !this.mayHoldForShare(now)) return undefined;
+    return this.limitOf(queue, now).because;
   }
 
-  /** Counts again how many requests are under way for more than a second. */
-  age(now: number): void {
-    this.#old = 0;
-    for (const { underWay } of this.#queues) {
-      for (const { startedAt } of underWay) {
-        if (now - startedAt <= SLOW_MS) break;
-        this.#old += 1;
-      }
-    }
-  }
-
-  /** What the shares leave for a subscription. @param hasOthers whether another tenant waits for a part of the half */
-  limitOf(queue: SubscriptionQueue, hasOthers: boolean, now: number): Limit {
-    if (!isUnproven(queue)) return NO_SHARE;
-    const left = this.#left(now - queue.answeredAt < ANSWERING_MS);
-    const isOver = hasOthers && this.isOverTenantPart(queue.tenant);
-    return { max: queue.underWay.size + left, because: isOver ? "tenant_share" : "share" };
-  }
-
-  isOverTenantPart(tenant: string): boolean {
-    return (this.#byTenant.get(tenant) ?? 0) >= this.#tenantPart;
-  }
-
-  /** Whether only a few unproven subscriptions may begin at a time. */
-  get isScarce(): boolean {
-    return this.#used >= this.#openPart;
-  }
-
-  #left(isAnswering: boolean): number {
-    const left = Math.max(0, this.#half - this.#used);
-    if (isAnswering) return left;
-    if (this.isScarce) return Math.max(0, Math.min(left, this.#maxYoung - (this.#used - this.#old)));
-    return this.#openPart - this.#used;
-  }
-
-  #count(tenant: string, change: number): void {
-    if (change === 0) return;
-    this.#used += change;
-    const used = (this.#byTenant.get(tenant) ?? 0) + change;
-    if (used === 0) this.#byTenant.delete(tenant);
-    else this.#byTenant.set(tenant, used);
+  mayHoldForShare(now: number): boolean {
+    return this.#shares.mayHold(this.shareWaiters, now);
   }
 }
-
-export const isUnproven = ({ standing, isProbe }: SubscriptionQueue): boolean => isProbe || standing !== "proven";

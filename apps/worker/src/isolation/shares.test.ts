@@ -87,18 +87,27 @@ test("a request under way for more than a second makes a proven subscription slo
   expect(await onTrials.kinds()).toEqual(["granted", "granted"]);
 });
 
-test("requests that a share blocks are rejected with its name once another tenant is there", async () => {
-  const slots = newPool(8);
-  void slots.acquire(request("well", { tenant: "other" }));
-  const results = track(["a", "b", "c", "d", "e"].map((name) => slots.acquire(onTrial(name, { tenant: "busy" }))));
-  await vi.advanceTimersByTimeAsync(500);
-  const others = track(["f", "g"].map((name) => slots.acquire(onTrial(name, { tenant: "quiet" }))));
-  await vi.advanceTimersByTimeAsync(700);
-  expect([...slots.limited()].map(({ because }) => because)).toContain("share");
+test("requests that a share blocks are rejected with its name, later where the receiver has not been tried", async () => {
+  const slots = newPool(32);
+  // Half is 16: the first 8 begin at once, and then one a second does.
+  for (let index = 0; index < 8; index += 1) hang(slots, `hanging-${index}`, `tenant-${index}`, 2);
+  const untried = track(Array.from({ length: 20 }, (_, index) => slots.acquire(onTrial(`new-${index}`, { tenant: `t${index}` })))); // prettier-ignore
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect([...slots.limited()].find(({ subscription }) => subscription === "new-0")?.because).toBe("share");
+  expect(await untried.kinds()).not.toContain("rejected");
   await vi.advanceTimersByTimeAsync(5_000);
-  const rejected = (await Promise.all([results.kinds(), others.kinds()])).flat().filter((kind) => kind === "rejected");
-  expect(rejected.length).toBeGreaterThan(0);
-  expect(slots.inUse).toBeLessThanOrEqual(5);
+  expect(await untried.kinds()).toContain("rejected");
+  expect(slots.inUse).toBeLessThanOrEqual(16);
+});
+
+test("while slots are scarce, a receiver that does not answer has one delivery waiting, and none after a timeout", async () => {
+  const slots = newPool(32);
+  for (let index = 0; index < 8; index += 1) hang(slots, `hanging-${index}`, `tenant-${index}`, 1);
+  const of = (name: string) => slots.acquire(onTrial(name, { tenant: "t" }));
+  expect(await track([of("new"), of("too"), of("too"), of("too")]).kinds()).toEqual(["waiting", "waiting", "rejected", "rejected"]); // prettier-ignore
+  await vi.advanceTimersByTimeAsync(TIMEOUT_MS + 1);
+  for (let index = 0; index < 8; index += 1) hang(slots, `later-${index}`, `tenant-${index}`, 1);
+  expect(await track([of("new-2"), slots.acquire(onTrial("hanging-1"))]).kinds()).toEqual(["waiting", "rejected"]);
 });
 
 test("no share rejects a request while its tenant is alone", async () => {
@@ -136,4 +145,33 @@ test("probes of any number of dead subscribers leave half of the slots", async (
     expect(slots.inUse).toBeLessThanOrEqual(32);
   }
   expect(slots.waiting).toBeLessThan(100);
+});
+
+test("proven subscriptions that hang all at once leave slots to others that answer", async () => {
+  const slots = newPool(64);
+  const well = request("well", { tenant: "well" });
+  const first = await slots.acquire(well);
+  if (first.kind === "granted") first.release(200);
+  for (let index = 0; index < 300; index += 1) void slots.acquire(request(`hanging-${index}`, { tenant: `t${index}` }));
+  expect(await waitOf(slots, well)).toBe(0);
+});
+
+test("a tenant's proven subscriptions leave slots to other tenants", async () => {
+  const slots = newPool(64);
+  void slots.acquire(request("well", { tenant: "well" }));
+  for (let index = 0; index < 300; index += 1) void slots.acquire(request(`hanging-${index}`, { tenant: "attacker" }));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(slots.inUse).toBeLessThanOrEqual(49);
+  expect(await waitOf(slots, request("other", { tenant: "other" }))).toBe(0);
+});
+
+test("slots that are reserved for tokens of a rate limit count in the shares", async () => {
+  const slots = new Slots(64, TIMEOUT_MS, async (_subscription, _rate, _burst, wanted) => {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return { granted: wanted, retryInMs: 0 };
+  });
+  void slots.acquire(request("well", { tenant: "well" }));
+  for (let index = 0; index < 200; index += 1) void slots.acquire(onTrial(`hanging-${index}`, { rate: 100 }));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(slots.inUse).toBeLessThanOrEqual(33);
 });

@@ -6,6 +6,8 @@ export interface SlotRequest {
   order: string;
   /** A probe waits in a queue of its own, behind nothing that hangs since before the breaker opened. */
   isProbe: boolean;
+  /** A person asked for it: the pace does not apply. */
+  isManual: boolean;
   /** The subscription's row says that it has succeeded lately and is not failing. */
   isProven: boolean;
   /** False for what the release job has put back: it waits for its turn, however long that takes. */
@@ -28,8 +30,9 @@ export type SlotResult =
        * Must be called once, when the request is over.
        *
        * @param status the response's status; null without a response, undefined if nothing was sent
+       * @param tookMs how long the exchange took; by default the time since the slot was granted
        */
-      release: (status: number | null | undefined) => void;
+      release: (status: number | null | undefined, tookMs?: number) => void;
     }
   /** A limit blocks it for too long. */
   | { kind: "rejected"; reason: LimitName }

@@ -63,3 +63,14 @@ test("requests beyond what a rate limit allows in a second are rejected at once"
   const results = track(Array.from({ length: 5 }, () => slots.acquire(request("limited", { rate: 2 }))));
   expect(await results.kinds()).toEqual(["waiting", "waiting", "waiting", "rejected", "rejected"]);
 });
+
+test("a manual retry starts beside a pace, which stays as it is for the deliveries that wait", async () => {
+  const slots = new Slots(100, TIMEOUT_MS, () => Promise.resolve({ granted: 0, retryInMs: 10_000 }));
+  const paced = { rate: 5, rateLimitName: "pace", canBeHeld: false } as const;
+  const waiting = track(Array.from({ length: 10 }, () => slots.acquire(request("paced", paced))));
+  await waiting.kinds();
+  const manual = track([slots.acquire(request("paced", { isManual: true }))]);
+  expect(await manual.kinds()).toEqual(["granted"]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(await waiting.kinds()).not.toContain("granted");
+});

@@ -16,6 +16,7 @@ export const request = (subscription: string, over: Partial<SlotRequest> = {}): 
   tenant: "default",
   order: String((made += 1)).padStart(9, "0"),
   isProbe: false,
+  isManual: false,
   isProven: true,
   canBeHeld: true,
   maxInFlight: 32,

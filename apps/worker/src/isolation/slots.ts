@@ -3,24 +3,23 @@ import { BackPressure } from "./back-pressure.ts";
 import {
   blockingLimit,
   couldStart,
-  expectedWait,
-  isShare,
   isThrottled,
-  isUnproven,
-  limitOf,
+  isUntried,
+  Limits,
+  MAX_UNTRIED_WAIT_MS,
   MAX_WAIT_MS,
-  Shares,
   usableTokens,
-  type Limit,
 } from "./limits.ts";
 import { askForTokens, type TakeTokens } from "./rate-limit.ts";
+import { isShare, Shares } from "./shares.ts";
 import type { BlockingLimit, LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
 import {
   complete,
   nextWaiter,
   placeOf,
-  turnOf,
+  skipsPace,
   SubscriptionQueues,
+  type Answer,
   type SubscriptionQueue,
   type Waiter,
 } from "./subscription-queue.ts";
@@ -31,9 +30,9 @@ const SWEEP_MS = 100;
 /**
  * The worker's slots: how many HTTP requests may be under way at once, and whose turn is next.
  *
- * - A subscription on trial begins with one slot, and every answer doubles that, up to `maxInFlight`.
- * - Those on trial and the slow ones have half of the slots together (see `Shares`). A proven one never uses more slots
- *   than it leaves free.
+ * - A subscription that is not proven has a window of requests: one at first, and more as it answers.
+ * - Those on trial and the slow ones have half of the slots together, and no proven one takes all of the rest (see
+ *   `Shares`).
  * - Tenants take turns, and within a tenant subscriptions do. Proven and unproven subscriptions alternate.
  * - A request that a limit blocks for more than a second is rejected. One that only waits for a free slot keeps waiting:
  *   that is how the worker becomes full.
@@ -45,10 +44,10 @@ export class Slots implements SlotPool {
   readonly #shares: Shares;
   readonly #turns: Turns;
   readonly #backPressure: BackPressure;
+  readonly #limits: Limits;
   readonly #abortListeners = new AbortListeners((waiter) => this.#leave(waiter, { kind: "aborted" }));
   #inUse = 0;
   #reservedForTokens = 0;
-  #shareWaitersAtLastSweep = 0;
   #sweeping: NodeJS.Timeout | undefined;
 
   /** @param timeoutMs the longest time that a request takes */
@@ -58,6 +57,7 @@ export class Slots implements SlotPool {
     this.#shares = new Shares(size, timeoutMs);
     this.#turns = new Turns(this.#shares);
     this.#backPressure = new BackPressure(size);
+    this.#limits = new Limits(this.#shares, this.#turns, this.#backPressure);
   }
 
   get inUse(): number {
@@ -87,14 +87,13 @@ export class Slots implements SlotPool {
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
     const queue = this.#queues.of(request);
     this.#place(queue, now);
-    if (queue.waiters.length === 0 && queue.rate === null && this.#mayStart(queue, now)) {
-      return Promise.resolve(this.#start(queue, now));
-    }
+    const startsAtOnce = skipsPace(queue, request) || (queue.waiters.length === 0 && queue.rate === null);
+    if (startsAtOnce && this.#limits.mayStart(queue, this.#free, now)) return Promise.resolve(this.#start(queue, now));
     const place = placeOf(queue, request.order);
-    const { ms, because } = expectedWait(queue, turnOf(queue, place, request.canBeHeld), now);
-    if (request.canBeHeld && ms > MAX_WAIT_MS) {
+    const reason = request.canBeHeld ? this.#limits.reasonToHold(queue, place, now) : undefined;
+    if (reason) {
       this.#queues.setAsideIfIdle(queue);
-      return Promise.resolve({ kind: "rejected", reason: because });
+      return Promise.resolve({ kind: "rejected", reason });
     }
     return new Promise((resolve) => this.#enter({ request, queue, since: now, resolve }, place));
   }
@@ -108,17 +107,17 @@ export class Slots implements SlotPool {
     const now = performance.now();
     for (const queue of this.#queues.busy()) {
       if (queue.isProbe) continue;
-      const { ms, because } = expectedWait(queue, turnOf(queue, queue.waiters.length, true), now);
-      if (ms > MAX_WAIT_MS) yield [queue.subscription, because];
+      const reason = this.#limits.reasonToHold(queue, queue.waiters.length, now);
+      if (reason) yield [queue.subscription, reason];
     }
   }
 
   *limited(): Generator<BlockingLimit> {
     const now = performance.now();
     for (const queue of this.#queues.busy()) {
-      if (queue.isProbe || queue.waiters.length === 0) continue;
-      const limit = this.#limitOf(queue, now);
-      const because = blockingLimit(queue, limit, now);
+      if (queue.isProbe || (queue.waiters.length === 0 && !queue.stuckBecause)) continue;
+      const limit = this.#limits.limitOf(queue, now);
+      const because = blockingLimit(queue, limit, now) ?? queue.stuckBecause;
       const { subscription, rate: ratePerSecond, waiters } = queue;
       if (because) yield { subscription, because, max: limit.max, ratePerSecond, waiting: waiters.length };
     }
@@ -128,30 +127,25 @@ export class Slots implements SlotPool {
     return this.size - this.#inUse - this.#reservedForTokens;
   }
 
-  #limitOf(queue: SubscriptionQueue, now: number): Limit {
-    return limitOf(queue, this.#shares.limitOf(queue, this.#turns.hasOthers(queue.tenant), now));
-  }
-
-  #mayStart(queue: SubscriptionQueue, now: number): boolean {
-    const { size } = queue.underWay;
-    return this.#free > 0 && size < this.#limitOf(queue, now).max && (isUnproven(queue) || size < this.#free);
-  }
-
   #start(queue: SubscriptionQueue, since: number): SlotResult {
     const now = performance.now();
     const request = { startedAt: now };
     queue.underWay.add(request);
     this.#inUse += 1;
     this.#place(queue, now);
-    return { kind: "granted", waitedMs: now - since, release: (status) => this.#release(queue, request, status) };
+    return {
+      kind: "granted",
+      waitedMs: now - since,
+      release: (status, tookMs) => this.#release(queue, request, { status, tookMs }),
+    };
   }
 
-  #release(queue: SubscriptionQueue, request: { startedAt: number }, status: number | null | undefined): void {
+  #release(queue: SubscriptionQueue, request: { startedAt: number }, answer: Answer): void {
     const now = performance.now();
     this.#inUse -= 1;
-    complete(queue, request, status, now);
+    complete(queue, request, answer, now);
     this.#place(queue, now);
-    this.#backPressure.countCompleted(now);
+    if (answer.status !== undefined) this.#backPressure.countCompleted(now);
     if (this.waiting > 0) this.#serve();
     this.#queues.setAsideIfIdle(queue);
   }
@@ -188,7 +182,7 @@ export class Slots implements SlotPool {
   #serve(): void {
     const now = performance.now();
     while (this.#free > 0) {
-      const queue = this.#turns.next((candidate) => this.#mayStart(candidate, now));
+      const queue = this.#turns.next((candidate) => this.#limits.mayStart(candidate, this.#free, now));
       if (!queue) return;
       if (queue.rate === null) this.#startFirst(queue);
       else this.#askForTokens(queue);
@@ -203,12 +197,15 @@ export class Slots implements SlotPool {
 
   #askForTokens(queue: SubscriptionQueue): void {
     const now = performance.now();
-    const wanted = usableTokens(queue, this.#limitOf(queue, now), this.#free);
+    const wanted = usableTokens(queue, this.#limits.limitOf(queue, now), this.#free);
     // The slots are reserved before the call returns: tokens without a free slot would be lost to the whole fleet.
     this.#reservedForTokens += wanted;
+    queue.reserved = wanted;
     askForTokens(this.#takeTokens, queue, wanted, {
       onAnswer: (granted) => {
         this.#reservedForTokens -= wanted;
+        queue.reserved = 0;
+        this.#place(queue, performance.now());
         // Tokens are used at once or lost: kept ones would be sent later as a burst beyond the limit.
         for (let left = granted; left > 0 && queue.waiters.length > 0; left -= 1) this.#startFirst(queue);
         this.#queues.setAsideIfIdle(queue);
@@ -230,16 +227,17 @@ export class Slots implements SlotPool {
     for (const queue of Array.from(this.#queues.busy())) {
       this.#place(queue, now);
       if (queue.waiters.length === 0) continue;
-      const because = blockingLimit(queue, this.#limitOf(queue, now), now);
+      const because = blockingLimit(queue, this.#limits.limitOf(queue, now), now);
       if (!because) continue;
       if (isShare(because)) shareWaiters += queue.waiters.length;
       if (isShare(because) || isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
-      if (isShare(because) && !this.#shares.mayHold(this.#shareWaitersAtLastSweep, now)) continue;
-      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > MAX_WAIT_MS);
+      if (isShare(because) && !this.#limits.mayHoldForShare(now)) continue;
+      const maxMs = isShare(because) && isUntried(queue) ? MAX_UNTRIED_WAIT_MS : MAX_WAIT_MS;
+      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > maxMs);
       for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
       if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
     }
-    this.#shareWaitersAtLastSweep = shareWaiters;
+    this.#limits.shareWaiters = shareWaiters;
     this.#shares.age(now);
     if (this.waiting > 0) this.#serve();
     if (!this.#queues.isIdle) return;

@@ -27,10 +27,13 @@ export interface SubscriptionQueue {
   succeededAt: number;
   /** As judged last: see `judge`. */
   standing: Standing;
-  /** How many of its requests the shares have counted. */
-  counted: number;
+  /** What the shares have counted: its slots, and of these the ones that are not of a proven subscription. */
+  countedSlots: number;
+  countedUnproven: number;
   /** When each request under way began, the oldest first. */
   readonly underWay: Set<{ startedAt: number }>;
+  /** Slots reserved for the tokens that it asks for. */
+  reserved: number;
   /** Oldest delivery first. */
   readonly waiters: Waiter[];
   /** Whether the last served waiter was a released one: released and fresh ones alternate. */
@@ -86,20 +89,29 @@ export function judge(queue: SubscriptionQueue, now: number): Standing {
   return queue.isProven || now - queue.succeededAt < REMEMBER_MS ? "proven" : "trial";
 }
 
+/** Whether a request needs no token of its subscription's pace, which stays as it is for the others. */
+export const skipsPace = ({ rateLimitName }: SubscriptionQueue, { isManual }: SlotRequest): boolean =>
+  isManual && rateLimitName === "pace";
+
 export const meanMs = ({ tookMs }: SubscriptionQueue): number =>
   tookMs.length === 0 ? 0 : tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length;
 
-/** Notes that a request of the queue is over. @param status as in `SlotResult` */
+/** How a request ended, as in `SlotResult`. */
+export interface Answer {
+  status: number | null | undefined;
+  tookMs: number | undefined;
+}
+
+/** Notes that a request of the queue is over. */
 export function complete(
   queue: SubscriptionQueue,
   request: { startedAt: number },
-  status: number | null | undefined,
+  { status, tookMs = performance.now() - request.startedAt }: Answer,
   now: number,
 ): void {
   queue.underWay.delete(request);
   queue.stuckBecause = undefined;
   if (status === undefined) return;
-  const tookMs = now - request.startedAt;
   if (queue.tookMs.push(tookMs) > MEAN_OF) queue.tookMs.shift();
   if (status === null) {
     // A connection that is refused at once says nothing about the number of requests.
@@ -140,9 +152,10 @@ export class SubscriptionQueues {
     }
     // The request carries the limits as they were just read: a change applies at once.
     queue.maxInFlight = request.maxInFlight;
+    queue.isProven = request.isProven;
+    if (skipsPace(queue, request)) return queue;
     queue.rate = request.rate;
     queue.rateLimitName = request.rateLimitName;
-    queue.isProven = request.isProven;
     return queue;
   }
 
@@ -182,8 +195,10 @@ function create(key: string, request: SlotRequest): SubscriptionQueue {
     isProven,
     succeededAt: Number.NEGATIVE_INFINITY,
     standing: isProven ? "proven" : "trial",
-    counted: 0,
+    countedSlots: 0,
+    countedUnproven: 0,
     underWay: new Set(),
+    reserved: 0,
     waiters: [],
     servedReleased: false,
     window: FIRST_WINDOW,

@@ -1,4 +1,4 @@
-import { isUnproven, type Shares } from "./limits.ts";
+import { isUnproven, type Shares } from "./shares.ts";
 import type { SubscriptionQueue } from "./subscription-queue.ts";
 
 type MayStart = (queue: SubscriptionQueue) => boolean;

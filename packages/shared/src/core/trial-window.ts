@@ -13,7 +13,7 @@ export interface TrialWindow {
   threshold: number;
   /** When it was last halved, in the clock of the requests. */
   halvedAt: number;
-  /** The shortest time that a success took, in milliseconds. */
+  /** The shortest time that a success took, in milliseconds; it rises a little with each success. */
   fastestMs: number;
 }
 
@@ -26,6 +26,11 @@ export const FIRST_WINDOW: TrialWindow = {
 
 /** An answer that takes this many times as long as the fastest success is late. With 2, 93 %. */
 const LATE = 1.5;
+/**
+ * The fastest success is forgotten slowly, by half in 350 successes, so that a single quick one doesn't count for ever.
+ * With 1.01, 90 %.
+ */
+const FORGETS = 1.002;
 
 /**
  * The window after an answer, whatever it says. A late one adds one request per round, and nothing once there has been a
@@ -40,9 +45,9 @@ export function afterAnswer(
 ): TrialWindow {
   const { size, threshold } = window;
   // A refusal is often quicker than any work.
-  const fastestMs = isSuccess ? Math.min(window.fastestMs, tookMs) : window.fastestMs;
+  const fastestMs = isSuccess ? Math.min(window.fastestMs * FORGETS, tookMs) : window.fastestMs;
   const isLate = tookMs > LATE * fastestMs;
-  if (isLate && threshold < Number.POSITIVE_INFINITY) return window;
+  if (isLate && threshold < Number.POSITIVE_INFINITY) return { ...window, fastestMs };
   const grown = isLate || size >= threshold ? size + 1 / size : Math.min(2 * size, Math.max(threshold, size + 1));
   return { ...window, fastestMs, size: Math.min(grown, max) };
 }
