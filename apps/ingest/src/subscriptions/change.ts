@@ -8,6 +8,9 @@ import type { Presenter } from "./present.ts";
 import { resetBreaker } from "./reset-breaker.ts";
 import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
 
+/** The answers of the old URL say nothing about the new one. */
+const NO_HEALTH = { failingSince: null, lastSuccessAt: null, lastFailureAt: null, lastError: null };
+
 /** `PATCH /subscriptions/:id` */
 export function patchSubscription(context: Context, present: Presenter): RequestHandler {
   const { db, settings } = context;
@@ -19,10 +22,12 @@ export function patchSubscription(context: Context, present: Presenter): Request
       await findSubscription(db, caller, id);
       await checkAddress(change.url, settings.allowedNetworks);
     }
-    // Failures of the old URL say nothing about the new one.
-    const cleared = change.url === undefined ? {} : { failingSince: null };
-    const row = await updateSubscription(db, caller, id, () => ({ ...change, ...cleared }) as SubscriptionChange);
-    if (change.url !== undefined) await resetBreaker(context, id);
+    let isMoved = false;
+    const row = await updateSubscription(db, caller, id, ({ url }) => {
+      isMoved = change.url !== undefined && change.url !== url;
+      return { ...change, ...(isMoved ? NO_HEALTH : {}) } as SubscriptionChange;
+    });
+    if (isMoved) await resetBreaker(context, id);
     const [presented] = await present([row]);
     response.json(presented);
   };
