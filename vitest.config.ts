@@ -12,7 +12,7 @@ const timeouts = {
 };
 
 /** More than the processors of a small machine: these tests wait most of the time. */
-const maxWorkers = 3;
+const maxWorkers = 4;
 
 export default defineConfig({
   test: {

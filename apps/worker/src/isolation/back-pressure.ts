@@ -3,7 +3,7 @@ const ENOUGH_S = 0.25;
 /** How many requests beyond that may wait, so that urgent batches are still fetched. */
 const MAX_EXCESS = 1_000;
 /** How many beyond that may wait for a share. The others leave room for requests that can be sent. */
-const MAX_SHARE_EXCESS = MAX_EXCESS / 2;
+const MAX_SHARE_EXCESS = 0.75 * MAX_EXCESS;
 
 /** Counts the requests that wait for a slot, and says when the lanes should fetch no more. */
 export class BackPressure {
