@@ -80,7 +80,7 @@ async function admitAgain(
 }
 
 function slotRequestOf(
-  { id: order, isReleased }: Delivery,
+  { id: order, isReleased, bodyBytes: bytes }: Delivery,
   { subscription, breaker }: Admitted,
   trigger: Trigger,
   signal: AbortSignal,
@@ -91,6 +91,7 @@ function slotRequestOf(
     subscription: id,
     tenant,
     order,
+    bytes,
     signal,
     isProbe,
     isManual: trigger === "manual",

@@ -103,6 +103,7 @@ export class Limits {
   /** @param free slots */
   mayStart(queue: SubscriptionQueue, free: number, now: number): boolean {
     if (free <= 0 || queue.underWay.size >= this.limitOf(queue, now).max) return false;
+    if (this.#shares.hasLargeBodies(queue.tenant, now)) return false;
     return isUnproven(queue) || this.#shares.leavesEnough(queue, free, now);
   }
 

@@ -175,3 +175,17 @@ test("slots that are reserved for tokens of a rate limit count in the shares", a
   await vi.advanceTimersByTimeAsync(5_000);
   expect(slots.inUse).toBeLessThanOrEqual(33);
 });
+
+test("a tenant with large bodies has some of them under way at once, and all while it is alone", async () => {
+  const large = () => request("large", { tenant: "large", bytes: 250 * 1024 });
+  for (const isAlone of [true, false]) {
+    const slots = newPool(256);
+    if (!isAlone) void slots.acquire(request("well", { tenant: "well" }));
+    const granted = track(Array.from({ length: 30 }, () => slots.acquire(large())));
+    const started = (await granted.kinds()).filter((kind) => kind === "granted").length;
+    expect(started).toBe(isAlone ? 30 : 17);
+    expect(await track([slots.acquire(request("other", { tenant: "other" }))]).kinds()).toEqual(["granted"]);
+    granted.granted(0).release(200);
+    if (!isAlone) expect(await granted.kinds()).toHaveProperty("17", "granted");
+  }
+});

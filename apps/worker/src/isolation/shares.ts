@@ -1,5 +1,5 @@
 import type { LimitName } from "./slot-pool.ts";
-import { judge, SLOW_MS, type SubscriptionQueue } from "./subscription-queue.ts";
+import { judge, NOTHING, SLOW_MS, type SubscriptionQueue, type Usage } from "./subscription-queue.ts";
 
 /** The bound that applies to a subscription now. */
 export interface Limit {
@@ -12,6 +12,8 @@ export interface Limit {
 const ANSWERING_MS = 10_000;
 /** Of the slots, this part is left to subscriptions that answer. */
 const RESERVE = 1 / 8;
+/** Bytes of bodies that a tenant may have under way beside others: 16 of the largest, which take about 20 ms together. */
+const MAX_TENANT_BYTES = 4 * 1024 * 1024;
 /** A tenant is alone if no request of another one came for this long. */
 const ALONE_AFTER_MS = 60_000;
 /** Requests that may wait in memory for a share while their tenant is alone. */
@@ -38,8 +40,7 @@ export class Shares {
   /** Requests under way for less than a second that may begin in the second part. */
   readonly #maxYoung: number;
   readonly #queues = new Set<SubscriptionQueue>();
-  /** The slots of each tenant: all of them, and those of subscriptions that are not proven. */
-  readonly #byTenant = new Map<string, { slots: number; unproven: number }>();
+  readonly #byTenant = new Map<string, Usage>();
   #tenant: string | undefined;
   #otherTenantAt = Number.NEGATIVE_INFINITY;
   #used = 0;
@@ -78,6 +79,14 @@ export class Shares {
     return this.#isAlone(now) || (this.#byTenant.get(queue.tenant)?.slots ?? 0) < 3 * free;
   }
 
+  /**
+   * Whether a tenant has so many bytes under way that another request would delay those of others: each body takes
+   * processor time, to be signed and written, in which this process does nothing else.
+   */
+  hasLargeBodies(tenant: string, now: number): boolean {
+    return (this.#byTenant.get(tenant)?.bytes ?? 0) >= MAX_TENANT_BYTES && !this.#isAlone(now);
+  }
+
   #isAlone(now: number): boolean {
     return now - this.#otherTenantAt >= ALONE_AFTER_MS;
   }
@@ -89,9 +98,10 @@ export class Shares {
     const unproven = isUnproven(queue) ? slots : 0;
     if (unproven > 0) this.#queues.add(queue);
     else this.#queues.delete(queue);
-    this.#count(queue.tenant, slots - queue.countedSlots, unproven - queue.countedUnproven);
-    queue.countedSlots = slots;
-    queue.countedUnproven = unproven;
+    const { counted, bytes } = queue;
+    if (slots === counted.slots && unproven === counted.unproven && bytes === counted.bytes) return;
+    queue.counted = { slots, unproven, bytes };
+    this.#count(queue.tenant, counted, queue.counted);
   }
 
   /** Counts again how many requests are under way for more than a second. */
@@ -134,13 +144,13 @@ export class Shares {
     return this.#openPart - this.#used;
   }
 
-  #count(tenant: string, slots: number, unproven: number): void {
-    if (slots === 0 && unproven === 0) return;
-    this.#used += unproven;
-    const before = this.#byTenant.get(tenant) ?? { slots: 0, unproven: 0 };
-    const after = { slots: before.slots + slots, unproven: before.unproven + unproven };
-    if (after.slots === 0) this.#byTenant.delete(tenant);
-    else this.#byTenant.set(tenant, after);
+  #count(tenant: string, before: Usage, after: Usage): void {
+    this.#used += after.unproven - before.unproven;
+    const used = this.#byTenant.get(tenant) ?? NOTHING;
+    const slots = used.slots + after.slots - before.slots;
+    const unproven = used.unproven + after.unproven - before.unproven;
+    if (slots === 0) this.#byTenant.delete(tenant);
+    else this.#byTenant.set(tenant, { slots, unproven, bytes: used.bytes + after.bytes - before.bytes });
   }
 }
 

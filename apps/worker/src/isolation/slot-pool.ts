@@ -18,6 +18,8 @@ export interface SlotRequest {
   rate: number | null;
   /** The name of that limit. */
   rateLimitName: "rate_limit" | "pace";
+  /** Of the body. */
+  bytes: number;
   signal: AbortSignal;
 }
 

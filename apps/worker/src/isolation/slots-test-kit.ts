@@ -22,6 +22,7 @@ export const request = (subscription: string, over: Partial<SlotRequest> = {}): 
   maxInFlight: 32,
   rate: null,
   rateLimitName: "rate_limit",
+  bytes: 100,
   signal: never,
   ...over,
 });

@@ -14,12 +14,14 @@ import { askForTokens, type TakeTokens } from "./rate-limit.ts";
 import { isShare, Shares } from "./shares.ts";
 import type { BlockingLimit, LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
 import {
+  begin,
   complete,
   nextWaiter,
   placeOf,
   skipsPace,
   SubscriptionQueues,
   type Answer,
+  type Running,
   type SubscriptionQueue,
   type Waiter,
 } from "./subscription-queue.ts";
@@ -88,7 +90,8 @@ export class Slots implements SlotPool {
     const queue = this.#queues.of(request);
     this.#place(queue, now);
     const startsAtOnce = skipsPace(queue, request) || (queue.waiters.length === 0 && queue.rate === null);
-    if (startsAtOnce && this.#limits.mayStart(queue, this.#free, now)) return Promise.resolve(this.#start(queue, now));
+    if (startsAtOnce && this.#limits.mayStart(queue, this.#free, now))
+      return Promise.resolve(this.#start(queue, request.bytes, now));
     const place = placeOf(queue, request.order);
     const reason = request.canBeHeld ? this.#limits.reasonToHold(queue, place, now) : undefined;
     if (reason) {
@@ -127,10 +130,10 @@ export class Slots implements SlotPool {
     return this.size - this.#inUse - this.#reservedForTokens;
   }
 
-  #start(queue: SubscriptionQueue, since: number): SlotResult {
+  #start(queue: SubscriptionQueue, bytes: number, since: number): SlotResult {
     const now = performance.now();
-    const request = { startedAt: now };
-    queue.underWay.add(request);
+    const request = { startedAt: now, bytes };
+    begin(queue, request);
     this.#inUse += 1;
     this.#place(queue, now);
     return {
@@ -140,7 +143,7 @@ export class Slots implements SlotPool {
     };
   }
 
-  #release(queue: SubscriptionQueue, request: { startedAt: number }, answer: Answer): void {
+  #release(queue: SubscriptionQueue, request: Running, answer: Answer): void {
     const now = performance.now();
     this.#inUse -= 1;
     complete(queue, request, answer, now);
@@ -192,7 +195,7 @@ export class Slots implements SlotPool {
   #startFirst(queue: SubscriptionQueue): void {
     const waiter = nextWaiter(queue);
     queue.servedReleased = !waiter.request.canBeHeld;
-    this.#leave(waiter, this.#start(queue, waiter.since));
+    this.#leave(waiter, this.#start(queue, waiter.request.bytes, waiter.since));
   }
 
   #askForTokens(queue: SubscriptionQueue): void {

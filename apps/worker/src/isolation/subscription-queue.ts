@@ -12,6 +12,23 @@ export interface Waiter {
 /** How a subscription's receiver has answered lately. All but the proven ones share half of the slots. */
 export type Standing = "proven" | "slow" | "trial";
 
+/** A request under way. */
+export interface Running {
+  startedAt: number;
+  bytes: number;
+}
+
+/** What a subscription or a tenant uses of the worker. */
+export interface Usage {
+  slots: number;
+  /** Of these, the slots of subscriptions that are not proven. */
+  unproven: number;
+  /** Of the bodies under way. */
+  bytes: number;
+}
+
+export const NOTHING: Usage = { slots: 0, unproven: 0, bytes: 0 };
+
 /** A subscription's requests in this process, both under way and waiting. */
 export interface SubscriptionQueue {
   /** The subscription, or its probe, which has a queue of its own. */
@@ -27,11 +44,12 @@ export interface SubscriptionQueue {
   succeededAt: number;
   /** As judged last: see `judge`. */
   standing: Standing;
-  /** What the shares have counted: its slots, and of these the ones that are not of a proven subscription. */
-  countedSlots: number;
-  countedUnproven: number;
-  /** When each request under way began, the oldest first. */
-  readonly underWay: Set<{ startedAt: number }>;
+  /** What the shares have counted. */
+  counted: Usage;
+  /** Its requests under way, the oldest first. */
+  readonly underWay: Set<Running>;
+  /** Of the bodies under way. */
+  bytes: number;
   /** Slots reserved for the tokens that it asks for. */
   reserved: number;
   /** Oldest delivery first. */
@@ -96,6 +114,11 @@ export const skipsPace = ({ rateLimitName }: SubscriptionQueue, { isManual }: Sl
 export const meanMs = ({ tookMs }: SubscriptionQueue): number =>
   tookMs.length === 0 ? 0 : tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length;
 
+export function begin(queue: SubscriptionQueue, request: Running): void {
+  queue.underWay.add(request);
+  queue.bytes += request.bytes;
+}
+
 /** How a request ended, as in `SlotResult`. */
 export interface Answer {
   status: number | null | undefined;
@@ -105,11 +128,12 @@ export interface Answer {
 /** Notes that a request of the queue is over. */
 export function complete(
   queue: SubscriptionQueue,
-  request: { startedAt: number },
+  request: Running,
   { status, tookMs = performance.now() - request.startedAt }: Answer,
   now: number,
 ): void {
   queue.underWay.delete(request);
+  queue.bytes -= request.bytes;
   queue.stuckBecause = undefined;
   if (status === undefined) return;
   if (queue.tookMs.push(tookMs) > MEAN_OF) queue.tookMs.shift();
@@ -195,9 +219,9 @@ function create(key: string, request: SlotRequest): SubscriptionQueue {
     isProven,
     succeededAt: Number.NEGATIVE_INFINITY,
     standing: isProven ? "proven" : "trial",
-    countedSlots: 0,
-    countedUnproven: 0,
+    counted: NOTHING,
     underWay: new Set(),
+    bytes: 0,
     reserved: 0,
     waiters: [],
     servedReleased: false,
