@@ -4,6 +4,7 @@ import { classify, type Outcome } from "@postrider/shared/core/delivery/outcome.
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { Transition } from "@postrider/shared/core/delivery/transitions.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { markProbed } from "@postrider/shared/store/sql/mark-probed.ts";
 import type { Context } from "../context.ts";
 import type { Attempt, Delivery, Result, Subscription } from "../delivery.ts";
 import { send, type Exchange } from "../http/send.ts";
@@ -12,6 +13,7 @@ import type { SlotRequest } from "../isolation/slot-pool.ts";
 import type { JobLease } from "../job/lease.ts";
 import { admit, type Admission, type Admitted, type Refusal } from "./admission.ts";
 import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } from "./apply-transition.ts";
+import { EVENT_MISSING } from "./dead-letter.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
 import { refuse } from "./refuse.ts";
@@ -28,9 +30,6 @@ interface NotSent {
   admission: Refusal | "given_back";
 }
 
-/** A delivery whose body is loaded. */
-export type Sendable = Delivery & { body: string };
-
 /** A success proves a subscription for this long. */
 const PROVEN_FOR_MS = 24 * 60 * 60_000;
 /** A request that has waited for its slot for longer reads its subscription again. */
@@ -39,13 +38,14 @@ const MAX_SUBSCRIBER_AGE_MS = 1_000;
 const PROBE_SLACK_MS = 5_000;
 
 /**
- * Makes one attempt: acquires a slot, sends, decides by the outcome, and records.
+ * Makes one attempt: acquires a slot, reads the body where the delivery comes without it, sends, decides by the outcome,
+ * and records.
  *
  * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function attempt(
   context: Context,
-  delivery: Sendable,
+  delivery: Delivery,
   admitted: Admitted,
   trigger: Trigger,
   lease: JobLease,
@@ -57,10 +57,13 @@ export async function attempt(
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
   let sent: Sent | NotSent | undefined;
   try {
-    const current =
-      slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? await admitAgain(context, admitted.subscription.id, trigger) : admitted;
-    sent =
-      current.kind === "admitted" ? await sendNow(context, delivery, current, trigger, lease) : { admission: current };
+    const [current, body] = await Promise.all([
+      slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? admitAgain(context, admitted.subscription.id, trigger) : admitted,
+      delivery.body ?? context.loadBody(delivery),
+    ]);
+    if (current.kind !== "admitted") sent = { admission: current };
+    else if (body === null) sent = { admission: { kind: "broken", problem: EVENT_MISSING } };
+    else sent = await sendNow(context, { ...delivery, body }, current, trigger, lease);
   } finally {
     // A slot counts a request. It is not kept while the attempt waits to be recorded.
     const exchange = sent && "attempt" in sent ? sent.attempt.exchange : undefined;
@@ -117,17 +120,19 @@ function rateOf(
 
 /**
  * Sends the request, unless the breaker has opened or the lease has ended while it waited for its slot. A probe is sent
- * only where the breaker grants it.
+ * only where the breaker grants it, which is asked last: a granted probe that is not sent would keep the breaker half
+ * open for as long as a request may take.
  */
 async function sendNow(
-  { breakerReports, agent }: Context,
-  { eventId, body }: Sendable,
+  { breakerReports, agent, pool }: Context,
+  { id: deliveryId, eventId, body }: Delivery & { body: string },
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,
 ): Promise<Sent | NotSent> {
   if (trigger === "probe") {
     const leaseMs = subscription.timeoutMs + PROBE_SLACK_MS;
+    if (!(await markProbed(pool, deliveryId)) || !lease.isHeld()) return { admission: "given_back" };
     if (!(await breakerReports.acquireProbe(subscription.id, leaseMs))) return { admission: "given_back" };
   } else if (trigger === "auto" && breakerReports.isNotClosed(subscription.id)) {
     return { admission: { kind: "held", reason: "breaker" } };
