@@ -114,6 +114,20 @@ test("one probe is granted, and a request that was sent before its success does 
   brief.close();
 });
 
+test("requests to the old URL that fail after a reset leave the breaker closed, though it was closed and well before", async () => {
+  const { breakerReports, redis } = world.context;
+  const breakers = createBreakers(redis, POLICY);
+  const sentAt = performance.now();
+  await breakers.apply(subscription, { kind: "reset" });
+  expect(await breakers.watched()).not.toContain(subscription);
+  for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(breakerReports, { sentAt: sentAt - 100 });
+  expect(await read(breakerReports)).toMatchObject({ state: "closed", failures: 0 });
+  await fail(breakerReports);
+  expect(await breakers.watched()).toContain(subscription);
+  await breakers.apply(subscription, { kind: "reset" });
+  expect(await breakers.watched()).not.toContain(subscription);
+});
+
 test("a payload that is refused again and again counts once", async () => {
   const { breakerReports } = world.context;
   const deliveryId = newId();

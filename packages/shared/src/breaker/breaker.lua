@@ -32,6 +32,9 @@
 ]]
 -- An open breaker is probed while anything is held. After a week without events nothing depends on the hash.
 local EXPIRY = 604800000
+-- A reset of a healthy subscription leaves only the time of the reset, which matters until requests sent before it have
+-- been answered: their timeout is five minutes at most.
+local RESET_EXPIRY = 600000
 -- Workers report successes of watched subscriptions only. A minute outlasts the default schedule's longest delay (32 s),
 -- so the success of a retry is still reported.
 local WATCHED = 60000
@@ -56,14 +59,14 @@ local function read(key)
   return b
 end
 
-local function write(key, b)
+local function write(key, b, expiry)
   local values = { 'state', b.state, 'refused', b.refused }
   for _, name in ipairs(NUMBERS) do
     values[#values + 1] = name
     values[#values + 1] = string.format('%.17g', b[name])
   end
   redis.call('HSET', key, unpack(values))
-  redis.call('PEXPIRE', key, EXPIRY)
+  redis.call('PEXPIRE', key, expiry)
 end
 
 -- core/pace.ts
@@ -180,16 +183,18 @@ for number = 1, #KEYS - 3 do
   elseif kind == 'probe' and b.state ~= 'closed' and now >= b['until'] then
     b.state, b['until'] = 'half_open', now + tonumber(arg(1))
     touched = true
-  elseif kind == 'reset' and (b.state ~= 'closed' or b.failures > 0 or b.rate > 0) then
+  elseif kind == 'reset' then
     close(b)
     clearPace(b)
-    b.restUntil = 0
+    b.restUntil, b.lastSuccessAt = 0, 0
     touched = true
   end
   if touched then
-    write(key, b)
+    write(key, b, kind == 'reset' and RESET_EXPIRY or EXPIRY)
     if before ~= b.state then index(id, b.state) end
-    if kind ~= 'success' or b.rate > 0 or before ~= b.state then
+    if kind == 'reset' then
+      redis.call('ZREM', KEYS[3], id)
+    elseif kind ~= 'success' or b.rate > 0 or before ~= b.state then
       redis.call('ZADD', KEYS[3], string.format('%.0f', now), id)
       hasWatched = true
     end

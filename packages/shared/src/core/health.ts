@@ -47,8 +47,6 @@ export function reduceHealth(health: Health, event: HealthEvent, now: number, po
     case "probe":
       return { breaker, pace: health.pace };
     case "reset":
-      return health.pace.rate > 0 && breaker === health.breaker
-        ? { breaker: { ...CLOSED_BREAKER, lastSuccessAt: breaker.lastSuccessAt, closedAt: now }, pace: NO_PACE }
-        : { breaker, pace: breaker === health.breaker ? health.pace : NO_PACE };
+      return { breaker, pace: NO_PACE };
   }
 }
