@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -22,6 +23,9 @@ beforeAll(async () => {
     BREAKER_COOLDOWN: "1h",
   });
   elsewhere = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
+  // Commands fail at once before.
+  const { redis } = world.context;
+  if (redis.status !== "ready") await once(redis, "ready");
 });
 afterAll(async () => {
   elsewhere.close();

@@ -19,9 +19,9 @@
                    'read'
                    'success', ms since the request was sent, successes, '1' if deliveries wait for the pace, ms since the
                               answer if it is reported late
-                   'failure', ms since the request was sent, failures for the pace ('1' or '0'), '1' if deliveries wait,
-                              '1' if it is a probe, age of the last success that the worker knows of or '', id of the
-                              delivery if its payload was refused or '', Retry-After in milliseconds
+                   'failure', ms since the request was sent, '1' if it counts for the pace, '1' if deliveries wait, '1' if
+                              it is a probe, age of the last success that the worker knows of or '', id of the delivery
+                              if its payload was refused (a success for the pace) or '', Retry-After in milliseconds
                    'probe',   lease in milliseconds
                    'reset'
                  padded with ''
@@ -178,7 +178,10 @@ for number = 1, #KEYS - 3 do
     touched = true
   elseif kind == 'failure' and now - tonumber(arg(1)) >= b.closedAt then
     fail(b, arg(4) == '1', tonumber(arg(5)), arg(6), tonumber(arg(7)))
-    if b.state == 'closed' then pace(b, 0, tonumber(arg(2)), arg(3) == '1') end
+    if b.state == 'closed' and arg(2) == '1' then
+      local failures = arg(6) == '' and 1 or 0
+      pace(b, 1 - failures, failures, arg(3) == '1')
+    end
     touched = true
   elseif kind == 'probe' and b.state ~= 'closed' and now >= b['until'] then
     b.state, b['until'] = 'half_open', now + tonumber(arg(1))

@@ -37,7 +37,10 @@ export const NO_PACE: Pace = {
   immuneUntil: 0,
 };
 
-/** Outcomes of attempts: a 408, 425, 429, 5xx, timeout or connection error is a failure, any other response a success. */
+/**
+ * Outcomes of attempts: a 408, 425, 429, 5xx, redirect, timeout or connection error is a failure, any other response a
+ * success.
+ */
 export interface Answers {
   successes: number;
   failures: number;
