@@ -86,7 +86,12 @@ end
 local function judge(b, seconds)
   local share, rate, succeeded = b.failed / b.answers, b.answers / seconds, (b.answers - b.failed) / seconds
   local wasWaiting = b.waiting == 1
+  local isFew = b.answers < 20
   b.since, b.answers, b.failed, b.waiting = now, 0, 0, 0
+  if isFew and share > 0.3 then
+    b.badIntervals = 0
+    return
+  end
   if b.rate == 0 then
     b.badIntervals = share > 0.5 and b.badIntervals + 1 or 0
     if b.badIntervals >= 3 and now > b.immuneUntil and rate > 2 then
@@ -109,7 +114,10 @@ end
 
 local function pace(b, successes, failures, isWaiting)
   if successes + failures == 0 then return end
-  if b.since == 0 then b.since = now end
+  -- An older interval began before a pause in traffic.
+  if b.since == 0 or now - b.since > 60000 then
+    b.since, b.answers, b.failed, b.waiting, b.badIntervals = now, 0, 0, 0, 0
+  end
   b.answers, b.failed = b.answers + successes + failures, b.failed + failures
   if isWaiting then b.waiting = 1 end
   local elapsed = now - b.since
