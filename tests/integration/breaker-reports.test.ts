@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -22,6 +23,9 @@ beforeAll(async () => {
     BREAKER_COOLDOWN: "1h",
   });
   elsewhere = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
+  // Commands fail at once before.
+  const { redis } = world.context;
+  if (redis.status !== "ready") await once(redis, "ready");
 });
 afterAll(async () => {
   elsewhere.close();
@@ -112,6 +116,20 @@ test("one probe is granted, and a request that was sent before its success does 
   await fail(brief, { sentAt });
   expect(await read(brief)).toMatchObject({ state: "closed", failures: 0 });
   brief.close();
+});
+
+test("requests to the old URL that fail after a reset leave the breaker closed, though it was closed and well before", async () => {
+  const { breakerReports, redis } = world.context;
+  const breakers = createBreakers(redis, POLICY);
+  const sentAt = performance.now();
+  await breakers.apply(subscription, { kind: "reset" });
+  expect(await breakers.watched()).not.toContain(subscription);
+  for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(breakerReports, { sentAt: sentAt - 100 });
+  expect(await read(breakerReports)).toMatchObject({ state: "closed", failures: 0 });
+  await fail(breakerReports);
+  expect(await breakers.watched()).toContain(subscription);
+  await breakers.apply(subscription, { kind: "reset" });
+  expect(await breakers.watched()).not.toContain(subscription);
 });
 
 test("a payload that is refused again and again counts once", async () => {

@@ -50,6 +50,8 @@ const loads = fc
     fc.record({
       share: fc.constantFrom(0, 0.05, 0.3, 0.5, 0.9, 0.95, 1),
       steps: fc.integer({ min: 20, max: 150 }),
+      // In an interval, at its end, or longer than one.
+      pauseMs: fc.constantFrom(0, 0, 0, 31_000, 61_000, 300_000, 610_000),
       passes: fc.constantFrom(40, 150, 400),
       isWaiting: fc.boolean(),
     }),
@@ -57,17 +59,18 @@ const loads = fc
   ) // prettier-ignore
   .chain((phases) =>
     fc.tuple(
-      ...phases.map(({ share, steps: count, passes, isWaiting }) =>
-        fc.array(
-          fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }).map((chance) => ({
-            subscription: "a",
-            passes,
-            isLost: false,
-            times: 1,
-            event: loadEvent(chance < share, share, isWaiting),
-          })),
-          { minLength: count, maxLength: count },
-        ),
+      ...phases.map(({ share, steps: count, pauseMs, passes, isWaiting }) =>
+        fc
+          .array(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), { minLength: count, maxLength: count })
+          .map((chances) =>
+            chances.map((chance, index) => ({
+              subscription: "a",
+              passes: index === 0 ? passes + pauseMs : passes,
+              isLost: false,
+              times: 1,
+              event: loadEvent(chance < share, share, isWaiting),
+            })),
+          ),
       ),
     ),
   )

@@ -167,7 +167,7 @@ export function createBreakerReports(
       kind: "failure",
       sentAgoMs: now - sentAt,
       isProbe: trigger === "probe",
-      countsForPace: trigger === "auto" && !isRefusal,
+      countsForPace: trigger === "auto",
       isWaiting,
       lastSuccessAgoMs: lastSuccessAgoMs(report),
       refused: isRefusal && trigger !== "probe" ? report.deliveryId : undefined,

@@ -19,9 +19,9 @@
                    'read'
                    'success', ms since the request was sent, successes, '1' if deliveries wait for the pace, ms since the
                               answer if it is reported late
-                   'failure', ms since the request was sent, failures for the pace ('1' or '0'), '1' if deliveries wait,
-                              '1' if it is a probe, age of the last success that the worker knows of or '', id of the
-                              delivery if its payload was refused or '', Retry-After in milliseconds
+                   'failure', ms since the request was sent, '1' if it counts for the pace, '1' if deliveries wait, '1' if
+                              it is a probe, age of the last success that the worker knows of or '', id of the delivery
+                              if its payload was refused (a success for the pace) or '', Retry-After in milliseconds
                    'probe',   lease in milliseconds
                    'reset'
                  padded with ''
@@ -32,6 +32,9 @@
 ]]
 -- An open breaker is probed while anything is held. After a week without events nothing depends on the hash.
 local EXPIRY = 604800000
+-- A reset of a healthy subscription leaves only the time of the reset, which matters until requests sent before it have
+-- been answered: their timeout is five minutes at most.
+local RESET_EXPIRY = 600000
 -- Workers report successes of watched subscriptions only. A minute outlasts the default schedule's longest delay (32 s),
 -- so the success of a retry is still reported.
 local WATCHED = 60000
@@ -56,14 +59,14 @@ local function read(key)
   return b
 end
 
-local function write(key, b)
+local function write(key, b, expiry)
   local values = { 'state', b.state, 'refused', b.refused }
   for _, name in ipairs(NUMBERS) do
     values[#values + 1] = name
     values[#values + 1] = string.format('%.17g', b[name])
   end
   redis.call('HSET', key, unpack(values))
-  redis.call('PEXPIRE', key, EXPIRY)
+  redis.call('PEXPIRE', key, expiry)
 end
 
 -- core/pace.ts
@@ -83,7 +86,12 @@ end
 local function judge(b, seconds)
   local share, rate, succeeded = b.failed / b.answers, b.answers / seconds, (b.answers - b.failed) / seconds
   local wasWaiting = b.waiting == 1
+  local isFew = b.answers < 20
   b.since, b.answers, b.failed, b.waiting = now, 0, 0, 0
+  if isFew and share > 0.3 then
+    b.badIntervals = 0
+    return
+  end
   if b.rate == 0 then
     b.badIntervals = share > 0.5 and b.badIntervals + 1 or 0
     if b.badIntervals >= 3 and now > b.immuneUntil and rate > 2 then
@@ -106,7 +114,10 @@ end
 
 local function pace(b, successes, failures, isWaiting)
   if successes + failures == 0 then return end
-  if b.since == 0 then b.since = now end
+  -- An older interval began before a pause in traffic.
+  if b.since == 0 or now - b.since > 60000 then
+    b.since, b.answers, b.failed, b.waiting, b.badIntervals = now, 0, 0, 0, 0
+  end
   b.answers, b.failed = b.answers + successes + failures, b.failed + failures
   if isWaiting then b.waiting = 1 end
   local elapsed = now - b.since
@@ -175,21 +186,26 @@ for number = 1, #KEYS - 3 do
     touched = true
   elseif kind == 'failure' and now - tonumber(arg(1)) >= b.closedAt then
     fail(b, arg(4) == '1', tonumber(arg(5)), arg(6), tonumber(arg(7)))
-    if b.state == 'closed' then pace(b, 0, tonumber(arg(2)), arg(3) == '1') end
+    if b.state == 'closed' and arg(2) == '1' then
+      local failures = arg(6) == '' and 1 or 0
+      pace(b, 1 - failures, failures, arg(3) == '1')
+    end
     touched = true
   elseif kind == 'probe' and b.state ~= 'closed' and now >= b['until'] then
     b.state, b['until'] = 'half_open', now + tonumber(arg(1))
     touched = true
-  elseif kind == 'reset' and (b.state ~= 'closed' or b.failures > 0 or b.rate > 0) then
+  elseif kind == 'reset' then
     close(b)
     clearPace(b)
-    b.restUntil = 0
+    b.restUntil, b.lastSuccessAt = 0, 0
     touched = true
   end
   if touched then
-    write(key, b)
+    write(key, b, kind == 'reset' and RESET_EXPIRY or EXPIRY)
     if before ~= b.state then index(id, b.state) end
-    if kind ~= 'success' or b.rate > 0 or before ~= b.state then
+    if kind == 'reset' then
+      redis.call('ZREM', KEYS[3], id)
+    elseif kind ~= 'success' or b.rate > 0 or before ~= b.state then
       redis.call('ZADD', KEYS[3], string.format('%.0f', now), id)
       hasWatched = true
     end

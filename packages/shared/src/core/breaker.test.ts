@@ -111,7 +111,15 @@ test("a success of a request that was on the wire when the breaker opened closes
   expect(after(OPEN, success(3_000), NOW + 1_000).state).toBe("closed");
 });
 
-test("a reset closes it, and changes nothing where it is closed and well", () => {
-  expect(after(OPEN, { kind: "reset" })).toMatchObject({ state: "closed", failures: 0, closedAt: NOW });
-  expect(after(CLOSED_BREAKER, { kind: "reset" })).toBe(CLOSED_BREAKER);
+test("a reset closes it, and forgets a rest that the subscriber asked for", () => {
+  const resting = after(CLOSED_BREAKER, failure({ retryAfterMs: 5_000 }));
+  for (const before of [OPEN, HALF_OPEN, resting]) {
+    expect(after(before, { kind: "reset" })).toEqual({ ...CLOSED_BREAKER, closedAt: NOW });
+  }
+});
+
+test("an answer to a request that was sent before a reset does not count, though the breaker was closed and well", () => {
+  const reset = after(CLOSED_BREAKER, { kind: "reset" });
+  expect(reduceBreaker(reset, failure({ sentAgoMs: 15_000 }), NOW + 14_000, policy)).toBe(reset);
+  expect(reduceBreaker(reset, failure({ sentAgoMs: 13_000 }), NOW + 14_000, policy).failures).toBe(1);
 });

@@ -52,7 +52,7 @@ export type BreakerEvent =
     }
   /** Requests the probe; granted if the state changes. A probe without an outcome after `leaseMs` counts as lost. */
   | { kind: "probe"; leaseMs: number }
-  /** A new URL, or a person enabled the subscription. */
+  /** A new URL, or a person enabled the subscription: requests that were sent before say nothing about it. */
   | { kind: "reset" };
 
 export interface BreakerPolicy {
@@ -75,7 +75,7 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
         ? { ...breaker, state: "half_open", until: now + event.leaseMs }
         : breaker;
     case "reset":
-      return breaker.state === "closed" && breaker.failures === 0 ? breaker : { ...close(breaker, now), restUntil: 0 };
+      return { ...CLOSED_BREAKER, closedAt: now };
   }
 }
 

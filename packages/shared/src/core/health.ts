@@ -16,7 +16,7 @@ export type HealthEvent =
       kind: "failure";
       sentAgoMs: number;
       isProbe: boolean;
-      /** False for probes, manual attempts and refused payloads: they don't depend on load. */
+      /** False for probes and manual attempts: they don't depend on load. A refused payload counts as a success. */
       countsForPace: boolean;
       /** Whether deliveries of the subscription wait in the worker. */
       isWaiting: boolean;
@@ -42,13 +42,12 @@ export function reduceHealth(health: Health, event: HealthEvent, now: number, po
       if (now - event.sentAgoMs < health.breaker.closedAt) return health;
       if (breaker.state !== "closed") return { breaker, pace: NO_PACE };
       if (!event.countsForPace) return { breaker, pace: health.pace };
-      return { breaker, pace: reducePace(health.pace, { successes: 0, failures: 1, isWaiting: event.isWaiting }, now) };
+      const answer = event.refused === undefined ? { successes: 0, failures: 1 } : { successes: 1, failures: 0 };
+      return { breaker, pace: reducePace(health.pace, { ...answer, isWaiting: event.isWaiting }, now) };
     }
     case "probe":
       return { breaker, pace: health.pace };
     case "reset":
-      return health.pace.rate > 0 && breaker === health.breaker
-        ? { breaker: { ...CLOSED_BREAKER, lastSuccessAt: breaker.lastSuccessAt, closedAt: now }, pace: NO_PACE }
-        : { breaker, pace: breaker === health.breaker ? health.pace : NO_PACE };
+      return { breaker, pace: NO_PACE };
   }
 }

@@ -37,7 +37,10 @@ export const NO_PACE: Pace = {
   immuneUntil: 0,
 };
 
-/** Outcomes of attempts: a 408, 425, 429, 5xx, timeout or connection error is a failure, any other response a success. */
+/**
+ * Outcomes of attempts: a 408, 425, 429, 5xx, redirect, timeout or connection error is a failure, any other response a
+ * success.
+ */
 export interface Answers {
   successes: number;
   failures: number;
@@ -57,8 +60,12 @@ const MIN_RATE = 2;
  * goes down at 100 events/s gets 2,110 requests instead of 764 until the breaker opens.
  */
 const INTERVAL = { answers: 20, minMs: 2_000, maxMs: 30_000 };
+/** An interval that is older than twice the longest one began before a pause in traffic, so it measures no rate. */
+const PAUSE_MS = 60_000;
 /** With 0.3, a receiver that fails 30 % is paced: p95 70 s instead of 6 s. With 0.8, 27 % dead at 1.3 times the capacity. */
 const BAD_SHARE = 0.5;
+/** A pace grows, or ends, after an interval in which no more failed. */
+const GOOD_SHARE = 0.3;
 /** With 1, chance paces a receiver that fails 30 %: p95 29 s instead of 6 s. With 10, 18 % dead at 1.3 times the capacity. */
 const BAD_INTERVALS = 3;
 /** With 2, 1.55 requests per event instead of 1.11. With 1, p95 169 s instead of 95 s at 50 % failures after an outage. */
@@ -73,23 +80,35 @@ const IMMUNE_MS = 5 * 60_000;
  */
 export function reducePace(pace: Pace, { successes, failures, isWaiting }: Answers, now: number): Pace {
   if (successes + failures === 0) return pace;
+  const known = pace.since === 0 || now - pace.since > PAUSE_MS ? firstInterval(pace, now) : pace;
   const counted: Pace = {
-    ...pace,
-    since: pace.since === 0 ? now : pace.since,
-    answers: pace.answers + successes + failures,
-    failures: pace.failures + failures,
-    isWaiting: pace.isWaiting || isWaiting,
+    ...known,
+    answers: known.answers + successes + failures,
+    failures: known.failures + failures,
+    isWaiting: known.isWaiting || isWaiting,
   };
   const elapsedMs = now - counted.since;
   const isOver = elapsedMs >= INTERVAL.maxMs || (elapsedMs >= INTERVAL.minMs && counted.answers >= INTERVAL.answers);
   return isOver ? judge(counted, elapsedMs / 1_000, now) : counted;
 }
 
+/** The first interval, or the first one after a pause: a row of bad ones ends, because they were not consecutive. */
+const firstInterval = (pace: Pace, now: number): Pace => ({
+  ...pace,
+  since: now,
+  answers: 0,
+  failures: 0,
+  isWaiting: false,
+  badIntervals: 0,
+});
+
 function judge(pace: Pace, seconds: number, now: number): Pace {
   const share = pace.failures / pace.answers;
   const rate = pace.answers / seconds;
   const succeeded = (pace.answers - pace.failures) / seconds;
   const next: Pace = { ...pace, since: now, answers: 0, failures: 0, isWaiting: false };
+  // So few answers in 30 s are no load, and a single failure of them can be chance: it neither slows nor ends a pace.
+  if (pace.answers < INTERVAL.answers && share > GOOD_SHARE) return { ...next, badIntervals: 0 };
   if (pace.rate === 0) {
     const badIntervals = share > BAD_SHARE ? pace.badIntervals + 1 : 0;
     const starts = badIntervals >= BAD_INTERVALS && now > pace.immuneUntil && rate > MIN_RATE;
@@ -106,7 +125,7 @@ function judge(pace: Pace, seconds: number, now: number): Pace {
   // failures. With 0.5 of the share, 46 % dead instead of none; with 0.95, p95 300 s instead of 125 s.
   const failsAsBefore = rate <= 0.5 * pace.rateBefore && share >= 0.8 * pace.shareBefore;
   if (failsAsBefore) return { ...NO_PACE, since: now, immuneUntil: now + IMMUNE_MS };
-  if (share <= 0.3 && !pace.isWaiting) return { ...NO_PACE, since: now };
+  if (share <= GOOD_SHARE && !pace.isWaiting) return { ...NO_PACE, since: now };
   return { ...next, rate: adjusted(pace.rate, share, succeeded) };
 }
 
@@ -116,7 +135,7 @@ function judge(pace: Pace, seconds: number, now: number): Pace {
  */
 function adjusted(rate: number, share: number, succeeded: number): number {
   if (share <= 0.1) return 1.5 * rate;
-  if (share <= 0.3) return 1.1 * rate;
+  if (share <= GOOD_SHARE) return 1.1 * rate;
   if (share <= 0.4) return Math.max(MIN_RATE, 0.95 * rate);
   return Math.max(MIN_RATE, HEADROOM * succeeded);
 }
