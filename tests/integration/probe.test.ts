@@ -140,6 +140,8 @@ async function takeSlot(subscription: string) {
     tenant: subscription,
     order: newId(),
     isProbe: false,
+    isManual: false,
+    bytes: 100,
     isProven: true,
     canBeHeld: false,
     maxInFlight: 1,
