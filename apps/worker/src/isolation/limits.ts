@@ -22,7 +22,7 @@ function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit
 }
 
 /** How many requests a subscription may have under way, and which of its limits says so. */
-export function limitOf(queue: SubscriptionQueue, share: Limit): Limit {
+function limitOf(queue: SubscriptionQueue, share: Limit): Limit {
   const own = ownLimitOf(queue);
   return share.max < own.max ? share : own;
 }
@@ -50,13 +50,13 @@ export function usableTokens(queue: SubscriptionQueue, { max }: Limit, free: num
 }
 
 /** How long a limit will block a waiter, and which one. */
-export interface Wait {
+interface Wait {
   ms: number;
   because: LimitName;
 }
 
 /** @param place 1 is the subscription's next waiter to be served */
-export function expectedWait(queue: SubscriptionQueue, place: number, now: number): Wait {
+function expectedWait(queue: SubscriptionQueue, place: number, now: number): Wait {
   if (queue.stuckBecause) return { ms: Number.POSITIVE_INFINITY, because: queue.stuckBecause };
   const byRate = queue.rate === null ? 0 : ((place - 1) * 1_000) / queue.rate;
   const { max, because } = ownLimitOf(queue);
