@@ -73,6 +73,31 @@ test("subscriptions that answer after two seconds share half of the slots, and e
   expect(await maxInUse(["slow", "slow too", "third"])).toBe(32);
 });
 
+test("a receiver that takes two seconds gets maxInFlight requests at once, and is done sooner with more of them", async () => {
+  async function workOff(maxInFlight: number): Promise<{ max: number; seconds: number }> {
+    const slots = newPool(256);
+    let left = 1_000;
+    for (let count = 0; count < 1_000; count += 1) {
+      void slots.acquire(onTrial("slow", { maxInFlight, canBeHeld: false })).then((result) => {
+        if (result.kind !== "granted") return;
+        setTimeout(() => {
+          left -= 1;
+          result.release(200);
+        }, 2_000);
+      });
+    }
+    let max = 0;
+    for (let seconds = 1; ; seconds += 1) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      max = Math.max(max, slots.inUse);
+      if (left === 0) return { max, seconds };
+    }
+  }
+  const [few, many] = [await workOff(32), await workOff(100)];
+  expect([few.max, many.max]).toEqual([32, 100]);
+  expect(many.seconds).toBeLessThan(few.seconds / 2);
+});
+
 test("a request under way for more than a second makes a proven subscription slow, and its answer proven again", async () => {
   const slots = newPool(8);
   const hanging = track([1, 2, 3].map(() => slots.acquire(request("a"))));
