@@ -70,6 +70,24 @@ test("the watchdog finds one missing batch among 1,000 with 100,000 deliveries",
   expect(await queues.dispatch.count()).toBe(1_000);
 });
 
+test("after Redis was emptied the watchdog lets a neighbour's retry go before the tail of a tenant's flood again", async () => {
+  await world.subscribe({ tenant: "flood" });
+  await world.subscribe({ tenant: "neighbour" });
+  await world.accept(...Array.from({ length: 60 }, () => ({ tenant: "flood" })), { tenant: "neighbour" });
+  await retrying(-60);
+  await expect.poll(async () => {
+    await runOnce(world.context);
+    return world.context.queues.retry.count();
+  }).toBe(61); // prettier-ignore
+  const jobs = await world.context.queues.retry.getJobs(["waiting", "prioritized", "delayed"]);
+  const { rows } = await world.context.pool.query<{ id: string; tenant: string }>("select id, tenant from deliveries");
+  const tenants = new Map(rows.map(({ id, tenant }) => [id, tenant]));
+  const prioritiesOf = (tenant: string) =>
+    jobs.filter(({ data }) => tenants.get(data.delivery) === tenant).map(({ priority }) => priority);
+  expect(prioritiesOf("neighbour")).toEqual([0]);
+  expect(prioritiesOf("flood").filter((priority) => priority > 0).length).toBeGreaterThanOrEqual(30);
+});
+
 test("the watchdog enqueues retries that are due and have no job", async () => {
   await world.subscribe();
   await world.accept({});
