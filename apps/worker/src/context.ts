@@ -9,6 +9,7 @@ import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { BodyBudget } from "./load/body-budget.ts";
+import { createBodyLoader } from "./load/body.ts";
 import { createWorkLoader } from "./load/load-by-ids.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createSubscriberRefresh } from "./load/refresh-subscriber.ts";
@@ -83,6 +84,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     loadSubscribers,
     refreshSubscriber: createSubscriberRefresh(loadSubscribers),
     loadWork: createWorkLoader(pool, loadSubscribers),
+    loadBody: createBodyLoader(pool),
     async close() {
       breakerReports.close();
       await subscriptionHealth.close();

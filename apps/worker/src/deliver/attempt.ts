@@ -12,6 +12,7 @@ import type { SlotRequest } from "../isolation/slot-pool.ts";
 import type { JobLease } from "../job/lease.ts";
 import { admit, type Admission, type Admitted, type Refusal } from "./admission.ts";
 import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } from "./apply-transition.ts";
+import { EVENT_MISSING } from "./dead-letter.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
 import { refuse } from "./refuse.ts";
@@ -28,9 +29,6 @@ interface NotSent {
   admission: Refusal | "given_back";
 }
 
-/** A delivery whose body is loaded. */
-export type Sendable = Delivery & { body: string };
-
 /** A success proves a subscription for this long. */
 const PROVEN_FOR_MS = 24 * 60 * 60_000;
 /** A request that has waited for its slot for longer reads its subscription again. */
@@ -39,13 +37,14 @@ const MAX_SUBSCRIBER_AGE_MS = 1_000;
 const PROBE_SLACK_MS = 5_000;
 
 /**
- * Makes one attempt: acquires a slot, sends, decides by the outcome, and records.
+ * Makes one attempt: acquires a slot, reads the body where the delivery comes without it, sends, decides by the outcome,
+ * and records.
  *
  * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function attempt(
   context: Context,
-  delivery: Sendable,
+  delivery: Delivery,
   admitted: Admitted,
   trigger: Trigger,
   lease: JobLease,
@@ -57,10 +56,13 @@ export async function attempt(
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
   let sent: Sent | NotSent | undefined;
   try {
-    const current =
-      slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? await admitAgain(context, admitted.subscription.id, trigger) : admitted;
-    sent =
-      current.kind === "admitted" ? await sendNow(context, delivery, current, trigger, lease) : { admission: current };
+    const [current, body] = await Promise.all([
+      slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? admitAgain(context, admitted.subscription.id, trigger) : admitted,
+      delivery.body ?? context.loadBody(delivery),
+    ]);
+    if (current.kind !== "admitted") sent = { admission: current };
+    else if (body === null) sent = { admission: { kind: "broken", problem: EVENT_MISSING } };
+    else sent = await sendNow(context, { eventId: delivery.eventId, body }, current, trigger, lease);
   } finally {
     // A slot counts a request. It is not kept while the attempt waits to be recorded.
     slot.release(sent && "attempt" in sent ? sent.attempt.exchange.responseStatus : undefined);
@@ -118,7 +120,7 @@ function rateOf(
  */
 async function sendNow(
   { breakerReports, agent }: Context,
-  { eventId, body }: Sendable,
+  { eventId, body }: { eventId: string; body: string },
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,

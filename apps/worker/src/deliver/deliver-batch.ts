@@ -57,14 +57,21 @@ async function deliverAll(
           (isDone) => void (done += isDone ? 1 : 0),
           (error: unknown) => void failures.push(error),
         )
-        .finally(resolve);
+        .finally(() => {
+          // The batch keeps its deliveries until the last one has ended, which may take minutes.
+          delivery.body = null;
+          resolve();
+        });
       ended.push(end);
     });
 
-  /** Starts deliveries whose bodies are counted, until none of them waits any more. */
-  async function startAll(ready: readonly Delivery[], tenant: string, bytes: number): Promise<void> {
-    await Promise.all(ready.map(start));
-    bodies.release(tenant, bytes);
+  /** Starts a delivery that was loaded as the batch was. Its body did not wait for the budget, but is counted. */
+  async function startLoaded(delivery: Delivery): Promise<void> {
+    const { tenant, body, bodyBytes } = delivery;
+    if (body === null) return start(delivery);
+    bodies.add(tenant, bodyBytes);
+    await start(delivery);
+    bodies.release(tenant, bodyBytes);
   }
 
   /** Loads the bodies before a slot is acquired, because a slot must not wait for Postgres. */
@@ -76,13 +83,12 @@ async function deliverAll(
       failures.push(error);
       return undefined;
     });
-    await startAll(ready ?? [], tenant, bytes);
+    await Promise.all((ready ?? []).map(start));
+    bodies.release(tenant, bytes);
   }
 
   const { ready, lacking } = splitByBody(deliveries, subscribers);
-  const loadedBytes = ready.reduce((sum, { body, bodyBytes }) => sum + (body === null ? 0 : bodyBytes), 0);
-  bodies.add(LOADED_WITH_BATCH, loadedBytes);
-  const starting = [startAll(ready, LOADED_WITH_BATCH, loadedBytes), ...sliceByBytes(lacking).map(loadAndStart)];
+  const starting = [...ready.map(startLoaded), ...sliceByBytes(lacking).map(loadAndStart)];
   onQueued();
   await Promise.all(starting);
   // The batch must not run again while some of its requests are under way.
@@ -91,10 +97,7 @@ async function deliverAll(
   return done;
 }
 
-/** The bodies that come with a batch's rows are counted, but belong to no tenant's share: they never wait for it. */
-const LOADED_WITH_BATCH = "";
-
-/** The bodies of deliveries that are not admitted are never read. */
+/** The bodies of deliveries that are not admitted are never read, and those of released ones only in their slots. */
 function splitByBody(deliveries: readonly Delivery[], subscribers: ReadonlyMap<string, Subscriber>) {
   const ready: Delivery[] = [];
   const lacking: Delivery[] = [];

@@ -6,8 +6,8 @@ import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
 import { admit } from "./admission.ts";
 import { GIVEN_BACK } from "./apply-transition.ts";
-import { attempt, type Sendable } from "./attempt.ts";
-import { deadLetter } from "./dead-letter.ts";
+import { attempt } from "./attempt.ts";
+import { deadLetter, EVENT_MISSING } from "./dead-letter.ts";
 import { refuse } from "./refuse.ts";
 
 /**
@@ -39,19 +39,18 @@ export async function deliverOrDeadLetter(
 function deliver(context: Context, work: Work, lease: JobLease, onWaitOver: () => void): Promise<Result> {
   const { delivery, subscriber, trigger = triggerOf(delivery.cycle, delivery.scheduleStep) } = work;
   const admission = admit(subscriber, trigger);
-  if (admission.kind === "admitted" && hasBody(delivery)) {
+  if (admission.kind === "admitted" && delivery.hasEvent) {
     return attempt(context, delivery, admission, trigger, lease, onWaitOver);
   }
   onWaitOver();
   return delivery.hasEvent && admission.kind !== "admitted"
     ? refuse(context, delivery, admission)
-    : deadLetter(context, delivery, "the event is missing");
+    : deadLetter(context, delivery, EVENT_MISSING);
 }
 
-/** Whether a delivery is admitted, and was loaded without its body. */
+/** Whether a delivery needs its body before it waits for a slot. A released one may wait for minutes, so it does not. */
 export const lacksBody = (delivery: Delivery, subscriber: Subscriber): boolean =>
-  !hasBody(delivery) &&
+  delivery.body === null &&
+  !delivery.isReleased &&
   delivery.hasEvent &&
   admit(subscriber, triggerOf(delivery.cycle, delivery.scheduleStep)).kind === "admitted";
-
-const hasBody = (delivery: Delivery): delivery is Sendable => delivery.body !== null;

@@ -1,7 +1,12 @@
 /** Bodies that wait in the worker for a slot, bytes: 256 of the largest. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** A tenant's share: a few tenants whose receivers keep bodies waiting leave room for the others. */
+/** A tenant's share while others use the budget: a few tenants whose bodies keep waiting leave room for the others. */
 const TENANT_SHARE = 1 / 4;
+/**
+ * A tenant that uses nothing may exceed the budget with its next slice, so that it does not wait for the bodies of
+ * others. All such slices end at twice the budget: it has room for 32 of the largest.
+ */
+const MAX_WITH_FIRST_SLICES = 2;
 /** Deliveries that wait for their bodies take about a kilobyte each. */
 const MAX_WAITING = 1_000;
 
@@ -17,8 +22,11 @@ interface Account {
 }
 
 /**
- * Bounds the bytes of the bodies that are loaded and wait for a slot. Bodies of requests under way are bounded by the
- * slots. Tenants take turns.
+ * Bounds the bytes of the bodies that are loaded and wait for a slot. Tenants take turns.
+ *
+ * The memory is bounded by twice the budget, and for what is added with a batch's rows by the number of fresh deliveries
+ * that may wait in a worker (isolation/back-pressure.ts). All of them are fresh ones, which wait for a second, or while
+ * no slot is free. Bodies of released deliveries and of requests under way are bounded by the slots.
  */
 export class BodyBudget {
   readonly #max: number;
@@ -46,8 +54,8 @@ export class BodyBudget {
   }
 
   /**
-   * Waits until the tenant may load these bodies; the caller must `release()` the bytes. One larger than the budget is
-   * loaded alone.
+   * Waits until the tenant may load these bodies; the caller must `release()` the bytes. One larger than the budget may
+   * be loaded alone.
    *
    * @returns false if the signal was aborted first; then there is nothing to release
    */
@@ -90,24 +98,31 @@ export class BodyBudget {
     this.#serve();
   }
 
-  /** Grants what fits, by turns. A tenant at its share is skipped; no small body overtakes a large one. */
+  /** Grants what fits, by turns. */
   #serve(): void {
+    if (this.#waiting === 0) return;
     for (let next = this.#next(); next; next = this.#next()) {
       const [tenant, account, waiter] = next;
-      if (this.#used > 0 && this.#used + waiter.bytes > this.#max) return;
       this.#accounts.delete(tenant);
       this.#accounts.set(tenant, account);
       waiter.grant();
     }
   }
 
+  /** The next waiter that fits. A tenant at its share is skipped; no small body overtakes a large one of its kind. */
   #next(): [tenant: string, Account, Waiter] | undefined {
+    const isAlone = this.#accounts.size === 1;
+    const share = isAlone ? this.#max : this.#max * TENANT_SHARE;
+    let isFull = false;
     for (const [tenant, account] of this.#accounts) {
       const [waiter] = account.waiters;
       if (!waiter) continue;
-      if (account.used === 0 || account.used + waiter.bytes <= this.#max * TENANT_SHARE) {
-        return [tenant, account, waiter];
-      }
+      const isFirst = account.used === 0;
+      if (!isFirst && (isFull || account.used + waiter.bytes > share)) continue;
+      const max = this.#max * (isFirst ? MAX_WITH_FIRST_SLICES : 1);
+      if (this.#used === 0 || this.#used + waiter.bytes <= max) return [tenant, account, waiter];
+      if (isFirst) return undefined;
+      isFull = true;
     }
     return undefined;
   }

@@ -1,3 +1,4 @@
+import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { SLICE_BYTES } from "@postrider/shared/store/sql/delivery-row.ts";
 import { loadBodyRows } from "@postrider/shared/store/sql/load-bodies.ts";
@@ -32,8 +33,29 @@ export function sliceByBytes(deliveries: readonly Delivery[], maxBytes = SLICE_B
 }
 
 /** Loads the bodies of a slice. A body stays null if its event no longer exists. */
-export async function loadBodies(pool: Pool, { deliveries }: Slice): Promise<Delivery[]> {
+export async function loadBodies(pool: Pool, { deliveries }: Pick<Slice, "deliveries">): Promise<Delivery[]> {
   const rows = await loadBodyRows(pool, [...new Set(deliveries.map(({ eventId }) => eventId))]);
   const bodies = new Map(rows.map(({ id, body }) => [id, body]));
   return deliveries.map((delivery) => ({ ...delivery, body: bodies.get(delivery.eventId) ?? null }));
+}
+
+/** As many small bodies as a batch has deliveries. */
+const MAX_BODIES = 100;
+
+export type LoadBody = (delivery: Delivery) => Promise<string | null>;
+
+/**
+ * Creates a loader of single bodies. Concurrent calls share statements.
+ *
+ * @returns loads the body of a delivery; null if its event no longer exists
+ */
+export function createBodyLoader(pool: Pool): LoadBody {
+  const loads = new GroupCommit<Delivery, string | null>({
+    flush: async (deliveries) => (await loadBodies(pool, { deliveries: [...deliveries] })).map(({ body }) => body),
+    isDataError: () => false,
+    weigh: ({ bodyBytes }) => ({ rows: 1, bytes: bodyBytes }),
+    maxFlush: { rows: MAX_BODIES, bytes: SLICE_BYTES },
+    maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
+  });
+  return (delivery) => loads.add(delivery);
 }

@@ -31,10 +31,13 @@ export const DELIVERY_COLUMNS = `d.id, d.event_id as "eventId", d.subscription_i
     d.dead_reason as "deadReason", d.last_error as "lastError", coalesce(octet_length(e.body), 0) as "bodyBytes",
     e.id is not null as "hasEvent"`;
 
-/** The body of a batch's delivery; null for the subscriptions in $4, and beyond the first slice. */
+/**
+ * The body of a batch's delivery; null for the subscriptions in $4, for released deliveries, and beyond the first
+ * slice. A released delivery may wait for minutes, so its body is read when it has its slot.
+ */
 export const FIRST_SLICE_BODY = `case
-      when d.subscription_id = any ($4::uuid[]) then null
-      when sum(octet_length(e.body)) over (order by d.id) <= ${SLICE_BYTES} then e.body
+      when d.subscription_id = any ($4::uuid[]) or d.held_at is not null then null
+      when sum(octet_length(e.body)) filter (where d.held_at is null) over (order by d.id) <= ${SLICE_BYTES} then e.body
     end as body`;
 
 /**
