@@ -4,15 +4,27 @@ import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiv
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { RetryLater } from "../../apps/worker/src/job/retry-later.ts";
 import { probe } from "../../apps/worker/src/release/probe.ts";
+import { release } from "../../apps/worker/src/release/release-held.ts";
+import { Releases } from "../../apps/worker/src/release/releases.ts";
 
 const lease = { signal: new AbortController().signal, isHeld: () => true };
 
+const SLOTS = 4;
+
 let world: World;
 let receiver: Receiver;
+let releases: Releases;
 beforeAll(async () => {
   receiver = await startReceiver();
-  world = await createTestWorld({ BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1", ALLOWED_NETWORKS: "127.0.0.0/8" });
+  world = await createTestWorld({
+    BREAKER_COOLDOWN: "50ms",
+    BREAKER_THRESHOLD: "1",
+    ALLOWED_NETWORKS: "127.0.0.0/8",
+    MAX_IN_FLIGHT: `${SLOTS}`,
+  });
+  releases = new Releases(world.context.redis, 10);
 });
 beforeEach(() =>
   world.context.pool.query("truncate deliveries, events, attempts, subscriptions, subscription_patterns"),
@@ -49,7 +61,7 @@ test("each probe takes the delivery that was probed longest ago, and a failed pr
   await open(subscription);
   for (let probed = 0; probed < 6; probed += 1) {
     await expect.poll(() => isDue(subscription)).toBe(true);
-    expect(await probe(world.context, subscription, lease)).toBe(true);
+    expect(await probe(world.context, subscription, lease, releases)).toBe(true);
   }
   expect(endpoint.requests).toHaveLength(6);
   for (const row of await world.rows()) {
@@ -66,7 +78,7 @@ test("a probe prefers a delivery that has not failed yet", async () => {
   await world.context.pool.query("update deliveries set attempt_count = 1 where id < $1", [never]);
   await open(subscription);
   await expect.poll(() => isDue(subscription)).toBe(true);
-  await probe(world.context, subscription, lease);
+  await probe(world.context, subscription, lease, releases);
   expect((await world.context.pool.query("select delivery_id as id from attempts")).rows).toEqual([{ id: never }]);
 });
 
@@ -76,10 +88,10 @@ test("a delivery whose probe killed its worker is not probed next", async () => 
   const [first, second] = await world.hold(2);
   await open(subscription);
   await expect.poll(() => isDue(subscription)).toBe(true);
-  // The worker dies after it chose the delivery: nothing is sent.
-  await probe(world.context, subscription, { signal: AbortSignal.abort(), isHeld: () => false });
+  // The worker dies right after it marked the delivery: nothing is sent.
+  await probe(world.context, subscription, { ...lease, isHeld: () => false }, releases);
   expect(endpoint.requests).toHaveLength(0);
-  await probe(world.context, subscription, lease);
+  await probe(world.context, subscription, lease, releases);
   const attempted = (await world.context.pool.query("select delivery_id as id from attempts")).rows;
   expect(attempted).toEqual([{ id: second }]);
   expect(first).not.toBe(second);
@@ -91,12 +103,50 @@ test("a successful probe delivers and closes the breaker, and without held deliv
   await world.hold(1);
   await open(subscription);
   await expect.poll(() => isDue(subscription)).toBe(true);
-  expect(await probe(world.context, subscription, lease)).toBe(true);
+  expect(await probe(world.context, subscription, lease, releases)).toBe(true);
   expect((await world.rows())[0]).toMatchObject({ state: "delivered", attempt_count: 1 });
   expect(
     (await world.context.breakerReports.read([{ id: subscription, isFailing: true }])).get(subscription),
   ).toMatchObject({
     state: "closed",
   });
-  expect(await probe(world.context, subscription, lease)).toBe(false);
+  expect(await probe(world.context, subscription, lease, releases)).toBe(false);
 });
+
+test("a probe that gets no slot for a second is put back: it is no running release, and neither breaker nor delivery is marked", async () => {
+  const endpoint = receiver.endpoint();
+  const subscription = await world.subscribe({ url: endpoint.url });
+  await world.hold(1);
+  await open(subscription);
+  await expect.poll(() => isDue(subscription)).toBe(true);
+  const taken = await Promise.all(Array.from({ length: SLOTS }, (_, index) => takeSlot(`tenant-${index}`)));
+  const releasing = release(world.context, subscription, lease, releases).catch((error: unknown) => error);
+  await expect.poll(() => releases.waitingProbes).toBe(1);
+  expect(releases.running).toBe(0);
+  expect(await releasing).toBeInstanceOf(RetryLater);
+  expect(releases.waitingProbes).toBe(0);
+  const breakers = await world.context.breakerReports.read([{ id: subscription, isFailing: true }]);
+  expect(breakers.get(subscription)).toMatchObject({ state: "open" });
+  expect((await world.context.pool.query("select probed_at from deliveries")).rows).toEqual([{ probed_at: null }]);
+  for (const release of taken) release(undefined);
+  await probe(world.context, subscription, lease, releases);
+  expect((await world.rows())[0]).toMatchObject({ state: "delivered" });
+});
+
+/** Takes a slot for a proven subscription. @returns releases it */
+async function takeSlot(subscription: string) {
+  const slot = await world.context.slots.acquire({
+    subscription,
+    tenant: subscription,
+    order: newId(),
+    isProbe: false,
+    isProven: true,
+    canBeHeld: false,
+    maxInFlight: 1,
+    rate: null,
+    rateLimitName: "rate_limit",
+    signal: lease.signal,
+  });
+  if (slot.kind !== "granted") throw new Error(slot.kind);
+  return slot.release;
+}

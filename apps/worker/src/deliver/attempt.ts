@@ -4,6 +4,7 @@ import { classify, type Outcome } from "@postrider/shared/core/delivery/outcome.
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { Transition } from "@postrider/shared/core/delivery/transitions.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { markProbed } from "@postrider/shared/store/sql/mark-probed.ts";
 import type { Context } from "../context.ts";
 import type { Attempt, Delivery, Result, Subscription } from "../delivery.ts";
 import { send, type Exchange } from "../http/send.ts";
@@ -62,7 +63,7 @@ export async function attempt(
     ]);
     if (current.kind !== "admitted") sent = { admission: current };
     else if (body === null) sent = { admission: { kind: "broken", problem: EVENT_MISSING } };
-    else sent = await sendNow(context, { eventId: delivery.eventId, body }, current, trigger, lease);
+    else sent = await sendNow(context, { ...delivery, body }, current, trigger, lease);
   } finally {
     // A slot counts a request. It is not kept while the attempt waits to be recorded.
     slot.release(sent && "attempt" in sent ? sent.attempt.exchange.responseStatus : undefined);
@@ -116,17 +117,19 @@ function rateOf(
 
 /**
  * Sends the request, unless the breaker has opened or the lease has ended while it waited for its slot. A probe is sent
- * only where the breaker grants it.
+ * only where the breaker grants it, which is asked last: a granted probe that is not sent would keep the breaker half
+ * open for as long as a request may take.
  */
 async function sendNow(
-  { breakerReports, agent }: Context,
-  { eventId, body }: { eventId: string; body: string },
+  { breakerReports, agent, pool }: Context,
+  { id: deliveryId, eventId, body }: Delivery & { body: string },
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,
 ): Promise<Sent | NotSent> {
   if (trigger === "probe") {
     const leaseMs = subscription.timeoutMs + PROBE_SLACK_MS;
+    if (!(await markProbed(pool, deliveryId)) || !lease.isHeld()) return { admission: "given_back" };
     if (!(await breakerReports.acquireProbe(subscription.id, leaseMs))) return { admission: "given_back" };
   } else if (trigger === "auto" && breakerReports.isNotClosed(subscription.id)) {
     return { admission: { kind: "held", reason: "breaker" } };

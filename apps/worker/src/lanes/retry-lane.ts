@@ -2,7 +2,7 @@ import { UnrecoverableError, Worker, type Job } from "bullmq";
 import { within } from "@postrider/shared/concurrency/within.ts";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
-import { deliverOrDeadLetter } from "../deliver/deliver.ts";
+import { deliverWithin } from "../deliver/deliver-within.ts";
 import { deadLetterPoison, POISON_STALLS } from "../deliver/poison.ts";
 import type { Result, Work } from "../delivery.ts";
 import { keepLeases, type JobLease } from "../job/lease.ts";
@@ -70,25 +70,11 @@ export function startRetryLane(context: Context): Lane {
   }
 
   /** @throws RetryLater if the retry has waited too long for a slot */
-  async function deliverInPlace(job: Job<RetryJob>, work: Work, lease: JobLease): Promise<Result> {
+  function deliverInPlace(job: Job<RetryJob>, work: Work, lease: JobLease): Promise<Result> {
     const isInReserve = job.priority > 0 && waiting >= settings.maxInFlight * (1 - RESERVE);
-    const tooLong = new AbortController();
-    const timer = setTimeout(() => tooLong.abort(), isInReserve ? MAX_WAIT_IN_RESERVE_MS : MAX_WAIT_MS);
-    let isWaiting = true;
-    const onWaitOver = () => {
-      if (isWaiting) waiting -= 1;
-      isWaiting = false;
-      clearTimeout(timer);
-    };
+    const maxWaitMs = isInReserve ? MAX_WAIT_IN_RESERVE_MS : MAX_WAIT_MS;
     waiting += 1;
-    const signal = AbortSignal.any([lease.signal, tooLong.signal]);
-    try {
-      const result = await deliverOrDeadLetter(context, work, { signal, isHeld: () => lease.isHeld() }, onWaitOver);
-      if (result.kind === "given_back" && tooLong.signal.aborted) throw new RetryLater("no slot yet", PUT_BACK_MS);
-      return result;
-    } finally {
-      onWaitOver();
-    }
+    return deliverWithin(context, work, lease, { maxWaitMs, putBackMs: () => PUT_BACK_MS }, () => (waiting -= 1));
   }
 
   /** The next attempt takes its turn among those of its tenant that are due then. */

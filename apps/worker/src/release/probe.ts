@@ -1,21 +1,42 @@
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import { nextToProbeWith } from "@postrider/shared/store/sql/next-to-probe-with.ts";
 import type { Context } from "../context.ts";
-import { deliverOrDeadLetter } from "../deliver/deliver.ts";
+import { deliverWithin } from "../deliver/deliver-within.ts";
 import type { JobLease } from "../job/lease.ts";
+import type { Releases } from "./releases.ts";
+
+/** A probe waits for its slot in one of the lane's places. After this it is put back. */
+const MAX_WAIT_MS = 1_000;
+const MIN_PUT_BACK_MS = 1_000;
+/** Beside others that wait for slots it is put back for longer: of 1,000 such probes about 65 a second then try. */
+const PUT_BACK_MS_PER_WAITING = 200;
 
 /**
  * Probes whether the subscriber is back, with one held delivery. The outcome is reported to the breaker.
  *
  * @returns false where nothing is held, so that there is nothing to probe with
+ * @throws RetryLater where no slot is free
  */
-export async function probe(context: Context, subscriptionId: string, lease: JobLease): Promise<boolean> {
+export async function probe(
+  context: Context,
+  subscriptionId: string,
+  lease: JobLease,
+  releases: Releases,
+): Promise<boolean> {
   const id = await nextToProbeWith(context.pool, subscriptionId);
   const [delivery] = id === undefined ? [] : await loadDeliveriesByIds(context.pool, [id]);
   if (!delivery) return false;
   // It left `held` since it was chosen: the next call chooses another one, or none.
   if (delivery.state !== "held") return true;
   const subscriber = (await context.loadSubscribers([subscriptionId], Date.now())).get(subscriptionId)!;
-  await deliverOrDeadLetter(context, { delivery, subscriber, trigger: "probe" }, lease);
+  const putBackMs = () => Math.max(MIN_PUT_BACK_MS, PUT_BACK_MS_PER_WAITING * releases.waitingProbes);
+  releases.waitingProbes += 1;
+  await deliverWithin(
+    context,
+    { delivery, subscriber, trigger: "probe" },
+    lease,
+    { maxWaitMs: MAX_WAIT_MS, putBackMs },
+    () => (releases.waitingProbes -= 1),
+  );
   return true;
 }

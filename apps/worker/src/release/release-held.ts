@@ -68,7 +68,6 @@ export async function release(
   releases: Releases,
 ): Promise<void> {
   const run = startRun();
-  releases.start(run.released);
   try {
     await releaseAll(context, subscriptionId, run, lease, releases);
   } finally {
@@ -90,9 +89,11 @@ async function releaseAll(
 
     const breaker = await readBreaker(context, subscriptionId);
     if (breaker.state !== "closed") {
-      if (!(await probeWhenDue(context, subscriptionId, breaker, lease))) return;
+      releases.end(run.released);
+      if (!(await probeWhenDue(context, subscriptionId, breaker, lease, releases))) return;
       continue;
     }
+    releases.start(run.released);
 
     const restMs = breaker.restUntil - breaker.now;
     if (restMs > 0) throw new RetryLater("the subscriber asked for a rest", restMs);
@@ -144,10 +145,11 @@ async function probeWhenDue(
   subscriptionId: string,
   breaker: SharedBreaker,
   lease: JobLease,
+  releases: Releases,
 ): Promise<boolean> {
   const waitMs = breaker.until - breaker.now;
   if (waitMs > 0) throw new BreakerNotClosed(`the breaker is ${breaker.state}`, waitMs);
-  return probe(context, subscriptionId, lease);
+  return probe(context, subscriptionId, lease, releases);
 }
 
 /** The lower of the rate limit and the pace (0 is none), requests per second. */

@@ -13,6 +13,8 @@ const MIN_ON_THE_WAY = 2;
 export class Releases {
   /** How many can run at once. */
   readonly max: number;
+  /** Probes that wait for a slot. They are no running releases: nothing of them is on its way. */
+  waitingProbes = 0;
   readonly #redis: Redis;
   /** The deliveries on their way of each running release. */
   readonly #running = new Set<ReadonlySet<string>>();

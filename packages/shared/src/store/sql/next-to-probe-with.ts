@@ -5,26 +5,25 @@ const CANDIDATES = 100;
 
 // There is one probe per cooldown, so few deliveries are marked. The second select covers the case that all are.
 const TEXT = `
-  update deliveries d set probed_at = now()
-  where d.id = (
-    select coalesce(
-      (select id from (
-         select id, held_at, attempt_count from deliveries
-         where state = 'held' and subscription_id = $1 and probed_at is null order by held_at, id limit ${CANDIDATES}
-       ) longest order by attempt_count > 0, held_at, id limit 1),
-      (select id from deliveries where state = 'held' and subscription_id = $1 order by probed_at, id limit 1)
-    )
-  ) and d.held_reason is not null
-  returning d.id`;
+  select coalesce(
+    (select id from (
+       select id, held_at, attempt_count from deliveries
+       where state = 'held' and subscription_id = $1 and probed_at is null order by held_at, id limit ${CANDIDATES}
+     ) longest order by attempt_count > 0, held_at, id limit 1),
+    (select id from deliveries where state = 'held' and subscription_id = $1 order by probed_at, id limit 1)
+  ) as id`;
 
 /**
- * Chooses and marks the held delivery that was probed with longest ago. Of several deliveries without a probe it
- * prefers one without an attempt, because a failed delivery may itself be the cause of its failure, then the longest
- * held. It is marked before the request, so that a delivery that kills its worker is not chosen again immediately.
+ * Chooses the held delivery that was probed with longest ago. Of several deliveries without a probe it prefers one
+ * without an attempt, because a failed delivery may itself be the cause of its failure, then the longest held.
  *
  * @returns its id, or undefined if no delivery is held
  */
 export async function nextToProbeWith(db: Queryable, subscriptionId: string): Promise<string | undefined> {
-  const { rows } = await db.query<{ id: string }>({ name: "next-to-probe-with", text: TEXT, values: [subscriptionId] });
-  return rows[0]?.id;
+  const { rows } = await db.query<{ id: string | null }>({
+    name: "next-to-probe-with",
+    text: TEXT,
+    values: [subscriptionId],
+  });
+  return rows[0]?.id ?? undefined;
 }
