@@ -148,15 +148,26 @@ test("a release without a limit starts slowly, and stops at two deliveries for e
 
 test("a hundred releases in one process keep a bounded number of deliveries on their way", async () => {
   const releases = new Releases(world.context.redis, 256);
-  const runs = Array.from({ length: 100 }, () => new Set<string>());
-  for (const run of runs) releases.start(run);
+  const runs = Array.from({ length: 100 }, (_, index) => releases.start(`subscription-${index}`));
   for (let round = 0; round < 20; round += 1) {
     for (const run of runs) {
-      const room = Math.min(128 - run.size, releases.roomFor(run));
-      for (let n = 0; n < room; n += 1) run.add(newId());
+      const room = Math.min(128 - run.released.size, releases.roomFor(run));
+      for (let n = 0; n < room; n += 1) run.released.add(newId());
     }
   }
-  const sizes = runs.map(({ size }) => size);
+  const sizes = runs.map(({ released }) => released.size);
   expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(1_000);
   expect(Math.min(...sizes)).toBeGreaterThanOrEqual(2);
+});
+
+test("a release that another process takes over has the same deliveries on their way, and releases no more", async () => {
+  const { pool } = world.context;
+  const subscription = await world.subscribe();
+  await pool.query("update subscriptions set rate_limit = 10");
+  await world.hold(100);
+  await whileReleasing(subscription, () => expect.poll(onTheWay).toBe(10));
+  await whileReleasing(subscription, async () => {
+    await sleep(2_000);
+    expect(await onTheWay()).toBe(10);
+  });
 });

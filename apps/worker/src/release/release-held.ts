@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
-import { INITIAL_RATE, maxOnTheWay, nextRate } from "@postrider/shared/core/release-window.ts";
+import { maxOnTheWay, nextRate } from "@postrider/shared/core/release-window.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { findReleased } from "@postrider/shared/store/sql/find-released.ts";
 import {
   readSubscriptionLimits,
   type SubscriptionLimits,
@@ -14,9 +15,8 @@ import { pollReleased } from "./poll-released.ts";
 import { probe } from "./probe.ts";
 import { releaseLongestHeld } from "./release-longest-held.ts";
 import type { Releases } from "./releases.ts";
+import { POLL_MS, type Run } from "./run.ts";
 
-/** How often released deliveries are polled: soon while they complete, less often while they do not. */
-const POLL_MS = { min: 100, max: 500 };
 /** How long a batch takes from its release to the slots of a worker. */
 const DISPATCH_MS = 500;
 /** So many releases in one process may poll as often as that; beyond, they share that rate. */
@@ -26,25 +26,6 @@ const YIELD_AFTER_MS = 30_000;
 /** A release ends when nothing has been held for this long: deliveries may be about to be held when it starts. */
 const IDLE_EXIT_MS = 1_500;
 const REDIS_RETRY_MS = 1_000;
-
-/** A release's state, in this process's memory: a job that runs again begins with the first rate. */
-interface Run {
-  /** Deliveries that it released, and that were pending at the last poll. */
-  readonly released: Set<string>;
-  /** Deliveries per second to release, judged once a second. */
-  rate: number;
-  judgedAt: number;
-  /** Since the rate was judged. */
-  completed: number;
-  failed: number;
-  /** How many may be released now: little more than a second's worth at most. */
-  budget: number;
-  budgetAt: number;
-  pollMs: number;
-  total: number;
-  readonly startedAt: number;
-  lastActiveAt: number;
-}
 
 /** What bounds a subscription's requests now. */
 interface Limits extends SubscriptionLimits {
@@ -67,21 +48,23 @@ export async function release(
   lease: JobLease,
   releases: Releases,
 ): Promise<void> {
-  const run = startRun();
   try {
-    await releaseAll(context, subscriptionId, run, lease, releases);
-  } finally {
-    releases.end(run.released);
+    await releaseAll(context, subscriptionId, lease, releases);
+    releases.end(subscriptionId);
+  } catch (error) {
+    // Its deliveries are still on their way when the job runs again.
+    releases.leave(subscriptionId);
+    throw error;
   }
 }
 
 async function releaseAll(
   context: Context,
   subscriptionId: string,
-  run: Run,
   lease: JobLease,
   releases: Releases,
 ): Promise<void> {
+  let run: Run | undefined;
   while (!lease.signal.aborted) {
     const limits = await readSubscriptionLimits(context.pool, subscriptionId);
     if (limits.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);
@@ -89,14 +72,16 @@ async function releaseAll(
 
     const breaker = await readBreaker(context, subscriptionId);
     if (breaker.state !== "closed") {
-      releases.end(run.released);
+      // After an outage a release starts again slowly.
+      releases.end(subscriptionId);
+      run = undefined;
       if (!(await probeWhenDue(context, subscriptionId, breaker, lease, releases))) return;
       continue;
     }
-    releases.start(run.released);
 
     const restMs = breaker.restUntil - breaker.now;
     if (restMs > 0) throw new RetryLater("the subscriber asked for a rest", restMs);
+    run ??= await beginRun(context, subscriptionId, releases);
     const limit = lowest(limits.rateLimit, breaker.pace);
     await releaseSome(context, subscriptionId, run, { ...limits, limit }, releases);
     if (performance.now() - run.lastActiveAt > IDLE_EXIT_MS) break;
@@ -104,7 +89,7 @@ async function releaseAll(
     await sleep(pauseMs(run, limit, releases), undefined, { signal: lease.signal }).catch(() => undefined);
   }
   if (lease.signal.aborted) throw new RetryLater("given back", 0);
-  if (run.total > 0) {
+  if (run && run.total > 0) {
     context.log.info(
       { subscription: toPublicId("sub", subscriptionId), released: run.total },
       "held deliveries released",
@@ -112,21 +97,12 @@ async function releaseAll(
   }
 }
 
-function startRun(): Run {
-  const startedAt = performance.now();
-  return {
-    released: new Set(),
-    rate: INITIAL_RATE,
-    judgedAt: startedAt,
-    completed: 0,
-    failed: 0,
-    budget: 1,
-    budgetAt: startedAt,
-    pollMs: POLL_MS.min,
-    total: 0,
-    startedAt,
-    lastActiveAt: startedAt,
-  };
+/** Begins with what this process remembers, and with what Postgres knows of other processes. */
+async function beginRun({ pool }: Context, subscriptionId: string, releases: Releases): Promise<Run> {
+  const released = await findReleased(pool, subscriptionId);
+  const run = releases.start(subscriptionId);
+  for (const id of released) run.released.add(id);
+  return run;
 }
 
 /** @throws RetryLater where Redis is unreachable */
@@ -186,7 +162,7 @@ async function releaseSome(
   const workers = await releases.workers();
   const aheadMs = pauseMs(run, limit, releases) + DISPATCH_MS;
   const room = maxOnTheWay({ limit, maxInFlight, workers, completed, aheadMs }) - released.size;
-  const count = Math.min(room, releases.roomFor(released), Math.floor(run.budget));
+  const count = Math.min(room, releases.roomFor(run), Math.floor(run.budget));
   const ids = count > 0 ? await releaseLongestHeld(context, subscriptionId, count, workers) : [];
   for (const id of ids) released.add(id);
   run.budget -= ids.length;

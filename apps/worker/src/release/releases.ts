@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, readRoster } from "@postrider/shared/runtime/fleet/roster.ts";
+import { startRun, type Run } from "./run.ts";
 
 /**
  * Deliveries that all releases of this process together may have on their way. Most wait in workers for their
@@ -8,6 +9,10 @@ import { HEARTBEAT_MS, readRoster } from "@postrider/shared/runtime/fleet/roster
 const MAX_ON_THE_WAY = 800;
 /** Every release may have this many on their way: one under way and one waiting. */
 const MIN_ON_THE_WAY = 2;
+/** How long a release is remembered that yielded, or whose job will run again: its next run may be in another process. */
+const REMEMBER_MS = 2 * 60_000;
+/** Such releases; each takes a few kilobytes. */
+const MAX_REMEMBERED = 10_000;
 
 /** The release jobs of this process, and what they share. */
 export class Releases {
@@ -16,8 +21,10 @@ export class Releases {
   /** Probes that wait for a slot. They are no running releases: nothing of them is on its way. */
   waitingProbes = 0;
   readonly #redis: Redis;
-  /** The deliveries on their way of each running release. */
-  readonly #running = new Set<ReadonlySet<string>>();
+  /** By subscription. */
+  readonly #running = new Map<string, Run>();
+  /** Releases that will run again, longest left first. Their deliveries are still on their way. */
+  readonly #left = new Map<string, { run: Run; leftAt: number }>();
   #workers = 1;
   #countedAt = Number.NEGATIVE_INFINITY;
 
@@ -30,19 +37,45 @@ export class Releases {
     return this.#running.size;
   }
 
-  /** @param released the release's deliveries on their way, which it keeps up to date */
-  start(released: ReadonlySet<string>): void {
-    this.#running.add(released);
+  /** Starts a release, or goes on with one that this process has left. The caller keeps the run up to date. */
+  start(subscriptionId: string): Run {
+    this.#forget();
+    const now = performance.now();
+    const run = this.#left.get(subscriptionId)?.run ?? startRun();
+    Object.assign(run, { startedAt: now, lastActiveAt: now });
+    this.#left.delete(subscriptionId);
+    this.#running.set(subscriptionId, run);
+    return run;
   }
 
-  end(released: ReadonlySet<string>): void {
-    this.#running.delete(released);
+  /** Remembers a running release: its job will run again. */
+  leave(subscriptionId: string): void {
+    const run = this.#running.get(subscriptionId);
+    if (!run) return;
+    this.end(subscriptionId);
+    this.#left.set(subscriptionId, { run, leftAt: performance.now() });
+    this.#forget();
+  }
+
+  end(subscriptionId: string): void {
+    this.#running.delete(subscriptionId);
+    this.#left.delete(subscriptionId);
   }
 
   /** How many more a release may put on their way: no release has more than it leaves to the others. */
-  roomFor({ size }: ReadonlySet<string>): number {
-    const total = this.#running.values().reduce((sum, released) => sum + released.size, 0);
+  roomFor({ released: { size } }: Run): number {
+    this.#forget();
+    const left = this.#left.values().map(({ run }) => run);
+    const total = [...this.#running.values(), ...left].reduce((sum, { released }) => sum + released.size, 0);
     return Math.max(MIN_ON_THE_WAY - size, Math.floor((MAX_ON_THE_WAY - total - size) / 2));
+  }
+
+  #forget(): void {
+    const since = performance.now() - REMEMBER_MS;
+    for (const [subscriptionId, { leftAt }] of this.#left) {
+      if (leftAt > since && this.#left.size <= MAX_REMEMBERED) return;
+      this.#left.delete(subscriptionId);
+    }
   }
 
   /** Live workers of the fleet, at least one. The last known number while Redis is unreachable. */

@@ -56,6 +56,9 @@ export const deliveries = pgTable(
     index("deliveries_pending_idx")
       .on(table.batchId, table.id)
       .where(sql`state = 'pending'`),
+    index("deliveries_released_idx")
+      .on(table.subscriptionId)
+      .where(sql`state = 'pending' and held_at is not null`),
     index("deliveries_retrying_idx")
       .on(table.nextAttemptAt)
       .where(sql`state = 'retrying'`),
