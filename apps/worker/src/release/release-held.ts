@@ -19,8 +19,11 @@ import { POLL_MS, type Run } from "./run.ts";
 
 /** How long a batch takes from its release to the slots of a worker. */
 const DISPATCH_MS = 500;
-/** So many releases in one process may poll as often as that; beyond, they share that rate. */
-const MAX_FREQUENT_POLLERS = 8;
+/**
+ * So many releases in one process may poll as often as that; beyond, they share that rate. Those whose deliveries move
+ * don't wait for those whose receivers hang.
+ */
+const MAX_FREQUENT_POLLERS = { moving: 16, stuck: 8 };
 /** When all places of the control lane are taken, a release yields to the next one after this. */
 const YIELD_AFTER_MS = 30_000;
 /** A release ends when nothing has been held for this long: deliveries may be about to be held when it starts. */
@@ -169,8 +172,8 @@ async function releaseSome(
   run.total += ids.length;
   context.metrics.released.inc(ids.length);
 
-  const isMoving = ids.length > 0 || completed > 0;
-  run.pollMs = isMoving ? Math.max(POLL_MS.min, run.pollMs / 2) : Math.min(POLL_MS.max, run.pollMs * 2);
+  run.isMoving = ids.length > 0 || completed > 0;
+  run.pollMs = run.isMoving ? Math.max(POLL_MS.min, run.pollMs / 2) : Math.min(POLL_MS.max, run.pollMs * 2);
   // Nothing is on its way, and nothing was found to release.
   const isIdle = released.size === 0 && count > 0;
   if (!isIdle) run.lastActiveAt = performance.now();
@@ -184,7 +187,8 @@ function yieldWhenCrowded({ startedAt }: Run, { running, max }: Releases): void 
 }
 
 /** The time until the next round. A limit is known beforehand, so that its releases need not be polled often. */
-function pauseMs({ pollMs }: Run, limit: number | null, { running }: Releases): number {
-  const crowdedMs = POLL_MS.min * (running / MAX_FREQUENT_POLLERS);
+function pauseMs({ pollMs, isMoving }: Run, limit: number | null, { running, moving }: Releases): number {
+  const pollers = isMoving ? moving / MAX_FREQUENT_POLLERS.moving : running / MAX_FREQUENT_POLLERS.stuck;
+  const crowdedMs = POLL_MS.min * pollers;
   return Math.max(limit === null ? pollMs : POLL_MS.max, crowdedMs);
 }

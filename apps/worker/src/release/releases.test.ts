@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers());
 const setUp = () => new Releases({} as never, 10);
 const ids = (count: number) => Array.from({ length: count }, (_, index) => `delivery-${index}`);
 
-test("a release that yields goes on with its rate and its deliveries, which count while it is away", () => {
+test("a release that yields goes on with its rate and its deliveries, which count meanwhile", () => {
   const releases = setUp();
   const run = releases.start("a");
   const before = releases.roomFor(releases.start("b"));

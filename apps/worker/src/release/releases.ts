@@ -37,6 +37,11 @@ export class Releases {
     return this.#running.size;
   }
 
+  /** How many of them have deliveries that move. */
+  get moving(): number {
+    return this.#running.values().reduce((count, { isMoving }) => count + (isMoving ? 1 : 0), 0);
+  }
+
   /** Starts a release, or goes on with one that this process has left. The caller keeps the run up to date. */
   start(subscriptionId: string): Run {
     this.#forget();

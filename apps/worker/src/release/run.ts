@@ -16,6 +16,8 @@ export interface Run {
   /** How many may be released now: little more than a second's worth at most. */
   budget: number;
   budgetAt: number;
+  /** Whether its last round released deliveries or found completed ones. */
+  isMoving: boolean;
   pollMs: number;
   total: number;
   /** When its job began, or went on after it had yielded. */
@@ -33,6 +35,7 @@ export function startRun(): Run {
     failed: 0,
     budget: 1,
     budgetAt: startedAt,
+    isMoving: true,
     pollMs: POLL_MS.min,
     total: 0,
     startedAt,
