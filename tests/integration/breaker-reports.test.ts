@@ -132,6 +132,38 @@ test("requests to the old URL that fail after a reset leave the breaker closed, 
   expect(await breakers.watched()).not.toContain(subscription);
 });
 
+test("a subscription is watched while it has a pace, for ten minutes without an answer, and then no longer paced", async () => {
+  let now = Date.now();
+  const breakers = createBreakers(world.context.redis, POLICY, () => now);
+  const failure = { kind: "failure", sentAgoMs: 0, isProbe: false, countsForPace: true, isWaiting: true, lastSuccessAgoMs: 100, refused: undefined, retryAfterMs: 0 } as const; // prettier-ignore
+  for (let failed = 0; failed < 80; failed += 1, now += 100) await breakers.apply(subscription, failure);
+  const reached = async () => [(await breakers.read([subscription]))[0]!.pace, await breakers.watched()] as const;
+  now += 9 * 60_000;
+  expect(await reached()).toEqual([2, expect.arrayContaining([subscription])]);
+  now += 61_000;
+  expect(await reached()).toEqual([0, expect.not.arrayContaining([subscription])]);
+});
+
+test("a busy subscription costs Redis nothing again once it has not failed for a minute", async () => {
+  let now = Date.now();
+  const reports = createBreakerReports(
+    createBreakers(world.context.redis, POLICY, () => now),
+    () => undefined,
+  );
+  await fail(reports);
+  now += 61_000;
+  await expect
+    .poll(
+      async () => {
+        await succeed(reports);
+        return reports.read([{ id: subscription, isFailing: false }]);
+      },
+      { timeout: 10_000 },
+    )
+    .toEqual(new Map());
+  reports.close();
+});
+
 test("a payload that is refused again and again counts once", async () => {
   const { breakerReports } = world.context;
   const deliveryId = newId();

@@ -56,8 +56,6 @@ const COALESCE_MS = 100;
 const LEARN_MS = 1_000;
 /** How long a read breaker counts as recent. */
 const RECENT_MS = 1_000;
-/** A subscription without a report for this long is forgotten; its row or its next failure adds it again. */
-const WATCH_MS = 60_000;
 
 interface Watched {
   seenAt: number;
@@ -85,7 +83,7 @@ export function createBreakerReports(
   let learnedAt = performance.now();
   const learning = setInterval(() => void learn(), LEARN_MS).unref();
 
-  /** Keeps the map ordered by `seenAt`, oldest first. */
+  /** Keeps the map in the order of reading, the last read one at its end. */
   function remember(id: string, { state, changed }: SharedBreaker): void {
     watched.delete(id);
     watched.set(id, { state, seenAt: performance.now() });
@@ -94,13 +92,13 @@ export function createBreakerReports(
 
   async function learn(): Promise<void> {
     const now = performance.now();
-    for (const [id, { seenAt }] of watched) {
-      if (now - seenAt < WATCH_MS) break;
-      watched.delete(id);
-    }
     // While Redis is unreachable the previous set stays valid.
-    const ids = await breakers.watched().catch(() => undefined);
+    const ids = await breakers.watched().then(
+      (found) => new Set(found),
+      () => undefined,
+    );
     if (!ids) return;
+    for (const [id, { seenAt }] of watched) if (seenAt < now && !ids.has(id)) watched.delete(id);
     for (const id of ids) {
       if (watched.has(id)) continue;
       watched.set(id, { state: "closed", seenAt: now });

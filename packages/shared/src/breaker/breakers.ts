@@ -40,7 +40,7 @@ export interface Breakers {
   apply(subscriptionId: string, event: HealthEvent): Promise<SharedBreaker>;
   /** How many are not closed, over all subscriptions. */
   count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
-  /** Subscriptions with a failure, a transition, or a report under a pace in the last minute. */
+  /** Subscriptions with a failure in the last minute, a breaker that is not closed, a rest or a pace. */
   watched(): Promise<string[]>;
 }
 

@@ -62,6 +62,11 @@ const MIN_RATE = 2;
 const INTERVAL = { answers: 20, minMs: 2_000, maxMs: 30_000 };
 /** An interval that is older than twice the longest one began before a pause in traffic, so it measures no rate. */
 const PAUSE_MS = 60_000;
+/**
+ * A pace without an answer for this long is forgotten. It outlasts the pauses of a sender that posts every five minutes;
+ * nothing held waits for it, because a paced release sends at least two requests a second.
+ */
+export const PACE_KEPT_MS = 10 * 60_000;
 /** With 0.3, a receiver that fails 30 % is paced: p95 70 s instead of 6 s. With 0.8, 27 % dead at 1.3 times the capacity. */
 const BAD_SHARE = 0.5;
 /** A pace grows, or ends, after an interval in which no more failed. */
@@ -92,9 +97,12 @@ export function reducePace(pace: Pace, { successes, failures, isWaiting }: Answe
   return isOver ? judge(counted, elapsedMs / 1_000, now) : counted;
 }
 
+/** Requests per second for the fleet at this time; 0 is no pace. */
+export const currentRate = ({ rate, since }: Pace, now: number): number => (now - since >= PACE_KEPT_MS ? 0 : rate);
+
 /** The first interval, or the first one after a pause: a row of bad ones ends, because they were not consecutive. */
 const firstInterval = (pace: Pace, now: number): Pace => ({
-  ...pace,
+  ...(now - pace.since >= PACE_KEPT_MS ? NO_PACE : pace),
   since: now,
   answers: 0,
   failures: 0,
