@@ -17,7 +17,7 @@
     ARGV[4]      cooldown in milliseconds
     ARGV[5 ...]  nine per event: the subscription, and
                    'read'
-                   'success', ms since the request was sent, successes, '1' if deliveries wait for the pace, ms since the
+                   'success', ms since the request was sent, successes, '1' if deliveries wait for any limit, ms since the
                               answer if it is reported late
                    'failure', ms since the request was sent, '1' if it counts for the pace, '1' if deliveries wait, '1' if
                               it is a probe, age of the last success that the worker knows of or '', id of the delivery
@@ -104,7 +104,7 @@ local function judge(b, seconds)
     b.since, b.immuneUntil = now, now + 300000
     return
   end
-  if share <= 0.3 and not wasWaiting then
+  if share <= 0.3 and (not wasWaiting or b.rate > 2 * rate) then
     clearPace(b)
     b.since = now
   else

@@ -4,8 +4,8 @@
  * compares them.
  *
  * Attempts are judged in intervals. After three intervals with more than half failed, the pace becomes 1.2 times the
- * rate of successes. It grows in good intervals, and ends after a good one with nothing waiting. If half the rate
- * fails as often, load is not the cause, and no pace starts for a while.
+ * rate of successes. It grows in good intervals, and ends after a good one in which nothing waited or the pace was over
+ * twice the measured rate. If half the rate fails as often, load is not the cause, and no pace starts for a while.
  */
 export interface Pace {
   /** Requests per second for the fleet; 0 is no pace. */
@@ -14,7 +14,7 @@ export interface Pace {
   since: number;
   answers: number;
   failures: number;
-  /** Whether deliveries waited in this interval. */
+  /** Whether deliveries waited in this interval, for the pace or another limit. */
   isWaiting: boolean;
   /** Consecutive bad intervals without a pace. */
   badIntervals: number;
@@ -133,7 +133,9 @@ function judge(pace: Pace, seconds: number, now: number): Pace {
   // failures. With 0.5 of the share, 46 % dead instead of none; with 0.95, p95 300 s instead of 125 s.
   const failsAsBefore = rate <= 0.5 * pace.rateBefore && share >= 0.8 * pace.shareBefore;
   if (failsAsBefore) return { ...NO_PACE, since: now, immuneUntil: now + IMMUNE_MS };
-  if (share <= GOOD_SHARE && !pace.isWaiting) return { ...NO_PACE, since: now };
+  // Deliveries may wait for another limit, so a pace far above the measured rate limits nothing either.
+  const isNeedless = !pace.isWaiting || pace.rate > 2 * rate;
+  if (share <= GOOD_SHARE && isNeedless) return { ...NO_PACE, since: now };
   return { ...next, rate: adjusted(pace.rate, share, succeeded) };
 }
 
