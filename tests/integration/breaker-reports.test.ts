@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import type { Subscription } from "../../apps/worker/src/delivery.ts";
 import {
   createBreakerReports,
   type BreakerReports,
@@ -187,6 +188,21 @@ test("a success that closes the breaker ends the outage of its subscription", as
   await expect.poll(failingSince).toBeNull();
 });
 
+test("a worker whose clock is behind Postgres's opens the breaker of a receiver that last succeeded long ago", async () => {
+  subscription = await world.subscribe();
+  const { breakerReports, loadSubscribers, pool } = world.context;
+  await pool.query("update subscriptions set last_success_at = now() - interval '20 s' where id = $1", [subscription]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 50_000 });
+  try {
+    const loaded = (await loadSubscribers([subscription], Date.now())).get(subscription)!.subscription;
+    const { lastSuccessAt } = loaded as Subscription;
+    for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(breakerReports, { lastSuccessAt });
+    expect(await read(breakerReports)).toMatchObject({ state: "open" });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("a worker that has seen no success takes the row's: a recent one keeps the breaker closed, an old one does not", async () => {
   const reports = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
   try {
@@ -195,7 +211,7 @@ test("a worker that has seen no success takes the row's: a recent one keeps the 
       [POLICY.recentSuccessMs * 2, "open"],
     ] as const) {
       subscription = newId();
-      const lastSuccessAt = new Date(Date.now() - agoMs);
+      const lastSuccessAt = performance.now() - agoMs;
       for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(reports, { lastSuccessAt });
       expect(await read(reports)).toMatchObject({ state });
     }

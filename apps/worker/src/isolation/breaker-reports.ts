@@ -13,8 +13,11 @@ export interface Report {
   /** When the request was sent. Milliseconds of `performance.now()`. */
   sentAt: number;
   outcome: Outcome;
-  /** What the subscription's row says: other workers' successes too, but written at most once in ten minutes. */
-  lastSuccessAt: Date | null;
+  /**
+   * What the subscription's row says, in milliseconds of `performance.now()`: other workers' successes too, but written
+   * at most once in ten minutes.
+   */
+  lastSuccessAt: number | null;
   responseStatus: number | null;
   /** Whether deliveries of the subscription wait in this worker. */
   isWaiting: boolean;
@@ -148,11 +151,9 @@ export function createBreakerReports(
   }
 
   function lastSuccessAgoMs({ subscriptionId, lastSuccessAt }: Report): number | undefined {
-    const seenAt = lastSuccesses.get(subscriptionId);
-    const seenAgoMs = seenAt === undefined ? undefined : performance.now() - seenAt;
-    if (lastSuccessAt === null) return seenAgoMs;
     // Another worker's success may be on the row, and newer.
-    return Math.min(seenAgoMs ?? Number.POSITIVE_INFINITY, Math.max(0, Date.now() - lastSuccessAt.getTime()));
+    const at = Math.max(lastSuccesses.get(subscriptionId) ?? -Infinity, lastSuccessAt ?? -Infinity);
+    return at === -Infinity ? undefined : performance.now() - at;
   }
 
   async function failed(report: Report, retryAfterMs: number): Promise<void> {
