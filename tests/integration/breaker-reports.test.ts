@@ -165,6 +165,28 @@ test("a busy subscription costs Redis nothing again once it has not failed for a
   reports.close();
 });
 
+test("a failure that comes while a late success waits for the script still counts", async () => {
+  const { redis } = world.context;
+  const slow = redis.duplicate({ commandTimeout: 30_000 });
+  await once(slow, "ready");
+  const [delayed, direct] = [createBreakers(slow, POLICY), createBreakers(redis, POLICY)];
+  // Occupies the connection, so that the success waits for the reading.
+  void slow.blpop("none", 2);
+  const reading = delayed.read([subscription]);
+  const late = delayed.apply(subscription, {
+    kind: "success",
+    sentAgoMs: 0.4,
+    agoMs: 0.4,
+    successes: 0,
+    isWaiting: false,
+  });
+  await redis.blpop("none", 0.5);
+  await fail(world.context.breakerReports);
+  await Promise.all([reading, late]);
+  expect((await direct.read([subscription]))[0]!.failures).toBe(1);
+  slow.disconnect();
+});
+
 test("a payload that is refused again and again counts once", async () => {
   const { breakerReports } = world.context;
   const deliveryId = newId();
