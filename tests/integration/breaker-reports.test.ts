@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import type { Subscription } from "../../apps/worker/src/delivery.ts";
 import {
   createBreakerReports,
   type BreakerReports,
@@ -132,6 +133,60 @@ test("requests to the old URL that fail after a reset leave the breaker closed, 
   expect(await breakers.watched()).not.toContain(subscription);
 });
 
+test("a subscription is watched while it has a pace, for ten minutes without an answer, and then no longer paced", async () => {
+  let now = Date.now();
+  const breakers = createBreakers(world.context.redis, POLICY, () => now);
+  const failure = { kind: "failure", sentAgoMs: 0, isProbe: false, countsForPace: true, isWaiting: true, lastSuccessAgoMs: 100, refused: undefined, retryAfterMs: 0 } as const; // prettier-ignore
+  for (let failed = 0; failed < 80; failed += 1, now += 100) await breakers.apply(subscription, failure);
+  const reached = async () => [(await breakers.read([subscription]))[0]!.pace, await breakers.watched()] as const;
+  now += 9 * 60_000;
+  expect(await reached()).toEqual([2, expect.arrayContaining([subscription])]);
+  now += 61_000;
+  expect(await reached()).toEqual([0, expect.not.arrayContaining([subscription])]);
+});
+
+test("a busy subscription costs Redis nothing again once it has not failed for a minute", async () => {
+  let now = Date.now();
+  const reports = createBreakerReports(
+    createBreakers(world.context.redis, POLICY, () => now),
+    () => undefined,
+  );
+  await fail(reports);
+  now += 61_000;
+  await expect
+    .poll(
+      async () => {
+        await succeed(reports);
+        return reports.read([{ id: subscription, isFailing: false }]);
+      },
+      { timeout: 10_000 },
+    )
+    .toEqual(new Map());
+  reports.close();
+});
+
+test("a failure that comes while a late success waits for the script still counts", async () => {
+  const { redis } = world.context;
+  const slow = redis.duplicate({ commandTimeout: 30_000 });
+  await once(slow, "ready");
+  const [delayed, direct] = [createBreakers(slow, POLICY), createBreakers(redis, POLICY)];
+  // Occupies the connection, so that the success waits for the reading.
+  void slow.blpop("none", 2);
+  const reading = delayed.read([subscription]);
+  const late = delayed.apply(subscription, {
+    kind: "success",
+    sentAgoMs: 0.4,
+    agoMs: 0.4,
+    successes: 0,
+    isWaiting: false,
+  });
+  await redis.blpop("none", 0.5);
+  await fail(world.context.breakerReports);
+  await Promise.all([reading, late]);
+  expect((await direct.read([subscription]))[0]!.failures).toBe(1);
+  slow.disconnect();
+});
+
 test("a payload that is refused again and again counts once", async () => {
   const { breakerReports } = world.context;
   const deliveryId = newId();
@@ -155,6 +210,21 @@ test("a success that closes the breaker ends the outage of its subscription", as
   await expect.poll(failingSince).toBeNull();
 });
 
+test("a worker whose clock is behind Postgres's opens the breaker of a receiver that last succeeded long ago", async () => {
+  subscription = await world.subscribe();
+  const { breakerReports, loadSubscribers, pool } = world.context;
+  await pool.query("update subscriptions set last_success_at = now() - interval '20 s' where id = $1", [subscription]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 50_000 });
+  try {
+    const loaded = (await loadSubscribers([subscription], Date.now())).get(subscription)!.subscription;
+    const { lastSuccessAt } = loaded as Subscription;
+    for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(breakerReports, { lastSuccessAt });
+    expect(await read(breakerReports)).toMatchObject({ state: "open" });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("a worker that has seen no success takes the row's: a recent one keeps the breaker closed, an old one does not", async () => {
   const reports = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
   try {
@@ -163,7 +233,7 @@ test("a worker that has seen no success takes the row's: a recent one keeps the 
       [POLICY.recentSuccessMs * 2, "open"],
     ] as const) {
       subscription = newId();
-      const lastSuccessAt = new Date(Date.now() - agoMs);
+      const lastSuccessAt = performance.now() - agoMs;
       for (let failed = 0; failed < POLICY.threshold; failed += 1) await fail(reports, { lastSuccessAt });
       expect(await read(reports)).toMatchObject({ state });
     }

@@ -2,7 +2,14 @@ import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createBreakers, type SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
-import { reduceHealth, UNKNOWN_HEALTH, type Health, type HealthEvent } from "@postrider/shared/core/health.ts";
+import {
+  reduceHealth,
+  UNKNOWN_HEALTH,
+  watchedUntil,
+  type Health,
+  type HealthEvent,
+} from "@postrider/shared/core/health.ts";
+import { currentRate } from "@postrider/shared/core/pace.ts";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 
@@ -76,12 +83,12 @@ const loads = fc
   )
   .map((phases) => phases.flat());
 
-const shown = ({ breaker, pace }: Health) => ({
+const shown = ({ breaker, pace }: Health, now: number) => ({
   state: breaker.state,
   failures: breaker.failures,
   until: breaker.until,
   restUntil: breaker.restUntil,
-  pace: pace.rate,
+  pace: currentRate(pace, now),
 });
 const plain = ({ state, failures, until, restUntil, pace }: SharedBreaker) => ({
   state,
@@ -117,13 +124,18 @@ test("the script does to the fleet's breakers and paces what the reducer does, w
           if (before.pace.rate > 0 && after.pace.rate === 0) reached.add(`pace ends, ${after.breaker.state}`);
           if (before.pace.immuneUntil === 0 && after.pace.immuneUntil > 0) reached.add("immune");
           const answer = breakers.apply(subscription, happened);
-          answers.push(answer.then((actual) => expect(plain(actual)).toEqual(shown(after))));
+          const expected = shown(after, now);
+          answers.push(answer.then((actual) => expect(plain(actual)).toEqual(expected)));
         }
         if (!isBurst) await Promise.all(answers.splice(0));
       }
       await Promise.all(answers);
       const states = [...model.values()].map(({ breaker }) => breaker.state);
-      expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual([...model.values()].map(shown));
+      expect((await breakers.read(SUBSCRIPTIONS)).map(plain)).toEqual(
+        [...model.values()].map((health) => shown(health, now)),
+      );
+      const watched = SUBSCRIPTIONS.filter((id) => watchedUntil(model.get(id)!) > now);
+      expect((await breakers.watched()).toSorted()).toEqual(watched);
       expect(await breakers.count(now)).toEqual({
         open: states.filter((state) => state === "open").length,
         half_open: states.filter((state) => state === "half_open").length,

@@ -27,8 +27,8 @@ export interface Subscription {
   schedule: RetrySchedule;
   /** The breaker has opened, and no attempt has succeeded since. */
   isFailing: boolean;
-  /** Coarse: see the column. Null where it never succeeded. */
-  lastSuccessAt: Date | null;
+  /** Milliseconds of `performance.now()`. Coarse: see the column. Null where it never succeeded. */
+  lastSuccessAt: number | null;
   /** An attempt has failed after `lastSuccessAt`. */
   hasFailedSince: boolean;
 }

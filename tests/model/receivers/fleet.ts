@@ -1,6 +1,13 @@
 import type { Progress } from "@postrider/shared/core/release-window.ts";
 import type { BreakerPolicy } from "@postrider/shared/core/breaker.ts";
-import { reduceHealth, UNKNOWN_HEALTH, type Health, type HealthEvent } from "@postrider/shared/core/health.ts";
+import {
+  reduceHealth,
+  UNKNOWN_HEALTH,
+  watchedUntil,
+  type Health,
+  type HealthEvent,
+} from "@postrider/shared/core/health.ts";
+import { currentRate } from "@postrider/shared/core/pace.ts";
 import { takeTokens } from "@postrider/shared/core/rate-limit.ts";
 import type { Clock } from "./clock.ts";
 import type { Figures } from "./figures.ts";
@@ -8,8 +15,6 @@ import type { Receiver } from "./receivers.ts";
 
 /** The default settings. */
 export const POLICY: BreakerPolicy = { threshold: 5, recentSuccessMs: 10_000, cooldownMs: 60_000 };
-/** As in the Lua script: a subscription is watched for this long after its last failure. */
-const WATCHED_MS = 60_000;
 /** As in the recorder: a success is written to the subscription's row this often, and at once after a failure. */
 const WRITE_SUCCESS_MS = 600_000;
 /** As in the worker's rate limit. */
@@ -57,11 +62,12 @@ export class Fleet {
 
   /** Requests per second; null is not paced. */
   get pace(): number | null {
-    return this.health.pace.rate > 0 ? this.health.pace.rate : null;
+    const rate = currentRate(this.health.pace, this.clock.now);
+    return rate > 0 ? rate : null;
   }
 
   get isWatched(): boolean {
-    return !this.isClosed || this.pace !== null || this.clock.now - this.health.breaker.lastFailureAt < WATCHED_MS;
+    return watchedUntil(this.health) > this.clock.now;
   }
 
   get held(): number {

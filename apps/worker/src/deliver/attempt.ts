@@ -98,7 +98,7 @@ function slotRequestOf(
     signal,
     isProbe,
     isManual: trigger === "manual",
-    isProven: !isFailing && lastSuccessAt !== null && Date.now() - lastSuccessAt.getTime() < PROVEN_FOR_MS,
+    isProven: !isFailing && lastSuccessAt !== null && performance.now() - lastSuccessAt < PROVEN_FOR_MS,
     canBeHeld: !isProbe && !isReleased,
     maxInFlight: isProbe ? 1 : maxInFlight,
     ...(isProbe

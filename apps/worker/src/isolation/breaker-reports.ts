@@ -13,8 +13,11 @@ export interface Report {
   /** When the request was sent. Milliseconds of `performance.now()`. */
   sentAt: number;
   outcome: Outcome;
-  /** What the subscription's row says: other workers' successes too, but written at most once in ten minutes. */
-  lastSuccessAt: Date | null;
+  /**
+   * What the subscription's row says, in milliseconds of `performance.now()`: other workers' successes too, but written
+   * at most once in ten minutes.
+   */
+  lastSuccessAt: number | null;
   responseStatus: number | null;
   /** Whether deliveries of the subscription wait in this worker. */
   isWaiting: boolean;
@@ -56,8 +59,6 @@ const COALESCE_MS = 100;
 const LEARN_MS = 1_000;
 /** How long a read breaker counts as recent. */
 const RECENT_MS = 1_000;
-/** A subscription without a report for this long is forgotten; its row or its next failure adds it again. */
-const WATCH_MS = 60_000;
 
 interface Watched {
   seenAt: number;
@@ -85,7 +86,7 @@ export function createBreakerReports(
   let learnedAt = performance.now();
   const learning = setInterval(() => void learn(), LEARN_MS).unref();
 
-  /** Keeps the map ordered by `seenAt`, oldest first. */
+  /** Keeps the map in the order of reading, the last read one at its end. */
   function remember(id: string, { state, changed }: SharedBreaker): void {
     watched.delete(id);
     watched.set(id, { state, seenAt: performance.now() });
@@ -94,13 +95,13 @@ export function createBreakerReports(
 
   async function learn(): Promise<void> {
     const now = performance.now();
-    for (const [id, { seenAt }] of watched) {
-      if (now - seenAt < WATCH_MS) break;
-      watched.delete(id);
-    }
     // While Redis is unreachable the previous set stays valid.
-    const ids = await breakers.watched().catch(() => undefined);
+    const ids = await breakers.watched().then(
+      (found) => new Set(found),
+      () => undefined,
+    );
     if (!ids) return;
+    for (const [id, { seenAt }] of watched) if (seenAt < now && !ids.has(id)) watched.delete(id);
     for (const id of ids) {
       if (watched.has(id)) continue;
       watched.set(id, { state: "closed", seenAt: now });
@@ -150,11 +151,9 @@ export function createBreakerReports(
   }
 
   function lastSuccessAgoMs({ subscriptionId, lastSuccessAt }: Report): number | undefined {
-    const seenAt = lastSuccesses.get(subscriptionId);
-    const seenAgoMs = seenAt === undefined ? undefined : performance.now() - seenAt;
-    if (lastSuccessAt === null) return seenAgoMs;
     // Another worker's success may be on the row, and newer.
-    return Math.min(seenAgoMs ?? Number.POSITIVE_INFINITY, Math.max(0, Date.now() - lastSuccessAt.getTime()));
+    const at = Math.max(lastSuccesses.get(subscriptionId) ?? -Infinity, lastSuccessAt ?? -Infinity);
+    return at === -Infinity ? undefined : performance.now() - at;
   }
 
   async function failed(report: Report, retryAfterMs: number): Promise<void> {

@@ -32,7 +32,8 @@ export function createSubscriberLoader(
     return key;
   }
 
-  function toSubscription(row: SubscriptionRow, now: number): Subscription | BrokenSubscription {
+  /** @param queriedAt milliseconds of `performance.now()` before the query, so a success never seems newer than it is */
+  function toSubscription(row: SubscriptionRow, now: number, queriedAt: number): Subscription | BrokenSubscription {
     try {
       const schedule = row.retrySchedule === null ? settings.retrySchedule : parseRetrySchedule(row.retrySchedule);
       if ("problem" in schedule) throw new Error(`retry schedule: ${schedule.problem}`);
@@ -51,7 +52,7 @@ export function createSubscriberLoader(
         timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,
         schedule,
         isFailing: row.isFailing,
-        lastSuccessAt: row.lastSuccessAt,
+        lastSuccessAt: row.lastSuccessAgoMs === null ? null : queriedAt - row.lastSuccessAgoMs,
         hasFailedSince: row.hasFailedSince,
       };
     } catch (error) {
@@ -62,9 +63,10 @@ export function createSubscriberLoader(
   /** @returns one subscriber per id */
   return async (ids: readonly string[], now: number): Promise<ReadonlyMap<string, Subscriber>> => {
     const distinct = [...new Set(ids)];
+    const queriedAt = performance.now();
     const rows = await loadSubscriptionRows(pool, distinct);
     const breakers = await breakerReports.read(rows);
-    const subscriptions = new Map(rows.map((row) => [row.id, toSubscription(row, now)]));
+    const subscriptions = new Map(rows.map((row) => [row.id, toSubscription(row, now, queriedAt)]));
     return new Map(distinct.map((id) => [id, { subscription: subscriptions.get(id), breaker: breakers.get(id) }]));
   };
 }

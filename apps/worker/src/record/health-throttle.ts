@@ -26,15 +26,10 @@ interface Written {
 export class HealthThrottle {
   readonly #written = new Map<string, Written>();
 
-  /** Whether a success is to be written, which then counts as written. @param wallClock Unix milliseconds */
-  admitsSuccess(
-    { id, lastSuccessAt, hasFailedSince, isFailing }: HealthOnRow,
-    now: number,
-    wallClock: number,
-  ): boolean {
+  /** Whether a success is to be written, which then counts as written. */
+  admitsSuccess({ id, lastSuccessAt, hasFailedSince, isFailing }: HealthOnRow, now: number): boolean {
     const written = this.#written.get(id);
-    const isOutdated =
-      hasFailedSince || lastSuccessAt === null || wallClock - lastSuccessAt.getTime() > SUCCESS_INTERVAL_MS;
+    const isOutdated = hasFailedSince || lastSuccessAt === null || now - lastSuccessAt > SUCCESS_INTERVAL_MS;
     const isKnown = written !== undefined && now - written.successAt < STALE_ROW_MS;
     // A row in an outage is always corrected: another worker may have begun the outage after this worker's write.
     if (!isFailing && !written?.isLastFailure && (!isOutdated || isKnown)) return false;

@@ -112,7 +112,7 @@ export function createSubscriptionHealth(
   return {
     succeeded(onRow) {
       const now = performance.now();
-      if (throttle.admitsSuccess(onRow, now, Date.now())) add(onRow.id, { successAt: now });
+      if (throttle.admitsSuccess(onRow, now)) add(onRow.id, { successAt: now });
     },
     failed(id, error, isProbe) {
       const now = performance.now();

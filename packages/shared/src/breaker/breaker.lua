@@ -1,14 +1,14 @@
 --[[
   Reads the breakers and paces of subscriptions, or applies events to them, atomically for the whole fleet. The
-  specification is core/breaker.ts (reduceBreaker) and core/pace.ts (reducePace); a model test sends the same events to
-  both.
+  specification is core/health.ts (reduceHealth, watchedUntil), core/breaker.ts and core/pace.ts; a model test sends the
+  same events to both.
 
   Each subscription has one hash. A missing hash is a closed breaker without a pace, so a loss in Redis closes it.
 
   Input:
     KEYS[1]      sorted set of subscriptions with an open breaker, scored by the expiry of their hash
     KEYS[2]      the same for half-open breakers
-    KEYS[3]      sorted set of watched subscriptions, scored by their last event
+    KEYS[3]      sorted set of watched subscriptions, scored by when they no longer are
     KEYS[4 ...]  the hash of each event's subscription, in order; repeats are allowed
 
     ARGV[1]      now in Unix milliseconds, or '' for Redis's own clock
@@ -17,7 +17,7 @@
     ARGV[4]      cooldown in milliseconds
     ARGV[5 ...]  nine per event: the subscription, and
                    'read'
-                   'success', ms since the request was sent, successes, '1' if deliveries wait for the pace, ms since the
+                   'success', ms since the request was sent, successes, '1' if deliveries wait for any limit, ms since the
                               answer if it is reported late
                    'failure', ms since the request was sent, '1' if it counts for the pace, '1' if deliveries wait, '1' if
                               it is a probe, age of the last success that the worker knows of or '', id of the delivery
@@ -35,9 +35,8 @@ local EXPIRY = 604800000
 -- A reset of a healthy subscription leaves only the time of the reset, which matters until requests sent before it have
 -- been answered: their timeout is five minutes at most.
 local RESET_EXPIRY = 600000
--- Workers report successes of watched subscriptions only. A minute outlasts the default schedule's longest delay (32 s),
--- so the success of a retry is still reported.
-local WATCHED = 60000
+-- Milliseconds; core/health.ts and core/pace.ts say why.
+local WATCHED, PACE_KEPT = 60000, 600000
 -- Arguments per event; breakers.ts pads to this number.
 local FIELDS = 9
 
@@ -52,10 +51,16 @@ local NUMBERS = { 'failures', 'lastFailureAt', 'lastSuccessAt', 'closedAt', 'unt
   'rate', 'since', 'answers', 'failed', 'waiting', 'badIntervals', 'shareBefore', 'rateBefore', 'immuneUntil' }
 local NAMES = { 'state', 'refused', unpack(NUMBERS) }
 
+local function clearPace(b)
+  b.rate, b.since, b.answers, b.failed, b.waiting = 0, 0, 0, 0, 0
+  b.badIntervals, b.shareBefore, b.rateBefore, b.immuneUntil = 0, 0, 0, 0
+end
+
 local function read(key)
   local stored = redis.call('HMGET', key, unpack(NAMES))
   local b = { state = stored[1] or 'closed', refused = stored[2] or '' }
   for index, name in ipairs(NUMBERS) do b[name] = tonumber(stored[index + 2] or 0) end
+  if now - b.since >= PACE_KEPT then clearPace(b) end
   return b
 end
 
@@ -70,11 +75,6 @@ local function write(key, b, expiry)
 end
 
 -- core/pace.ts
-
-local function clearPace(b)
-  b.rate, b.since, b.answers, b.failed, b.waiting = 0, 0, 0, 0, 0
-  b.badIntervals, b.shareBefore, b.rateBefore, b.immuneUntil = 0, 0, 0, 0
-end
 
 local function adjusted(rate, share, succeeded)
   if share <= 0.1 then return 1.5 * rate end
@@ -104,7 +104,7 @@ local function judge(b, seconds)
     b.since, b.immuneUntil = now, now + 300000
     return
   end
-  if share <= 0.3 and not wasWaiting then
+  if share <= 0.3 and (not wasWaiting or b.rate > 2 * rate) then
     clearPace(b)
     b.since = now
   else
@@ -162,6 +162,16 @@ local function fail(b, isProbe, lastSuccessAgo, refused, retryAfter)
   end
 end
 
+-- core/health.ts
+
+local function watchedUntil(b)
+  return math.max(
+    b.lastFailureAt == 0 and 0 or b.lastFailureAt + WATCHED,
+    b.state == 'closed' and 0 or b['until'] + WATCHED,
+    b.restUntil,
+    b.rate == 0 and 0 or b.since + PACE_KEPT)
+end
+
 local function index(id, state)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
@@ -171,14 +181,13 @@ local function index(id, state)
 end
 
 local result = { string.format('%.0f', now) }
-local hasWatched = false
 for number = 1, #KEYS - 3 do
   local key = KEYS[number + 3]
   local at = 5 + (number - 1) * FIELDS
   local id, kind = ARGV[at], ARGV[at + 1]
   local function arg(offset) return ARGV[at + 1 + offset] end
   local b = read(key)
-  local before = b.state
+  local before, watchedBefore = b.state, watchedUntil(b)
   local touched = false
   if kind == 'success' and now - tonumber(arg(1)) >= b.closedAt then
     succeed(b, now - tonumber(arg(4)))
@@ -203,12 +212,8 @@ for number = 1, #KEYS - 3 do
   if touched then
     write(key, b, kind == 'reset' and RESET_EXPIRY or EXPIRY)
     if before ~= b.state then index(id, b.state) end
-    if kind == 'reset' then
-      redis.call('ZREM', KEYS[3], id)
-    elseif kind ~= 'success' or b.rate > 0 or before ~= b.state then
-      redis.call('ZADD', KEYS[3], string.format('%.0f', now), id)
-      hasWatched = true
-    end
+    local watched = watchedUntil(b)
+    if watched ~= watchedBefore then redis.call('ZADD', KEYS[3], string.format('%.0f', watched), id) end
   end
   local changed = (before ~= b.state or (touched and kind == 'probe')) and 1 or 0
   result[#result + 1] = b.state
@@ -218,5 +223,5 @@ for number = 1, #KEYS - 3 do
   result[#result + 1] = string.format('%.17g', b.rate)
   result[#result + 1] = changed
 end
-if hasWatched then redis.call('ZREMRANGEBYSCORE', KEYS[3], 0, string.format('%.0f', now - WATCHED)) end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], 0, string.format('%.0f', now))
 return result

@@ -40,7 +40,7 @@ export interface Breakers {
   apply(subscriptionId: string, event: HealthEvent): Promise<SharedBreaker>;
   /** How many are not closed, over all subscriptions. */
   count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
-  /** Subscriptions with a failure, a transition, or a report under a pace in the last minute. */
+  /** Subscriptions with a failure in the last minute, a breaker that is not closed, a rest or a pace. */
   watched(): Promise<string[]>;
 }
 
@@ -110,8 +110,11 @@ function fieldsOf(call: Call, waitedMs: number): (string | number)[] {
     case "read":
     case "reset":
       return [call.id, call.kind];
-    case "success":
-      return [call.id, call.kind, age(call.sentAgoMs), call.successes, call.isWaiting ? 1 : 0, Math.round(call.agoMs)];
+    case "success": {
+      // 0 is a success that is reported at once: the events before it are in the script already.
+      const agoMs = call.agoMs === 0 ? 0 : age(call.agoMs);
+      return [call.id, call.kind, age(call.sentAgoMs), call.successes, call.isWaiting ? 1 : 0, agoMs];
+    }
     case "failure":
       return [
         call.id,

@@ -1,5 +1,5 @@
 import { CLOSED_BREAKER, reduceBreaker, type Breaker, type BreakerPolicy } from "./breaker.ts";
-import { NO_PACE, reducePace, type Pace } from "./pace.ts";
+import { NO_PACE, PACE_KEPT_MS, reducePace, type Pace } from "./pace.ts";
 
 /** The state of a subscription's receiver that the fleet shares. */
 export interface Health {
@@ -51,3 +51,21 @@ export function reduceHealth(health: Health, event: HealthEvent, now: number, po
       return { breaker, pace: NO_PACE };
   }
 }
+
+/**
+ * Workers report successes of watched subscriptions only. A minute outlasts the default schedule's longest delay (32 s),
+ * so the success of a retry is still reported.
+ */
+const WATCHED_MS = 60_000;
+
+/**
+ * Until when workers read a subscription's breaker and pace, and report its successes: while it fails, is not closed,
+ * rests, or has a pace. Unix milliseconds.
+ */
+export const watchedUntil = ({ breaker, pace }: Health): number =>
+  Math.max(
+    breaker.lastFailureAt === 0 ? 0 : breaker.lastFailureAt + WATCHED_MS,
+    breaker.state === "closed" ? 0 : breaker.until + WATCHED_MS,
+    breaker.restUntil,
+    pace.rate === 0 ? 0 : pace.since + PACE_KEPT_MS,
+  );

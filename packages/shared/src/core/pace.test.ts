@@ -54,3 +54,8 @@ test("a pace ends after a good interval with nothing waiting, and grows after on
   expect(answers(PACED, { ...SUCCESS, isWaiting: false }, 10, 2, NOW).rate).toBe(0);
   expect(answers(PACED, SUCCESS, 10, 2, NOW).rate).toBe(15);
 });
+
+test("a pace ends where it is over twice the rate that another limit lets through, though deliveries wait for that", () => {
+  expect(answers(PACED, SUCCESS, 4, 5, NOW).rate).toBe(0);
+  expect(answers({ ...PACED, rate: 2 }, SUCCESS, 4, 3_600, NOW).rate).toBeLessThan(12);
+});

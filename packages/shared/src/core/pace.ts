@@ -4,8 +4,8 @@
  * compares them.
  *
  * Attempts are judged in intervals. After three intervals with more than half failed, the pace becomes 1.2 times the
- * rate of successes. It grows in good intervals, and ends after a good one with nothing waiting. If half the rate
- * fails as often, load is not the cause, and no pace starts for a while.
+ * rate of successes. It grows in good intervals, and ends after a good one in which nothing waited or the pace was over
+ * twice the measured rate. If half the rate fails as often, load is not the cause, and no pace starts for a while.
  */
 export interface Pace {
   /** Requests per second for the fleet; 0 is no pace. */
@@ -14,7 +14,7 @@ export interface Pace {
   since: number;
   answers: number;
   failures: number;
-  /** Whether deliveries waited in this interval. */
+  /** Whether deliveries waited in this interval, for the pace or another limit. */
   isWaiting: boolean;
   /** Consecutive bad intervals without a pace. */
   badIntervals: number;
@@ -62,6 +62,11 @@ const MIN_RATE = 2;
 const INTERVAL = { answers: 20, minMs: 2_000, maxMs: 30_000 };
 /** An interval that is older than twice the longest one began before a pause in traffic, so it measures no rate. */
 const PAUSE_MS = 60_000;
+/**
+ * A pace without an answer for this long is forgotten. It outlasts the pauses of a sender that posts every five minutes;
+ * nothing held waits for it, because a paced release sends at least two requests a second.
+ */
+export const PACE_KEPT_MS = 10 * 60_000;
 /** With 0.3, a receiver that fails 30 % is paced: p95 70 s instead of 6 s. With 0.8, 27 % dead at 1.3 times the capacity. */
 const BAD_SHARE = 0.5;
 /** A pace grows, or ends, after an interval in which no more failed. */
@@ -92,9 +97,12 @@ export function reducePace(pace: Pace, { successes, failures, isWaiting }: Answe
   return isOver ? judge(counted, elapsedMs / 1_000, now) : counted;
 }
 
+/** Requests per second for the fleet at this time; 0 is no pace. */
+export const currentRate = ({ rate, since }: Pace, now: number): number => (now - since >= PACE_KEPT_MS ? 0 : rate);
+
 /** The first interval, or the first one after a pause: a row of bad ones ends, because they were not consecutive. */
 const firstInterval = (pace: Pace, now: number): Pace => ({
-  ...pace,
+  ...(now - pace.since >= PACE_KEPT_MS ? NO_PACE : pace),
   since: now,
   answers: 0,
   failures: 0,
@@ -125,7 +133,9 @@ function judge(pace: Pace, seconds: number, now: number): Pace {
   // failures. With 0.5 of the share, 46 % dead instead of none; with 0.95, p95 300 s instead of 125 s.
   const failsAsBefore = rate <= 0.5 * pace.rateBefore && share >= 0.8 * pace.shareBefore;
   if (failsAsBefore) return { ...NO_PACE, since: now, immuneUntil: now + IMMUNE_MS };
-  if (share <= GOOD_SHARE && !pace.isWaiting) return { ...NO_PACE, since: now };
+  // Deliveries may wait for another limit, so a pace far above the measured rate limits nothing either.
+  const isNeedless = !pace.isWaiting || pace.rate > 2 * rate;
+  if (share <= GOOD_SHARE && isNeedless) return { ...NO_PACE, since: now };
   return { ...next, rate: adjusted(pace.rate, share, succeeded) };
 }
 

@@ -16,14 +16,15 @@ export interface SubscriptionRow {
   timeoutMs: number | null;
   retrySchedule: string[] | null;
   isFailing: boolean;
-  lastSuccessAt: Date | null;
+  /** By Postgres's clock, in milliseconds, because a worker's may be wrong. */
+  lastSuccessAgoMs: number | null;
   hasFailedSince: boolean;
 }
 
 const TEXT = `
   select id, tenant, url, headers, secrets, status, deleted_at is not null as "isDeleted", rate_limit as "rateLimit",
     max_in_flight as "maxInFlight", timeout_ms as "timeoutMs", retry_schedule as "retrySchedule",
-    failing_since is not null as "isFailing", last_success_at as "lastSuccessAt",
+    failing_since is not null as "isFailing", (extract(epoch from now() - last_success_at) * 1000)::float8 as "lastSuccessAgoMs",
     last_failure_at > last_success_at is true as "hasFailedSince"
   from subscriptions where id = any ($1::uuid[])`;
 
