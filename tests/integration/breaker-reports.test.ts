@@ -107,7 +107,7 @@ test("a delivery that was loaded before the breaker opened is not sent by a work
   expect([...breakerReports.recentlyOpened()]).toContain(subscription);
 });
 
-test("of very many subscriptions with an open breaker, a batch's statement names those that were read last", async () => {
+test("at most 300 subscriptions with an open breaker are named to each batch: the last read ones", async () => {
   const { redis } = world.context;
   const reports = createBreakerReports(createBreakers(redis, { ...POLICY, threshold: 1 }), () => undefined);
   const ids = Array.from({ length: 1_000 }, () => newId());
