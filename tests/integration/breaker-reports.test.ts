@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -106,6 +107,16 @@ test("a delivery that was loaded before the breaker opened is not sent by a work
   expect([...breakerReports.recentlyOpened()]).toContain(subscription);
 });
 
+test("at most 300 subscriptions with an open breaker are named to each batch: the last read ones", async () => {
+  const { redis } = world.context;
+  const reports = createBreakerReports(createBreakers(redis, { ...POLICY, threshold: 1 }), () => undefined);
+  const ids = Array.from({ length: 1_000 }, () => newId());
+  await Promise.all(ids.map((subscriptionId) => fail(reports, { subscriptionId })));
+  await reports.read(ids.map((id) => ({ id, isFailing: true })));
+  expect(reports.notClosed()).toEqual(ids.slice(-300));
+  reports.close();
+});
+
 test("one probe is granted, and a request that was sent before its success does not count", async () => {
   const { breakerReports, redis } = world.context;
   const sentAt = performance.now();
@@ -166,24 +177,19 @@ test("a busy subscription costs Redis nothing again once it has not failed for a
 });
 
 test("a failure that comes while a late success waits for the script still counts", async () => {
-  const { redis } = world.context;
+  const { breakerReports, redis } = world.context;
   const slow = redis.duplicate({ commandTimeout: 30_000 });
   await once(slow, "ready");
-  const [delayed, direct] = [createBreakers(slow, POLICY), createBreakers(redis, POLICY)];
+  const breakers = createBreakers(slow, POLICY);
   // Occupies the connection, so that the success waits for the reading.
   void slow.blpop("none", 2);
-  const reading = delayed.read([subscription]);
-  const late = delayed.apply(subscription, {
-    kind: "success",
-    sentAgoMs: 0.4,
-    agoMs: 0.4,
-    successes: 0,
-    isWaiting: false,
-  });
+  const reading = breakers.read([subscription]);
+  await setImmediate();
+  const late = breakers.apply(subscription, { kind: "success", sentAgoMs: 0.4, agoMs: 0.4, successes: 0, isWaiting: false }); // prettier-ignore
   await redis.blpop("none", 0.5);
-  await fail(world.context.breakerReports);
+  await fail(breakerReports);
   await Promise.all([reading, late]);
-  expect((await direct.read([subscription]))[0]!.failures).toBe(1);
+  expect((await read(breakerReports)).failures).toBe(1);
   slow.disconnect();
 });
 

@@ -52,8 +52,14 @@ export class Worker {
   }
 
   #learn(): void {
-    this.#isWatching = this.#fleet.isWatched;
-    this.#fleet.clock.after(LEARN_MS, () => this.#learn());
+    const { clock, isWatched } = this.#fleet;
+    const agoMs = clock.now - (this.#lastSuccessAt ?? Number.NEGATIVE_INFINITY);
+    // It succeeded when the worker did not know yet that this matters.
+    if (isWatched && !this.#isWatching && agoMs < LEARN_MS) {
+      this.#fleet.apply({ kind: "success", sentAgoMs: agoMs, agoMs, successes: 0, isWaiting: false });
+    }
+    this.#isWatching = isWatched;
+    clock.after(LEARN_MS, () => this.#learn());
   }
 
   #expire(): void {

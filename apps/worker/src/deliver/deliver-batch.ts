@@ -23,7 +23,7 @@ export async function deliverBatch(
   onQueued: () => void,
 ): Promise<boolean> {
   // Deliveries to these subscriptions will probably be held, so their bodies are not read.
-  const bodiless = [...context.breakerReports.notClosed()];
+  const bodiless = context.breakerReports.notClosed();
   const deliveries = await untilAvailable(context, lease, () => loadBatch(context, batch, bodiless));
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;

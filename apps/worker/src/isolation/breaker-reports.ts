@@ -23,6 +23,11 @@ export interface Report {
   isWaiting: boolean;
 }
 
+/**
+ * They are an argument of each statement that loads a batch, 11 kB for 300. A batch of 100 reads 100 breakers at most,
+ * so they include those of the last three batches. The others' bodies are read in vain.
+ */
+const MAX_NOT_CLOSED = 300;
 /** Subscriptions whose last success is remembered; each takes about 100 bytes. */
 const MAX_LAST_SUCCESSES = 100_000;
 
@@ -43,9 +48,9 @@ export interface BreakerReports {
   read(subscriptions: readonly Reading[]): Promise<ReadonlyMap<string, SharedBreaker>>;
   /** Whether the subscription's breaker was open or half open when last read. */
   isNotClosed(subscriptionId: string): boolean;
-  /** Subscriptions whose breaker was not closed when last read. */
-  notClosed(): Iterable<string>;
-  /** The subset of notClosed() that was read within the last second. */
+  /** Subscriptions whose breaker was not closed when last read; of more than MAX_NOT_CLOSED, the last read ones. */
+  notClosed(): string[];
+  /** Subscriptions whose breaker was not closed when read within the last second. */
   recentlyOpened(): Iterable<string>;
   /** @returns whether the probe is granted */
   acquireProbe(subscriptionId: string, leaseMs: number): Promise<boolean>;
@@ -186,9 +191,11 @@ export function createBreakerReports(
       }
     },
     isNotClosed: (id) => (watched.get(id)?.state ?? "closed") !== "closed",
-    *notClosed() {
-      for (const [id, { state }] of watched) if (state !== "closed") yield id;
-    },
+    notClosed: () =>
+      Array.from(watched)
+        .filter(([, { state }]) => state !== "closed")
+        .slice(-MAX_NOT_CLOSED)
+        .map(([id]) => id),
     *recentlyOpened() {
       const since = performance.now() - RECENT_MS;
       for (const [id, { state, seenAt }] of watched) if (state !== "closed" && seenAt > since) yield id;
