@@ -7,6 +7,11 @@ import { type Turns } from "./turns.ts";
 
 /** How long a request may be blocked before its delivery is held. */
 export const MAX_WAIT_MS = 1_000;
+/**
+ * How long a receiver that has not been tried yet may wait for a share: among hundreds that hang, its turn comes sooner
+ * here than after its hold, when its release job has to take its turn among theirs.
+ */
+export const MAX_UNTRIED_WAIT_MS = 5_000;
 
 /** How many requests a subscription may have under way by its own limits. */
 function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
@@ -72,6 +77,10 @@ function requestMs(queue: SubscriptionQueue, now: number): number {
   // A subscriber that begins to hang shows in its requests under way first. The median ignores a single slow one.
   return median ? Math.max(meanMs(queue), now - median.startedAt) : meanMs(queue);
 }
+
+/** Whether no request of this process has reached its receiver's end. */
+export const isUntried = ({ tookMs, underWay }: SubscriptionQueue): boolean =>
+  tookMs.length === 0 && underWay.size === 0;
 
 /** What the limits of a worker say about a subscription's next request. */
 export class Limits {
