@@ -112,14 +112,15 @@ test("a request under way for more than a second makes a proven subscription slo
   expect(await onTrials.kinds()).toEqual(["granted", "granted"]);
 });
 
-test("requests that a share blocks are rejected with its name", async () => {
+test("requests that a share blocks are rejected with its name, later where the receiver has not been tried", async () => {
   const slots = newPool(32);
   // Half is 16: the first 8 begin at once, and then one a second does.
   for (let index = 0; index < 8; index += 1) hang(slots, `hanging-${index}`, `tenant-${index}`, 2);
   const untried = track(Array.from({ length: 20 }, (_, index) => slots.acquire(onTrial(`new-${index}`, { tenant: `t${index}` })))); // prettier-ignore
-  await vi.advanceTimersByTimeAsync(500);
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(await untried.kinds()).not.toContain("rejected");
   expect([...slots.limited()].find(({ subscription }) => subscription === "new-0")?.because).toBe("share");
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(5_000);
   expect(await untried.kinds()).toContain("rejected");
   expect(slots.inUse).toBeLessThanOrEqual(16);
 });

@@ -1,6 +1,15 @@
 import { AbortListeners } from "./abort-listeners.ts";
 import { BackPressure } from "./back-pressure.ts";
-import { blockingLimit, couldStart, isThrottled, Limits, MAX_WAIT_MS, usableTokens } from "./limits.ts";
+import {
+  blockingLimit,
+  couldStart,
+  isThrottled,
+  isUntried,
+  MAX_UNTRIED_WAIT_MS,
+  Limits,
+  MAX_WAIT_MS,
+  usableTokens,
+} from "./limits.ts";
 import { askForTokens, type TakeTokens } from "./rate-limit.ts";
 import { isShare, Shares } from "./shares.ts";
 import type { BlockingLimit, LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
@@ -226,7 +235,8 @@ export class Slots implements SlotPool {
       if (isShare(because)) shareWaiters += queue.waiters.length;
       if (isShare(because) || isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
       if (isShare(because) && !this.#limits.mayHoldForShare(now)) continue;
-      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > MAX_WAIT_MS);
+      const maxMs = isShare(because) && isUntried(queue) ? MAX_UNTRIED_WAIT_MS : MAX_WAIT_MS;
+      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > maxMs);
       for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
       if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
     }

@@ -68,6 +68,7 @@ async function releaseAll(
   releases: Releases,
 ): Promise<void> {
   let run: Run | undefined;
+  await releases.waitForTurn(lease.signal);
   while (!lease.signal.aborted) {
     const limits = await readSubscriptionLimits(context.pool, subscriptionId);
     if (limits.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);

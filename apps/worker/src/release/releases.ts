@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, readRoster } from "@postrider/shared/runtime/fleet/roster.ts";
 import { startRun, type Run } from "./run.ts";
@@ -9,6 +10,8 @@ import { startRun, type Run } from "./run.ts";
 const MAX_ON_THE_WAY = 800;
 /** Every release may have this many on their way: one under way and one waiting. */
 const MIN_ON_THE_WAY = 2;
+/** A release begins with some statements: hundreds at once would take the processor from deliveries for seconds. */
+const START_EVERY_MS = 1_000 / 80;
 /** How long a release is remembered that yielded, or whose job will run again: its next run may be in another process. */
 const REMEMBER_MS = 2 * 60_000;
 /** Such releases; each takes a few kilobytes. */
@@ -25,6 +28,7 @@ export class Releases {
   readonly #running = new Map<string, Run>();
   /** Releases that will run again, longest left first. Their deliveries are still on their way. */
   readonly #left = new Map<string, { run: Run; leftAt: number }>();
+  #nextStartAt = 0;
   #workers = 1;
   #countedAt = Number.NEGATIVE_INFINITY;
 
@@ -40,6 +44,14 @@ export class Releases {
   /** How many of them have deliveries that move. */
   get moving(): number {
     return this.#running.values().reduce((count, { isMoving }) => count + (isMoving ? 1 : 0), 0);
+  }
+
+  /** Waits until a release may begin. */
+  async waitForTurn(signal: AbortSignal): Promise<void> {
+    const now = performance.now();
+    const startAt = Math.max(now, this.#nextStartAt);
+    this.#nextStartAt = startAt + START_EVERY_MS;
+    if (startAt > now) await sleep(startAt - now, undefined, { signal }).catch(() => undefined);
   }
 
   /** Starts a release, or goes on with one that this process has left. The caller keeps the run up to date. */
