@@ -38,7 +38,7 @@ test("a receiver that times out under load and gets 1.3 times its capacity uses 
     // A request takes at least half a second.
     const reachable = Math.min(rate / 1.3, workers * MAX_IN_FLIGHT * 2);
     // It times out with twelve requests in flight at one event a second, and ten workers have at least ten.
-    const share = rate === 1 && workers === 10 ? 0.75 : 0.9;
+    const share = rate === 1 && workers === 10 ? 0.7 : 0.9;
     expect(capacityShare(run, reachable), name).toBeGreaterThanOrEqual(share);
     expect(deadShare(figures), name).toBeLessThanOrEqual(0.005);
   }

@@ -122,7 +122,7 @@ export class Worker {
     this.#window =
       exchange.responseStatus === null
         ? afterTimeout(this.#window, sentAt, clock.now)
-        : afterAnswer(this.#window, { tookMs: clock.now - sentAt, isSuccess }, MAX_IN_FLIGHT);
+        : afterAnswer(this.#window, { tookMs: clock.now - sentAt, isSuccess }, MAX_IN_FLIGHT, clock.now);
     if (delivery.isReleased) this.#fleet.concludeReleased(isSuccess);
     delivery.isReleased = false;
     this.#fleet.record(isSuccess);

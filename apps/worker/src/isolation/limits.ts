@@ -1,17 +1,17 @@
 import { burstOf } from "./rate-limit.ts";
 import type { LimitName } from "./slot-pool.ts";
 import { type BackPressure } from "./back-pressure.ts";
-import { isUnproven, type Limit, type Shares } from "./shares.ts";
-import { meanMs, SLOW_MS, turnOf, type SubscriptionQueue } from "./subscription-queue.ts";
+import { isShare, isUnproven, type Limit, type Shares } from "./shares.ts";
+import { meanMs, SLOW_MS, turnOf, type SubscriptionQueue, type Waiter } from "./subscription-queue.ts";
 import { type Turns } from "./turns.ts";
 
 /** How long a request may be blocked before its delivery is held. */
-export const MAX_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 1_000;
 /**
  * How long a receiver that has not been tried yet may wait for a share: among hundreds that hang, its turn comes sooner
  * here than after its hold, when its release job has to take its turn among theirs.
  */
-export const MAX_UNTRIED_WAIT_MS = 5_000;
+const MAX_UNTRIED_WAIT_MS = 5_000;
 
 /** How many requests a subscription may have under way by its own limits. */
 function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit {
@@ -32,7 +32,7 @@ export const couldStart = (queue: SubscriptionQueue, now: number): boolean =>
   queue.waiters.length > 0 &&
   queue.underWay.size < ownLimitOf(queue).max &&
   !queue.isAskingForTokens &&
-  queue.tokensAt <= now;
+  (queue.rate === null || queue.tokensAt <= now);
 
 /** The limit that blocks a subscription's next request now; undefined if none does. */
 export function blockingLimit(queue: SubscriptionQueue, limit: Limit, now: number): LimitName | undefined {
@@ -64,10 +64,6 @@ function expectedWait(queue: SubscriptionQueue, place: number, now: number): Wai
   return byRate > byRequests ? { ms: byRate, because: queue.rateLimitName } : { ms: byRequests, because };
 }
 
-/** Whether its rate limit or its slow requests block its waiters, so that these keep no slot busy for a while. */
-export const isThrottled = (queue: SubscriptionQueue, now: number): boolean =>
-  queue.rate !== null || requestMs(queue, now) >= SLOW_MS;
-
 /** An estimate of how long the subscription's requests take. */
 function requestMs(queue: SubscriptionQueue, now: number): number {
   const median = queue.underWay
@@ -78,9 +74,13 @@ function requestMs(queue: SubscriptionQueue, now: number): number {
   return median ? Math.max(meanMs(queue), now - median.startedAt) : meanMs(queue);
 }
 
-/** Whether no request of this process has reached its receiver's end. */
-export const isUntried = ({ tookMs, underWay }: SubscriptionQueue): boolean =>
-  tookMs.length === 0 && underWay.size === 0;
+/** The waiters whose deliveries should be held, because the limit has blocked them for too long. */
+export function overdueWaiters(queue: SubscriptionQueue, because: LimitName, now: number): Waiter[] {
+  const { waiters, tookMs, underWay } = queue;
+  const isUntried = tookMs.length === 0 && underWay.size === 0;
+  const maxMs = isShare(because) && isUntried ? MAX_UNTRIED_WAIT_MS : MAX_WAIT_MS;
+  return waiters.filter(({ since, request }) => request.canBeHeld && now - since > maxMs);
+}
 
 /** What the limits of a worker say about a subscription's next request. */
 export class Limits {
@@ -114,6 +114,12 @@ export class Limits {
     const mayWait = place === 0 && !queue.timedOut && !this.#backPressure.isCrowded;
     if (mayWait || !this.#shares.isExhaustedFor(queue, now) || !this.mayHoldForShare(now)) return undefined;
     return this.limitOf(queue, now).because;
+  }
+
+  /** Whether a subscription's waiters keep no slot busy for a while, so that others should be fetched. */
+  isThrottled(queue: SubscriptionQueue, because: LimitName | undefined, now: number): boolean {
+    if (this.#shares.hasLargeBodies(queue.tenant, now)) return true;
+    return because !== undefined && (isShare(because) || queue.rate !== null || requestMs(queue, now) >= SLOW_MS);
   }
 
   mayHoldForShare(now: number): boolean {

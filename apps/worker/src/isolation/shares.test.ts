@@ -1,14 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { SlotRequest } from "./slot-pool.ts";
 import { Slots } from "./slots.ts";
-import { noTokens, request, TIMEOUT_MS, track } from "./slots-test-kit.ts";
+import { newPool, onTrial, request, TIMEOUT_MS, track, waitOf } from "./slots-test-kit.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
-
-const newPool = (size: number) => new Slots(size, TIMEOUT_MS, noTokens);
-const onTrial = (subscription: string, over: Partial<SlotRequest> = {}) =>
-  request(subscription, { isProven: false, ...over });
 
 /** Requests slots for a subscription whose receiver never answers: each request ends after the timeout. */
 function hang(slots: Slots, subscription: string, tenant: string, requests: number): void {
@@ -17,20 +12,6 @@ function hang(slots: Slots, subscription: string, tenant: string, requests: numb
       if (result.kind === "granted") setTimeout(() => result.release(null), TIMEOUT_MS);
     });
   }
-}
-
-/** Runs time on for a while. @returns how long a request waited for its slot, in milliseconds */
-async function waitOf(slots: Slots, wanted: SlotRequest): Promise<number> {
-  const since = performance.now();
-  let waitedMs = Number.POSITIVE_INFINITY;
-  void slots.acquire(wanted).then((result) => {
-    if (result.kind === "granted") {
-      waitedMs = performance.now() - since;
-      result.release(200);
-    }
-  });
-  await vi.advanceTimersByTimeAsync(10_000);
-  return waitedMs;
 }
 
 for (const [title, tenantOf] of [
@@ -170,47 +151,4 @@ test("probes of any number of dead subscribers leave half of the slots", async (
     expect(slots.inUse).toBeLessThanOrEqual(32);
   }
   expect(slots.waiting).toBeLessThan(100);
-});
-
-test("proven subscriptions that hang all at once leave slots to others that answer", async () => {
-  const slots = newPool(64);
-  const well = request("well", { tenant: "well" });
-  const first = await slots.acquire(well);
-  if (first.kind === "granted") first.release(200);
-  for (let index = 0; index < 300; index += 1) void slots.acquire(request(`hanging-${index}`, { tenant: `t${index}` }));
-  expect(await waitOf(slots, well)).toBe(0);
-});
-
-test("a tenant's proven subscriptions leave slots to other tenants", async () => {
-  const slots = newPool(64);
-  void slots.acquire(request("well", { tenant: "well" }));
-  for (let index = 0; index < 300; index += 1) void slots.acquire(request(`hanging-${index}`, { tenant: "attacker" }));
-  await vi.advanceTimersByTimeAsync(0);
-  expect(slots.inUse).toBeLessThanOrEqual(49);
-  expect(await waitOf(slots, request("other", { tenant: "other" }))).toBe(0);
-});
-
-test("slots that are reserved for tokens of a rate limit count in the shares", async () => {
-  const slots = new Slots(64, TIMEOUT_MS, async (_subscription, _rate, _burst, wanted) => {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    return { granted: wanted, retryInMs: 0 };
-  });
-  void slots.acquire(request("well", { tenant: "well" }));
-  for (let index = 0; index < 200; index += 1) void slots.acquire(onTrial(`hanging-${index}`, { rate: 100 }));
-  await vi.advanceTimersByTimeAsync(5_000);
-  expect(slots.inUse).toBeLessThanOrEqual(33);
-});
-
-test("a tenant with large bodies has some of them under way at once, and all while it is alone", async () => {
-  const large = () => request("large", { tenant: "large", bytes: 250 * 1024 });
-  for (const isAlone of [true, false]) {
-    const slots = newPool(256);
-    if (!isAlone) void slots.acquire(request("well", { tenant: "well" }));
-    const granted = track(Array.from({ length: 30 }, () => slots.acquire(large())));
-    const started = (await granted.kinds()).filter((kind) => kind === "granted").length;
-    expect(started).toBe(isAlone ? 30 : 17);
-    expect(await track([slots.acquire(request("other", { tenant: "other" }))]).kinds()).toEqual(["granted"]);
-    granted.granted(0).release(200);
-    if (!isAlone) expect(await granted.kinds()).toHaveProperty("17", "granted");
-  }
 });

@@ -33,7 +33,7 @@ const NO_SHARE: Limit = { max: Number.POSITIVE_INFINITY, because: "share" };
  * yet then waits for about a second, not for a timeout.
  */
 export class Shares {
-  readonly #reserve: number;
+  readonly #maxSilent: number;
   readonly #half: number;
   readonly #openPart: number;
   readonly #tenantPart: number;
@@ -44,7 +44,10 @@ export class Shares {
   #tenant: string | undefined;
   #otherTenantAt = Number.NEGATIVE_INFINITY;
   #used = 0;
-  /** Of those, how many have been under way for more than a second, as counted last. */
+  /** The slots of receivers that have not answered lately, and those of them that are not proven. */
+  #silent = 0;
+  #silentUnproven = 0;
+  /** Of the latter, how many have been under way for more than a second, as counted last. */
   #old = 0;
 
   /**
@@ -52,7 +55,7 @@ export class Shares {
    * @param timeoutMs the longest time that a request takes
    */
   constructor(size: number, timeoutMs: number) {
-    this.#reserve = Math.floor(size * RESERVE);
+    this.#maxSilent = size - Math.floor(size * RESERVE);
     this.#half = Math.max(1, Math.floor(size / 2));
     this.#openPart = Math.max(1, Math.floor(this.#half / 2));
     this.#tenantPart = Math.max(1, Math.floor(this.#half / 4));
@@ -72,10 +75,10 @@ export class Shares {
   /**
    * Whether a proven subscription leaves enough slots to the others. It may hang from one moment to the next, and that
    * shows only after a second. So it has no more slots than are free, its tenant no more than three times as many, and
-   * the last free ones go to subscriptions that have answered lately.
+   * those that have not answered lately leave an eighth of all slots to those that have.
    */
   leavesEnough(queue: SubscriptionQueue, free: number, now: number): boolean {
-    if (queue.underWay.size >= free || (free <= this.#reserve && !isAnswering(queue, now))) return false;
+    if (queue.underWay.size >= free || (this.#silent >= this.#maxSilent && !isAnswering(queue, now))) return false;
     return this.#isAlone(now) || (this.#byTenant.get(queue.tenant)?.slots ?? 0) < 3 * free;
   }
 
@@ -96,18 +99,28 @@ export class Shares {
     queue.standing = judge(queue, now);
     const slots = queue.underWay.size + queue.reserved;
     const unproven = isUnproven(queue) ? slots : 0;
+    const bytes = queue.standing === "slow" ? 0 : queue.bytes;
+    const isSilent = !isAnswering(queue, now);
+    const { counted } = queue;
+    if (
+      slots === counted.slots &&
+      unproven === counted.unproven &&
+      bytes === counted.bytes &&
+      isSilent === counted.isSilent
+    ) {
+      return;
+    }
     if (unproven > 0) this.#queues.add(queue);
     else this.#queues.delete(queue);
-    const { counted, bytes } = queue;
-    if (slots === counted.slots && unproven === counted.unproven && bytes === counted.bytes) return;
-    queue.counted = { slots, unproven, bytes };
+    queue.counted = { slots, unproven, bytes, isSilent };
     this.#count(queue.tenant, counted, queue.counted);
   }
 
-  /** Counts again how many requests are under way for more than a second. */
+  /** Counts again how many requests of silent receivers are under way for more than a second. */
   age(now: number): void {
     this.#old = 0;
-    for (const { underWay } of this.#queues) {
+    for (const { underWay, counted } of this.#queues) {
+      if (!counted.isSilent) continue;
       for (const { startedAt } of underWay) {
         if (now - startedAt <= SLOW_MS) break;
         this.#old += 1;
@@ -140,12 +153,16 @@ export class Shares {
   #left(isAnswering: boolean): number {
     const left = Math.max(0, this.#half - this.#used);
     if (isAnswering) return left;
-    if (this.isScarce) return Math.max(0, Math.min(left, this.#maxYoung - (this.#used - this.#old)));
+    if (this.isScarce) return Math.max(0, Math.min(left, this.#maxYoung - (this.#silentUnproven - this.#old)));
     return this.#openPart - this.#used;
   }
 
-  #count(tenant: string, before: Usage, after: Usage): void {
+  #count(tenant: string, before: SubscriptionQueue["counted"], after: SubscriptionQueue["counted"]): void {
     this.#used += after.unproven - before.unproven;
+    if (before.isSilent) this.#silent -= before.slots;
+    if (after.isSilent) this.#silent += after.slots;
+    if (before.isSilent) this.#silentUnproven -= before.unproven;
+    if (after.isSilent) this.#silentUnproven += after.unproven;
     const used = this.#byTenant.get(tenant) ?? NOTHING;
     const slots = used.slots + after.slots - before.slots;
     const unproven = used.unproven + after.unproven - before.unproven;

@@ -1,5 +1,6 @@
 import { vi } from "vitest";
 import type { SlotRequest, SlotResult } from "./slot-pool.ts";
+import { Slots } from "./slots.ts";
 
 /** A signal that never aborts. */
 export const never = new AbortController().signal;
@@ -42,4 +43,22 @@ export function track(requests: readonly Promise<SlotResult>[]) {
       return result;
     },
   };
+}
+
+export const newPool = (size: number) => new Slots(size, TIMEOUT_MS, noTokens);
+export const onTrial = (subscription: string, over: Partial<SlotRequest> = {}) =>
+  request(subscription, { isProven: false, ...over });
+
+/** Runs time on for a while. @returns how long a request waited for its slot, in milliseconds */
+export async function waitOf(slots: Slots, wanted: SlotRequest): Promise<number> {
+  const since = performance.now();
+  let waitedMs = Number.POSITIVE_INFINITY;
+  void slots.acquire(wanted).then((result) => {
+    if (result.kind === "granted") {
+      waitedMs = performance.now() - since;
+      result.release(200);
+    }
+  });
+  await vi.advanceTimersByTimeAsync(10_000);
+  return waitedMs;
 }

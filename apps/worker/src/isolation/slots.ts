@@ -1,17 +1,8 @@
 import { AbortListeners } from "./abort-listeners.ts";
 import { BackPressure } from "./back-pressure.ts";
-import {
-  blockingLimit,
-  couldStart,
-  isThrottled,
-  isUntried,
-  MAX_UNTRIED_WAIT_MS,
-  Limits,
-  MAX_WAIT_MS,
-  usableTokens,
-} from "./limits.ts";
+import { blockingLimit, couldStart, Limits, overdueWaiters, usableTokens } from "./limits.ts";
 import { askForTokens, type TakeTokens } from "./rate-limit.ts";
-import { isShare, Shares } from "./shares.ts";
+import { isShare, isUnproven, Shares } from "./shares.ts";
 import type { BlockingLimit, LimitName, SlotPool, SlotRequest, SlotResult } from "./slot-pool.ts";
 import {
   begin,
@@ -177,8 +168,9 @@ export class Slots implements SlotPool {
 
   /** Judges a queue again, and puts it in the line that it belongs to. */
   #place(queue: SubscriptionQueue, now: number): void {
+    const mayFree = isUnproven(queue) || this.#shares.hasLargeBodies(queue.tenant, now);
     this.#shares.update(queue, now);
-    this.#turns.place(queue, couldStart(queue, now));
+    this.#turns.place(queue, couldStart(queue, now), mayFree);
   }
 
   /** Gives the free slots to the next requests in turn, until no queue may start one. */
@@ -231,14 +223,9 @@ export class Slots implements SlotPool {
       this.#place(queue, now);
       if (queue.waiters.length === 0) continue;
       const because = blockingLimit(queue, this.#limits.limitOf(queue, now), now);
-      if (!because) continue;
-      if (isShare(because)) shareWaiters += queue.waiters.length;
-      if (isShare(because) || isThrottled(queue, now)) this.#backPressure.countThrottled(queue.waiters.length);
-      if (isShare(because) && !this.#limits.mayHoldForShare(now)) continue;
-      const maxMs = isShare(because) && isUntried(queue) ? MAX_UNTRIED_WAIT_MS : MAX_WAIT_MS;
-      const overdue = queue.waiters.filter(({ since, request }) => request.canBeHeld && now - since > maxMs);
-      for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
-      if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
+      if (because && (!isShare(because) || this.#limits.mayHoldForShare(now))) this.#rejectOverdue(queue, because, now);
+      if (because && isShare(because)) shareWaiters += queue.waiters.length;
+      if (this.#limits.isThrottled(queue, because, now)) this.#backPressure.countThrottled(queue.waiters.length);
     }
     this.#limits.shareWaiters = shareWaiters;
     this.#shares.age(now);
@@ -246,5 +233,11 @@ export class Slots implements SlotPool {
     if (!this.#queues.isIdle) return;
     clearInterval(this.#sweeping);
     this.#sweeping = undefined;
+  }
+
+  #rejectOverdue(queue: SubscriptionQueue, because: LimitName, now: number): void {
+    const overdue = overdueWaiters(queue, because, now);
+    for (const waiter of overdue) this.#leave(waiter, { kind: "rejected", reason: because });
+    if (overdue.length > 0 && queue.underWay.size > 0) queue.stuckBecause = because;
   }
 }

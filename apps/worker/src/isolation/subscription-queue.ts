@@ -23,7 +23,7 @@ export interface Usage {
   slots: number;
   /** Of these, the slots of subscriptions that are not proven. */
   unproven: number;
-  /** Of the bodies under way. */
+  /** Of the bodies under way, where it is not slow: signing and writing them takes the first moments of a request. */
   bytes: number;
 }
 
@@ -44,8 +44,8 @@ export interface SubscriptionQueue {
   succeededAt: number;
   /** As judged last: see `judge`. */
   standing: Standing;
-  /** What the shares have counted. */
-  counted: Usage;
+  /** What the shares have counted, and whether it had not answered lately then. */
+  counted: Usage & { isSilent: boolean };
   /** Its requests under way, the oldest first. */
   readonly underWay: Set<Running>;
   /** Of the bodies under way. */
@@ -147,7 +147,7 @@ export function complete(
   queue.timedOut = false;
   const isSuccess = status >= 200 && status <= 299;
   queue.answeredAt = now;
-  queue.window = afterAnswer(queue.window, { tookMs, isSuccess }, queue.maxInFlight);
+  queue.window = afterAnswer(queue.window, { tookMs, isSuccess }, queue.maxInFlight, now);
   if (isSuccess) queue.succeededAt = now;
 }
 
@@ -219,7 +219,7 @@ function create(key: string, request: SlotRequest): SubscriptionQueue {
     isProven,
     succeededAt: Number.NEGATIVE_INFINITY,
     standing: isProven ? "proven" : "trial",
-    counted: NOTHING,
+    counted: { ...NOTHING, isSilent: true },
     underWay: new Set(),
     bytes: 0,
     reserved: 0,

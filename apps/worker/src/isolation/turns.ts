@@ -20,10 +20,14 @@ export class Turns {
     this.#shares = shares;
   }
 
-  /** Puts a queue in line or takes it out, after its waiters, its requests or its standing changed. */
-  place(queue: SubscriptionQueue, isInLine: boolean): void {
+  /**
+   * Puts a queue in line or takes it out, after its waiters, its requests or its standing changed.
+   *
+   * @param mayFree whether that may let an unproven queue start
+   */
+  place(queue: SubscriptionQueue, isInLine: boolean, mayFree: boolean): void {
     const unproven = isUnproven(queue);
-    this.#mayUnprovenStart ||= unproven;
+    this.#mayUnprovenStart ||= mayFree || unproven;
     this.#unproven.place(queue, isInLine && unproven);
     this.#proven.place(queue, isInLine && !unproven);
   }

@@ -29,7 +29,11 @@ export async function probe(
   // It left `held` since it was chosen: the next call chooses another one, or none.
   if (delivery.state !== "held") return true;
   const subscriber = (await context.loadSubscribers([subscriptionId], Date.now())).get(subscriptionId)!;
-  const putBackMs = () => Math.max(MIN_PUT_BACK_MS, PUT_BACK_MS_PER_WAITING * releases.waitingProbes);
+  const { cooldownMs } = context.settings.breaker;
+  const putBackMs = () => {
+    const spreadMs = PUT_BACK_MS_PER_WAITING * releases.waitingProbes * (0.5 + Math.random());
+    return Math.max(MIN_PUT_BACK_MS, Math.min(cooldownMs, spreadMs));
+  };
   releases.waitingProbes += 1;
   await deliverWithin(
     context,

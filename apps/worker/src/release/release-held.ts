@@ -84,7 +84,10 @@ async function releaseAll(
     }
 
     const restMs = breaker.restUntil - breaker.now;
-    if (restMs > 0) throw new RetryLater("the subscriber asked for a rest", restMs);
+    if (restMs > 0) {
+      releases.end(subscriptionId);
+      throw new RetryLater("the subscriber asked for a rest", restMs);
+    }
     run ??= await beginRun(context, subscriptionId, releases);
     const limit = lowest(limits.rateLimit, breaker.pace);
     await releaseSome(context, subscriptionId, run, { ...limits, limit }, releases);

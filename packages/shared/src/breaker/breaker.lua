@@ -133,8 +133,9 @@ end
 
 local function succeed(b, at)
   b.lastSuccessAt = math.max(b.lastSuccessAt, at)
+  if at < b.lastFailureAt then return end
   if b.state ~= 'closed' then close(b) end
-  if at >= b.lastFailureAt then b.failures, b.refused = 0, '' end
+  b.failures, b.refused = 0, ''
 end
 
 local function count(text, pattern)

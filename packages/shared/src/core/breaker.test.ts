@@ -53,6 +53,7 @@ describe("opening", () => {
     const late = after(failing(4), success(900, 800), NOW + 300);
     expect(late).toMatchObject({ failures: 4, lastSuccessAt: NOW - 500 });
     expect(failing(1, late)).toMatchObject({ failures: 5, state: "closed" });
+    expect(after(OPEN, success(270_000, 270_000), NOW + 1)).toMatchObject({ state: "open", failures: 5 });
   });
 
   test("a payload that is refused again and again counts once, each other one counts", () => {

@@ -81,10 +81,10 @@ export function reduceBreaker(breaker: Breaker, event: BreakerEvent, now: number
 
 function succeed(breaker: Breaker, at: number, now: number): Breaker {
   const lastSuccessAt = Math.max(breaker.lastSuccessAt, at);
-  if (breaker.state !== "closed") return { ...close(breaker, now), lastSuccessAt };
-  return at < breaker.lastFailureAt
-    ? { ...breaker, lastSuccessAt }
-    : { ...breaker, failures: 0, lastSuccessAt, refused: [] };
+  if (at < breaker.lastFailureAt) return { ...breaker, lastSuccessAt };
+  return breaker.state === "closed"
+    ? { ...breaker, failures: 0, lastSuccessAt, refused: [] }
+    : { ...close(breaker, now), lastSuccessAt };
 }
 
 const close = (breaker: Breaker, now: number): Breaker => ({

@@ -26,6 +26,8 @@ export const FIRST_WINDOW: TrialWindow = {
 
 /** An answer that takes this many times as long as the fastest success is late. With 2, 93 %. */
 const LATE = 1.5;
+/** A timeout is forgotten after this. The receiver may just have become slower, and get its `maxInFlight` again. */
+const REMEMBER_MS = 15 * 60_000;
 /**
  * The fastest success is forgotten slowly, by half in 350 successes, so that a single quick one doesn't count for ever.
  * With 1.01, 90 %.
@@ -42,14 +44,16 @@ export function afterAnswer(
   window: TrialWindow,
   { tookMs, isSuccess }: { tookMs: number; isSuccess: boolean },
   max: number,
+  now: number,
 ): TrialWindow {
-  const { size, threshold } = window;
+  const { size } = window;
+  const threshold = now - window.halvedAt > REMEMBER_MS ? Number.POSITIVE_INFINITY : window.threshold;
   // A refusal is often quicker than any work.
   const fastestMs = isSuccess ? Math.min(window.fastestMs * FORGETS, tookMs) : window.fastestMs;
   const isLate = tookMs > LATE * fastestMs;
   if (isLate && threshold < Number.POSITIVE_INFINITY) return { ...window, fastestMs };
   const grown = isLate || size >= threshold ? size + 1 / size : Math.min(2 * size, Math.max(threshold, size + 1));
-  return { ...window, fastestMs, size: Math.min(grown, max) };
+  return { ...window, threshold, fastestMs, size: Math.min(grown, max) };
 }
 
 /**
