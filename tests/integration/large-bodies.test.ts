@@ -86,8 +86,7 @@ test("large bodies are delivered though those of another tenant wait for slots, 
   const well = receiver.endpoint();
   await subscribe("well", well, 1);
   deliver(await accept("well", 20));
-  await expect.poll(() => world.context.slots.waiting).toBeGreaterThan(20);
-  expect(bodies.used).toBeGreaterThan(BUDGET);
+  await expect.poll(() => bodies.used).toBeGreaterThan(BUDGET);
   expect(bodies.used).toBeLessThan(2 * BUDGET);
   releaseSlot();
   await well.untilRequests(20);
