@@ -4,7 +4,7 @@
  * a receiver whose answers take no longer than before has room for more.
  *
  * The figures are of the simulation in tests/model/receivers, for a receiver that times out under load and gets 1.3
- * times its capacity, 1 event/s on four workers: 95 % of its capacity are used.
+ * times its capacity, 1 event/s on four workers: it uses 94 % of its capacity.
  */
 export interface TrialWindow {
   /** Requests; a fraction is a part of the next one. */
