@@ -24,7 +24,10 @@ test("three failures at one worker and two at another open the breaker", async (
 
 test("a probe that hangs delays no other subscriber on any worker", async () => {
   const hanging = gate();
-  const dead = await newSubscriber(e2e, failing(THRESHOLD, answer(500), hanging), { timeoutMs: 20_000 });
+  const dead = await newSubscriber(e2e, failing(THRESHOLD, answer(500), hanging), {
+    timeoutMs: 20_000,
+    retrySchedule: ["1h"],
+  });
   await dead.trip();
   await dead.send(5);
   await dead.endpoint.untilRequests(THRESHOLD + 1);

@@ -75,7 +75,7 @@ export class Shares {
   /**
    * Whether a proven subscription leaves enough slots to the others. It may hang from one moment to the next, and that
    * shows only after a second. So it has no more slots than are free, its tenant no more than three times as many, and
-   * those that have not answered lately leave an eighth of all slots to those that have.
+   * subscriptions that have not answered lately leave an eighth of all slots to the others.
    */
   leavesEnough(queue: SubscriptionQueue, free: number, now: number): boolean {
     if (queue.underWay.size >= free || (this.#silent >= this.#maxSilent && !isAnswering(queue, now))) return false;

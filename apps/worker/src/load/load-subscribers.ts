@@ -60,12 +60,16 @@ export function createSubscriberLoader(
     }
   }
 
-  /** @returns one subscriber per id */
-  return async (ids: readonly string[], now: number): Promise<ReadonlyMap<string, Subscriber>> => {
+  /**
+   * @param now Unix milliseconds
+   * @param isRetry an attempt has failed, perhaps at another worker, so the breakers are read in any case
+   * @returns one subscriber per id
+   */
+  return async (ids: readonly string[], now: number, isRetry = false): Promise<ReadonlyMap<string, Subscriber>> => {
     const distinct = [...new Set(ids)];
     const queriedAt = performance.now();
     const rows = await loadSubscriptionRows(pool, distinct);
-    const breakers = await breakerReports.read(rows);
+    const breakers = await breakerReports.read(isRetry ? rows.map(({ id }) => ({ id, isFailing: true })) : rows);
     const subscriptions = new Map(rows.map((row) => [row.id, toSubscription(row, now, queriedAt)]));
     return new Map(distinct.map((id) => [id, { subscription: subscriptions.get(id), breaker: breakers.get(id) }]));
   };
