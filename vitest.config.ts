@@ -4,6 +4,9 @@ import { patience } from "./packages/testkit/src/wait.ts";
 // The servers of a run are started once, on ports and in folders of their own.
 const servers = { globalSetup: ["packages/testkit/src/vitest-global-setup.ts"] };
 
+/** Loading the modules again for every file would take a fifth of the time. */
+const isolate = false;
+
 /** Longer than several waits of the kit, so that a wait that fails names what it waited for. */
 const timeouts = {
   testTimeout: patience(180_000),
@@ -22,6 +25,7 @@ export default defineConfig({
           name: "unit",
           include: ["{apps,packages,bench,chaos,scripts}/**/*.test.ts"],
           testTimeout: patience(30_000),
+          isolate,
         },
       },
       {
@@ -29,6 +33,7 @@ export default defineConfig({
           name: "integration",
           include: ["tests/{integration,docs}/**/*.test.ts"],
           maxWorkers,
+          isolate,
           ...timeouts,
           ...servers,
         },
@@ -49,6 +54,7 @@ export default defineConfig({
           include: ["tests/e2e/**/*.test.ts"],
           exclude: ["**/*.long.test.ts"],
           maxWorkers,
+          isolate,
           ...timeouts,
           ...servers,
         },

@@ -16,7 +16,7 @@ export function createWorkLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
     async flush(ids) {
       const deliveries = await loadDeliveriesByIds(pool, ids);
       const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
-      const subscribers = await loadSubscribers(subscriptionIds, Date.now(), true);
+      const subscribers = await loadSubscribers(subscriptionIds, Date.now());
       const found = new Map(deliveries.map((delivery) => [delivery.id, delivery]));
       return ids.map((id) => {
         const delivery = found.get(id);

@@ -60,16 +60,15 @@ export function createSubscriberLoader(
     }
   }
 
-  /**
-   * @param now Unix milliseconds
-   * @param isRetry an attempt has failed, perhaps at another worker, so the breakers are read in any case
-   * @returns one subscriber per id
-   */
-  return async (ids: readonly string[], now: number, isRetry = false): Promise<ReadonlyMap<string, Subscriber>> => {
+  /** @param now Unix milliseconds @returns one subscriber per id */
+  return async (ids: readonly string[], now: number): Promise<ReadonlyMap<string, Subscriber>> => {
     const distinct = [...new Set(ids)];
     const queriedAt = performance.now();
     const rows = await loadSubscriptionRows(pool, distinct);
-    const breakers = await breakerReports.read(isRetry ? rows.map(({ id }) => ({ id, isFailing: true })) : rows);
+    // The first failure after a success is on the row before this worker learns that the subscription is watched.
+    const breakers = await breakerReports.read(
+      rows.map(({ id, isFailing, hasFailedSince }) => ({ id, isFailing: isFailing || hasFailedSince })),
+    );
     const subscriptions = new Map(rows.map((row) => [row.id, toSubscription(row, now, queriedAt)]));
     return new Map(distinct.map((id) => [id, { subscription: subscriptions.get(id), breaker: breakers.get(id) }]));
   };

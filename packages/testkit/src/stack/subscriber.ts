@@ -63,6 +63,8 @@ export class Subscriber {
     const sent = await this.send(THRESHOLD);
     await this.endpoint.untilRequests(THRESHOLD);
     await this.untilOpen();
+    // A worker that has seen none of this reads the breaker where the row has a failure.
+    await this.until("its row has a failure", ({ lastFailureAt }) => lastFailureAt !== null);
     return sent;
   }
 

@@ -25,7 +25,7 @@ const TEXT = `
   select id, tenant, url, headers, secrets, status, deleted_at is not null as "isDeleted", rate_limit as "rateLimit",
     max_in_flight as "maxInFlight", timeout_ms as "timeoutMs", retry_schedule as "retrySchedule",
     failing_since is not null as "isFailing", (extract(epoch from now() - last_success_at) * 1000)::float8 as "lastSuccessAgoMs",
-    last_failure_at > last_success_at is true as "hasFailedSince"
+    last_failure_at is not null and (last_success_at is null or last_failure_at > last_success_at) as "hasFailedSince"
   from subscriptions where id = any ($1::uuid[])`;
 
 /** Loads subscriptions by id, without unknown ids. */
