@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
@@ -25,9 +24,6 @@ beforeAll(async () => {
     BREAKER_COOLDOWN: "1h",
   });
   elsewhere = createBreakerReports(createBreakers(world.context.redis, POLICY), () => undefined);
-  // Commands fail at once before.
-  const { redis } = world.context;
-  if (redis.status !== "ready") await once(redis, "ready");
 });
 afterAll(async () => {
   elsewhere.close();

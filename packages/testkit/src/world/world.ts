@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
@@ -35,6 +36,8 @@ export async function createWorld(
   const [database, redis] = await Promise.all([createDatabase(postgresUrl), claimRedis(redisUrl)]);
   const settings = testSettings(database.url, redis.url, over);
   const context = await createWorkerContext(settings);
+  // Commands fail at once before.
+  if (context.redis.status !== "ready") await once(context.redis, "ready");
   const batches: Batch[] = [];
   const acceptor = createAcceptor(context.pool, (made) => batches.push(...made));
 
