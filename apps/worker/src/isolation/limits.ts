@@ -60,7 +60,9 @@ function expectedWait(queue: SubscriptionQueue, place: number, now: number): Wai
   if (queue.stuckBecause) return { ms: Number.POSITIVE_INFINITY, because: queue.stuckBecause };
   const byRate = queue.rate === null ? 0 : ((place - 1) * 1_000) / queue.rate;
   const { max, because } = ownLimitOf(queue);
-  const byRequests = queue.underWay.size === 0 ? 0 : (place * requestMs(queue, now)) / max;
+  // On trial every answer doubles the window, so a backlog moves much sooner than the window of now lets expect.
+  const atOnce = queue.standing === "trial" ? queue.maxInFlight : max;
+  const byRequests = queue.underWay.size === 0 ? 0 : (place * requestMs(queue, now)) / atOnce;
   return byRate > byRequests ? { ms: byRate, because: queue.rateLimitName } : { ms: byRequests, because };
 }
 
