@@ -63,7 +63,7 @@ export async function attempt(
     ]);
     if (current.kind !== "admitted") sent = { admission: current };
     else if (body === null) sent = { admission: { kind: "broken", problem: EVENT_MISSING } };
-    else sent = await sendNow(context, { ...delivery, body }, current, trigger, lease);
+    else sent = await sendNow(context, delivery, body, current, trigger, lease);
   } finally {
     // A slot counts a request. It is not kept while the attempt waits to be recorded.
     const exchange = sent && "attempt" in sent ? sent.attempt.exchange : undefined;
@@ -125,7 +125,8 @@ function rateOf(
  */
 async function sendNow(
   { breakerReports, agent, pool }: Context,
-  { id: deliveryId, eventId, body }: Delivery & { body: string },
+  { id: deliveryId, eventId }: Delivery,
+  body: string,
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,

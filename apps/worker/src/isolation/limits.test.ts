@@ -1,14 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { SlotRequest } from "./slot-pool.ts";
-import { Slots } from "./slots.ts";
-import { noTokens, request, TIMEOUT_MS, track } from "./slots-test-kit.ts";
+import { newPool, onTrial, request, track } from "./slots-test-kit.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
-
-const newPool = (size: number) => new Slots(size, TIMEOUT_MS, noTokens);
-const onTrial = (subscription: string, over: Partial<SlotRequest> = {}) =>
-  request(subscription, { isProven: false, ...over });
 
 test("a subscription on trial has one slot, and every answer doubles that up to its maxInFlight", async () => {
   const slots = newPool(256);

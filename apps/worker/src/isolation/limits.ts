@@ -1,9 +1,9 @@
+import type { BackPressure } from "./back-pressure.ts";
 import { burstOf } from "./rate-limit.ts";
 import type { LimitName } from "./slot-pool.ts";
-import { type BackPressure } from "./back-pressure.ts";
 import { isShare, isUnproven, type Limit, type Shares } from "./shares.ts";
 import { meanMs, SLOW_MS, turnOf, type SubscriptionQueue, type Waiter } from "./subscription-queue.ts";
-import { type Turns } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 
 /** How long a request may be blocked before its delivery is held. */
 const MAX_WAIT_MS = 1_000;
@@ -19,12 +19,6 @@ function ownLimitOf({ standing, window, maxInFlight }: SubscriptionQueue): Limit
   return standing === "proven" || size >= maxInFlight
     ? { max: maxInFlight, because: "max_in_flight" }
     : { max: size, because: "trial" };
-}
-
-/** How many requests a subscription may have under way, and which of its limits says so. */
-function limitOf(queue: SubscriptionQueue, share: Limit): Limit {
-  const own = ownLimitOf(queue);
-  return share.max < own.max ? share : own;
 }
 
 /** Whether a waiter may start as far as the subscription's own limits go. */
@@ -98,8 +92,11 @@ export class Limits {
     this.#backPressure = backPressure;
   }
 
+  /** How many requests a subscription may have under way, and which of its limits says so. */
   limitOf(queue: SubscriptionQueue, now: number): Limit {
-    return limitOf(queue, this.#shares.limitOf(queue, this.#turns.hasOthers(queue.tenant), now));
+    const own = ownLimitOf(queue);
+    const share = this.#shares.limitOf(queue, this.#turns.hasOthers(queue.tenant), now);
+    return share.max < own.max ? share : own;
   }
 
   /** @param free slots */
