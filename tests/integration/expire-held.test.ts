@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
-import { retryJobId } from "@postrider/shared/queue/jobs.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
@@ -28,6 +27,9 @@ test("a delivery held for longer than HOLD_LIMIT becomes an expired dead letter,
     dead_reason: "expired",
     last_error: "held for longer than HOLD_LIMIT",
   });
-  expect(await queues.retry.getJobState(retryJobId(first!.id, 0))).toBe("waiting");
+  expect(await queues.retry.count()).toBe(0);
+  const [shown] = await queues.deadLetters.getJobs(["waiting"]);
+  expect(shown?.data).toEqual({ delivery: first!.id, cycle: 0, error: "expired: held for longer than HOLD_LIMIT" });
   expect(await retryDelivery(world.context, first!.id)).toEqual({ kind: "retrying", cycle: 1 });
+  expect(await queues.deadLetters.count()).toBe(0);
 });

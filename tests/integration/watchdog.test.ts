@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Queue } from "bullmq";
 import pg from "pg";
 import { dispatchJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
+import { PAGE, sweep, type Cursor, type Sweep, type SweepRun } from "../../apps/worker/src/upkeep/sweep.ts";
+import { createWatchdogMemory, runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 
 let world: World;
 beforeAll(async () => {
@@ -100,6 +102,75 @@ test("the watchdog enqueues retries that are due and have no job", async () => {
   expect(await runOnce(world.context)).toMatchObject({ retrying: { examined: 1, repaired: 0 } });
 });
 
+test("a run of the watchdog does not walk the queue for each of the jobs in it", async () => {
+  const { pool, redis, queues } = world.context;
+  const subscription = await world.subscribe();
+  await pool.query(
+    `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, next_attempt_at)
+       select delivery_id(e.id), e.id, $1, 'default', 'order.created', 'retrying', now() - interval '1 minute'
+       from generate_series(0, 19999) n,
+         lateral (select overlay(overlay(gen_random_uuid()::text placing $2 from 1 for 14) placing '7' from 15 for 1)::uuid as id where n >= 0) e`,
+    [subscription, (await someTime()).slice(0, 14)],
+  );
+  const memory = createWatchdogMemory();
+  await waitFor("all retries are queued", async () => {
+    await runOnce(world.context, memory);
+    return (await queues.retry.count()) === 20_000;
+  });
+  // Most of them have a priority, since they are one tenant's; a list of all is the worst case.
+  const ids = (await queues.retry.getJobs(["waiting", "prioritized"])).map(({ id }) => id!);
+  await redis.del(queues.retry.toKey("prioritized"), queues.retry.toKey("wait"));
+  await redis.lpush(queues.retry.toKey("wait"), ...ids);
+  await redis.config("RESETSTAT");
+  const run = await waitFor("a run over all", async () => {
+    const one = await runOnce(world.context, { ...createWatchdogMemory(), runs: 1 });
+    return one.retrying.examined === 20_000 && one;
+  });
+  expect(run).toMatchObject({ retrying: { repaired: 0 } });
+  const stats = await redis.info("commandstats");
+  expect(stats).not.toMatch(/cmdstat_(lpos|lrange|lrem)/);
+});
+
+test("a sweep that fails keeps no other sweep from running", async () => {
+  const { queues } = world.context;
+  const active = await world.subscribe();
+  await world.accept({});
+  await world.context.pool.query(
+    "update deliveries set state = 'held', held_reason = 'trial', held_at = now(), batch_id = null",
+  );
+  await world.accept({});
+  await makeOld();
+  const add = () => Promise.reject(new Error("out of memory"));
+  const dispatch = Object.create(queues.dispatch, { add: { value: add } }) as typeof queues.dispatch;
+  await expect(runOnce({ ...world.context, queues: { ...queues, dispatch } })).rejects.toThrow("out of memory");
+  expect(await queues.control.getJobState(active)).toBe("waiting");
+});
+
+test("a sweep that runs out of time goes on behind the last row that it examined", async () => {
+  const pages: (number | undefined)[] = [];
+  const rows = Array.from({ length: 1_200 }, (_, index) => index);
+  const work: Sweep<number> = {
+    queue: world.context.queues.dispatch as Queue,
+    maxDelayMs: 0,
+    findPage: (last) => {
+      pages.push(last);
+      return Promise.resolve(rows.slice((last ?? -1) + 1).slice(0, PAGE));
+    },
+    jobsOf: () => [],
+    findNeeded: () => Promise.resolve([]),
+  };
+  const cursor: Cursor<number> = { last: undefined };
+  const overdue: SweepRun = {
+    lookUpJobs: world.context.lookUpJobs,
+    now: Date.now,
+    deadline: performance.now(),
+    mayReadLongLists: false,
+    stillLeading: () => Promise.resolve(),
+  };
+  for (let run = 0; run < 4; run += 1) await sweep(work, cursor, overdue);
+  expect(pages).toEqual([undefined, 499, 999, undefined]);
+});
+
 test("the watchdog enqueues a release for an active subscription with held deliveries, and none for a paused one", async () => {
   const active = await world.subscribe();
   const paused = await world.subscribe({ status: "paused" });
@@ -134,8 +205,8 @@ test("a watchdog that freezes during its run loses its leadership to another", a
     reached();
     return frozen;
   };
-  const dispatch = Object.create(queues.dispatch, { getJobState: { value: freeze } }) as typeof queues.dispatch;
-  const leader = runOnce({ ...world.context, queues: { ...queues, dispatch } }, 200).catch(
+  const dispatch = Object.create(queues.dispatch, { add: { value: freeze } }) as typeof queues.dispatch;
+  const leader = runOnce({ ...world.context, queues: { ...queues, dispatch } }, undefined, 200).catch(
     (error: Error) => error.message,
   );
   await isLeading;

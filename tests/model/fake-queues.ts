@@ -1,3 +1,5 @@
+import type { JobLookup } from "@postrider/shared/queue/job-presence.ts";
+
 export const REDIS_UNREACHABLE = "Redis is unreachable";
 
 interface AddedJob {
@@ -33,15 +35,26 @@ export class FakeQueue {
     }
   }
 
-  async getJobState(id: string): Promise<string> {
-    return this.jobs.get(id)?.state ?? "unknown";
-  }
-
   async remove(id: string): Promise<number> {
     const job = this.jobs.get(id);
     // A locked job cannot be removed.
     return job && job.state !== "active" && this.jobs.delete(id) ? 1 : 0;
   }
+
+  /** As createJobLookup() of a real queue. */
+  readonly lookup: JobLookup = {
+    find: async (ids) =>
+      ids.map((id) => {
+        const job = this.jobs.get(id);
+        if (!job) return "absent";
+        return job.state === "failed" ? "stuck" : "live";
+      }),
+    remove: async (ids) => {
+      for (const id of ids) if (this.jobs.get(id)?.state === "failed") this.jobs.delete(id);
+    },
+    countListed: async () => 0,
+    listed: async () => new Set(),
+  };
 
   isLive(id: string): boolean {
     const state = this.jobs.get(id)?.state;

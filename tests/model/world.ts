@@ -22,7 +22,12 @@ const FINISHED = ["delivered", "dead", "cancelled"];
 
 /** Postgres and the statements are real; Redis, the network and the deaths of workers are simulated. */
 export class World {
-  readonly queues = { dispatch: new FakeQueue(), retry: new FakeQueue(), control: new FakeQueue() };
+  readonly queues = {
+    dispatch: new FakeQueue(),
+    retry: new FakeQueue(),
+    control: new FakeQueue(),
+    deadLetters: new FakeQueue(),
+  };
   readonly workers: FakeWorkers;
   readonly subscription: string;
   accepted = 0;
@@ -48,7 +53,8 @@ export class World {
       recorder,
       metrics: { repairs: counter, transitions: counter, released: counter, poison: counter },
       // No grace: a run also examines deliveries that were just committed.
-      settings: { watchdogIntervalMs: -1 },
+      lookUpJobs: (queue: unknown) => (queue as FakeQueue).lookup,
+      settings: { watchdogIntervalMs: -1, breaker: { cooldownMs: 60_000 } },
     } as unknown as Context;
   }
 

@@ -1,3 +1,4 @@
+import type { Queue } from "bullmq";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
@@ -5,6 +6,7 @@ import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
 import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
 import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
+import { createJobLookup } from "@postrider/shared/queue/job-presence.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
@@ -80,6 +82,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     onRedisError: createRedisErrorLog(log, Date.now),
     breakerReports,
     subscriptionHealth,
+    lookUpJobs: (queue: Queue) => createJobLookup(redis, queue),
     startRelease: createReleaseStarter(queues, enqueue, redis, log),
     loadSubscribers,
     refreshSubscriber: createSubscriberRefresh(loadSubscribers),

@@ -8,13 +8,14 @@ import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
 import { createContext, type Overrides } from "./context.ts";
 import { startHeartbeat } from "./fleet/heartbeat.ts";
 import { startControlLane } from "./lanes/control-lane.ts";
+import { startDeadLetters } from "./lanes/dead-letters.ts";
 import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
 import { expireHeld } from "./upkeep/expire-held.ts";
 import { removeExpiredKeys } from "./upkeep/remove-expired-keys.ts";
 import { takesWrites } from "./fleet/redis-log.ts";
 import { dropOldPartitions } from "./upkeep/retention.ts";
-import { runOnce, WATCHDOG_GRACE_MS } from "./upkeep/watchdog.ts";
+import { createWatchdogMemory, runOnce, WATCHDOG_GRACE_MS } from "./upkeep/watchdog.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -22,11 +23,18 @@ const HOUR_MS = 3_600_000;
 export async function startWorker(settings: WorkerSettings, overrides: Overrides = {}): Promise<RunningApp> {
   const context = await createContext(settings, overrides);
   const { log, pool, redis, registry } = context;
-  const lanes = [startDispatchLane(context), startRetryLane(context), startControlLane(context)];
+  const lanes = [
+    startDispatchLane(context),
+    startRetryLane(context),
+    startControlLane(context),
+    startDeadLetters(context),
+  ];
+  const stopping = new AbortController();
+  const memory = createWatchdogMemory();
   const watchdog = every(settings.watchdogIntervalMs, "watchdog", log, async () => {
-    await runOnce(context);
-    await expireHeld(context);
+    while ((await runOnce(context, memory)).hasMore && !stopping.signal.aborted);
   });
+  const expiry = every(settings.watchdogIntervalMs, "expiry of held deliveries", log, () => expireHeld(context));
   // Redis may come back empty: repair its jobs at once, and those of deliveries within the watchdog's grace after that.
   const onRedisReady = () => {
     watchdog.trigger();
@@ -55,8 +63,10 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
       redis.off("ready", onRedisReady);
+      stopping.abort();
       const stopped = Promise.all([
         watchdog.stop(),
+        expiry.stop(),
         upkeep.stop(),
         heartbeat.stop(),
         ...lanes.map((lane) => lane.stop()),

@@ -64,26 +64,30 @@ describe("the board", () => {
     expect(response.headers.get("location") ?? "/").toMatch(/^\/(?!\/)/);
   });
 
-  test("shows the three lanes", async () => {
-    expect((await boardOf()).queues.map((queue) => queue.name).sort()).toEqual(["control", "dispatch", "retry"]);
+  test("shows the three lanes, and the dead letters that have no retry job", async () => {
+    const names = (await boardOf()).queues.map((queue) => queue.name);
+    expect(names).toEqual(["dispatch", "retry", "control", "dead-letters"]);
   });
 
-  test("shows a dead letter as failed, and its Retry is a manual retry in Postgres", async () => {
+  test.each([
+    { queue: "retry", retrySchedule: ["50ms"], attempt: 3 },
+    { queue: "dead-letters", retrySchedule: [], attempt: 2 },
+  ])("shows a dead letter as failed in $queue, and its Retry is a manual retry in Postgres", async (dead) => {
     const tenant = newTenant();
     const endpoint = e2e.receiver.endpoint(answer(500));
-    await e2e.api.subscribe({ tenant, url: endpoint.url, retrySchedule: ["50ms"] });
+    await e2e.api.subscribe({ tenant, url: endpoint.url, retrySchedule: dead.retrySchedule });
     const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
     await e2e.api.untilDelivery(event.id, "dead");
     const job = await waitFor("the dead letter is on the board", async () => {
-      const { queues } = await boardOf("?activeQueue=retry&status=failed&page=1&jobsPerPage=10");
-      return queues.find((queue) => queue.name === "retry")?.jobs[0];
+      const { queues } = await boardOf(`?activeQueue=${dead.queue}&status=failed&page=1&jobsPerPage=10`);
+      return queues.find((queue) => queue.name === dead.queue)?.jobs[0];
     });
     endpoint.behave(answer(200));
     const headers = { ...basic(password), origin: e2e.stack.consoleUrl };
-    const retried = await get(`/queues/api/queues/retry/${encodeURIComponent(job.id)}/retry`, headers, "PUT");
+    const retried = await get(`/queues/api/queues/${dead.queue}/${encodeURIComponent(job.id)}/retry`, headers, "PUT");
     expect(retried.status, retried.text).toBeLessThan(300);
     const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
-    expect(attempts.find((attempt) => attempt.number === 3)).toMatchObject({ trigger: "manual", responseStatus: 200 });
+    expect(attempts.at(-1)).toMatchObject({ number: dead.attempt, trigger: "manual", responseStatus: 200 });
   });
 });
 

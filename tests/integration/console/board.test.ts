@@ -88,6 +88,20 @@ test("Retry all retries the deliveries that are still dead, and reports the othe
   expect(await queues.retry.getFailedCount()).toBe(1);
 });
 
+test("a dead letter that never had a retry is shown and retried in the queue of dead letters", async () => {
+  const [one, other] = [await own.app.deadLetter("dead-letters"), await own.app.deadLetter("dead-letters")];
+  const board = "/queues/api/queues/dead-letters";
+  const retried = await own.app.put(`${board}/${retryJobId(one, 0)}/retry`, own.app.basic);
+  expect(retried.status).toBe(204);
+  const all = await own.app.put(`${board}/retry/failed`, own.app.basic);
+  expect([all.status, await all.json()]).toEqual([200, { retried: 1, skipped: 0 }]);
+  for (const delivery of [one, other]) {
+    expect(await own.app.row(delivery)).toEqual({ state: "retrying", cycle: 1 });
+    expect(await own.app.jobState(delivery, 1)).toBe("waiting");
+  }
+  expect(await own.app.context.queues.deadLetters.getFailedCount()).toBe(0);
+});
+
 test("actions that would change queues or jobs are refused with an alternative", async () => {
   const delivery = await own.app.deadLetter();
   const job = `/queues/api/queues/retry/${retryJobId(delivery, 0)}`;

@@ -7,6 +7,7 @@ import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { retryJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
+import { DEAD_LETTERS } from "@postrider/shared/queue/queues.ts";
 import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
@@ -55,6 +56,7 @@ export function useConsole(): UsedConsole {
   });
   beforeEach(async () => {
     await used.app.context.queues.retry.obliterate({ force: true });
+    await used.app.context.queues.deadLetters.obliterate({ force: true });
   });
   afterAll(() => used.app?.stop());
   return used;
@@ -117,12 +119,13 @@ export async function startConsole(settings: Record<string, string>) {
       return delivery;
     },
 
-    /** Inserts a dead delivery and its failed job, as a worker leaves them. */
-    async deadLetter(): Promise<string> {
+    /** Inserts a dead delivery and its failed job, as a worker leaves them. @param name the queue that shows it */
+    async deadLetter(name: "retry" | typeof DEAD_LETTERS = "retry"): Promise<string> {
       const delivery = await app.insertDelivery("dead");
-      await queues.retry.addBulk([retryJob({ delivery, cycle: 0, ...TITLE, delayMs: 0 })]);
+      if (name === "retry") await queues.retry.addBulk([retryJob({ delivery, cycle: 0, ...TITLE, delayMs: 0 })]);
+      else await context.enqueue.showDeadLetters([{ delivery, cycle: 0, ...TITLE, error: "blocked" }]);
       const connection = new Redis(settings["REDIS_URL"]!, { maxRetriesPerRequest: null });
-      const worker = new Worker("retry", null, { connection, prefix: KEY_PREFIX, autorun: false });
+      const worker = new Worker(name, null, { connection, prefix: KEY_PREFIX, autorun: false });
       // Other tests leave retried jobs behind, and the oldest waiting job comes first.
       for (let job = await worker.getNextJob("test"); job; job = await worker.getNextJob("test", { block: false })) {
         if (job.data.delivery !== delivery) continue;

@@ -7,7 +7,7 @@ import type { Queues } from "@postrider/shared/queue/queues.ts";
 import type { Context } from "../context.ts";
 import { describeError } from "../pages/errors.ts";
 import { boardPage } from "./board-page.ts";
-import { showRelease, showRetry } from "./presentation.ts";
+import { showDelivery, showRelease } from "./presentation.ts";
 import { refuseChanges } from "./refuse-changes.ts";
 
 /** Larger pages are slow to read from Redis and to render. */
@@ -55,13 +55,19 @@ function queuesToShow(queues: Queues): BullMQAdapter[] {
   const retry = new BullMQAdapter(queues.retry, {
     // Shows the Retry buttons. The hook refuses the other actions of this mode.
     readOnlyMode: false,
-    description: "Deliveries that wait for their next attempt (Delayed), and dead letters (Failed)",
+    description:
+      "Deliveries that wait for their next attempt (Delayed), and dead letters whose retries are used up (Failed)",
+  });
+  const deadLetters = new BullMQAdapter(queues.deadLetters, {
+    readOnlyMode: false,
+    description: "Dead letters that never had a retry, or were not in one: expired, blocked, gone, internal (Failed)",
   });
   const control = new BullMQAdapter(queues.control, {
     readOnlyMode: true,
     description: "One job per subscription whose deliveries are held",
   });
-  showRetry(retry);
+  showDelivery(retry);
+  showDelivery(deadLetters);
   showRelease(control);
-  return [dispatch, retry, control];
+  return [dispatch, retry, control, deadLetters];
 }

@@ -2,8 +2,8 @@ import type { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { toPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 import type { ReleaseJob, RetryJob } from "@postrider/shared/queue/jobs.ts";
 
-/** Adds the delivery's API path to a retry job's data. */
-export function showRetry(adapter: BullMQAdapter): void {
+/** Adds the delivery's API path to the data of a retry job, or of a dead letter's. */
+export function showDelivery(adapter: BullMQAdapter): void {
   adapter.setFormatter("data", (data: Partial<RetryJob>) => ({
     ...data,
     ...pathOf("deliveries", "dlv", data.delivery),

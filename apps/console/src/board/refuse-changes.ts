@@ -44,7 +44,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   "put /api/queues/:queueName/:jobId/promote": CHANGE,
   "put /api/queues/:queueName/:jobId/retry": "The workers retry the jobs of this queue themselves.",
   "put /api/queues/:queueName/retry/:queueStatus":
-    "Only failed jobs of the queue 'retry' are dead letters that can be retried.",
+    "Only failed jobs of the queues 'retry' and 'dead-letters' are dead letters that can be retried.",
   "patch /api/queues/:queueName/:jobId/update-data": "A job has ids and nothing else; the data is in Postgres.",
   "patch /api/queues/:queueName/:jobId/delay": CHANGE,
   "patch /api/queues/:queueName/:jobId/priority": CHANGE,

@@ -1,4 +1,5 @@
-import type { Job } from "bullmq";
+import type { Job, Queue } from "bullmq";
+import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
 import { retryThroughPostgres, type Retried } from "./retry-job.ts";
 
@@ -17,10 +18,13 @@ export interface RetriedAll {
   total: number;
 }
 
-/** Retries every dead letter on the board, oldest first. One that can't be retried does not stop the others. */
-export async function retryAllDeadLetters(context: Pick<Context, "pool" | "queues" | "enqueue">): Promise<RetriedAll> {
+/** Retries every dead letter that a queue shows, oldest first. One that can't be retried does not stop the others. */
+export async function retryAllDeadLetters(
+  context: Pick<Context, "pool" | "queues" | "enqueue">,
+  queue: Queue<RetryJob>,
+): Promise<RetriedAll> {
   const deadline = performance.now() + MAX_MS;
-  const total = await context.queues.retry.getFailedCount();
+  const total = await queue.getFailedCount();
   const result: RetriedAll = { retried: 0, skipped: {}, total };
   const skip = (reason: string, count = 1) => (result.skipped[reason] = (result.skipped[reason] ?? 0) + count);
   let seen = 0;
@@ -31,7 +35,7 @@ export async function retryAllDeadLetters(context: Pick<Context, "pool" | "queue
       skip("not reached in time (press Retry all again)", total - seen);
       break;
     }
-    const jobs = await context.queues.retry.getJobs(["failed"], remaining, remaining + PAGE - 1, true);
+    const jobs = await queue.getJobs(["failed"], remaining, remaining + PAGE - 1, true);
     if (jobs.length === 0) break;
     for (const chunk of chunks(jobs, CONCURRENCY)) {
       for (const retried of await Promise.all(chunk.map((job) => retryThroughPostgres(context, job, "dead")))) {

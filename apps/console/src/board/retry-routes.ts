@@ -1,7 +1,8 @@
-import { Router, type Response } from "express";
-import type { Job } from "bullmq";
+import { Router, type Request, type Response } from "express";
+import type { Job, Queue } from "bullmq";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
+import { DEAD_LETTERS } from "@postrider/shared/queue/queues.ts";
 import { USER } from "../access/password.ts";
 import type { Context } from "../context.ts";
 import { boardError } from "../pages/errors.ts";
@@ -9,24 +10,31 @@ import { retryAllDeadLetters } from "./retry-all.ts";
 import { retryThroughPostgres, type Retried } from "./retry-job.ts";
 
 /**
- * Replaces Bull Board's own routes for the queue `retry`. A retry is a new cycle of the delivery in Postgres; a job
+ * Replaces Bull Board's own routes for the queues that show dead letters. A retry is a new cycle of the delivery in Postgres; a job
  * that BullMQ moved back by itself would belong to the previous cycle.
  */
 export function retryRoutes(context: Context): Router {
   const { queues, log } = context;
   const routes = Router();
 
-  routes.put("/api/queues/retry/:jobId/retry", async (request, response) => {
-    await retryOne(request.params.jobId, "failed", response);
-  });
+  const boards: [string, Queue<RetryJob>][] = [
+    ["retry", queues.retry],
+    [DEAD_LETTERS, queues.deadLetters as Queue],
+  ];
+  for (const [name, queue] of boards) {
+    routes.put(`/api/queues/${name}/:jobId/retry`, async (request, response) => {
+      await retryOne(queue, request.params.jobId, "failed", response);
+    });
+    routes.put(`/api/queues/${name}/retry/failed`, (request, response) => retryAll(queue, request, response));
+  }
 
   /** Makes a waiting delivery due now. */
   routes.put("/api/queues/retry/:jobId/promote", async (request, response) => {
-    await retryOne(request.params.jobId, "delayed", response);
+    await retryOne(queues.retry, request.params.jobId, "delayed", response);
   });
 
-  routes.put("/api/queues/retry/retry/failed", async (request, response) => {
-    const { retried, skipped, total } = await retryAllDeadLetters(context);
+  async function retryAll(queue: Queue<RetryJob>, request: Request, response: Response): Promise<void> {
+    const { retried, skipped, total } = await retryAllDeadLetters(context, queue);
     log.info({ user: USER, address: request.ip, retried, skipped }, "retried dead letters");
     const skippedTotal = total - retried;
     if (skippedTotal <= 0) return void response.json({ retried, skipped: 0 });
@@ -35,10 +43,15 @@ export function retryRoutes(context: Context): Router {
     response
       .status(409)
       .json({ ...boardError(`${retried} retried, ${skippedTotal} not`, message), retried, skipped: skippedTotal });
-  });
+  }
 
-  async function retryOne(jobId: string, from: "failed" | "delayed", response: Response): Promise<void> {
-    const job: Job<RetryJob> | undefined = await queues.retry.getJob(jobId);
+  async function retryOne(
+    queue: Queue<RetryJob>,
+    jobId: string,
+    from: "failed" | "delayed",
+    response: Response,
+  ): Promise<void> {
+    const job: Job<RetryJob> | undefined = await queue.getJob(jobId);
     if (!job) return void response.status(404).json(boardError("Job not found", "It was retried or has ended."));
     const jobState = await job.getState();
     if (jobState !== from) {

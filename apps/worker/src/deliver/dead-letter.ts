@@ -1,7 +1,17 @@
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
-import type { Delivery, Result } from "../delivery.ts";
+import type { Delivery, Result, Work } from "../delivery.ts";
 import { applyTransition } from "./apply-transition.ts";
+
+/** Shows a dead letter on the board, where its own retry job is not there to fail. */
+export async function showDeadLetter(
+  { enqueue }: Context,
+  { delivery: { id, cycle, eventType }, subscriber: { subscription } }: Work,
+  { reason, error }: Extract<Result, { kind: "dead" }>,
+): Promise<void> {
+  const url = subscription && "url" in subscription ? subscription.url.href : undefined;
+  await enqueue.showDeadLetters([{ delivery: id, cycle, eventType, url, error: `${reason}: ${error}` }]);
+}
 
 export const EVENT_MISSING = "the event is missing";
 

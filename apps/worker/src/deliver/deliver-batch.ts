@@ -6,6 +6,7 @@ import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
 import { loadBodies, sliceByBytes, type Slice } from "../load/body.ts";
 import { loadBatch } from "../load/load-batch.ts";
+import { showDeadLetter } from "./dead-letter.ts";
 import { deliverOrDeadLetter, lacksBody } from "./deliver.ts";
 
 const POSTGRES_RETRY_MS = 500;
@@ -108,24 +109,22 @@ function splitByBody(deliveries: readonly Delivery[], subscribers: ReadonlyMap<s
 }
 
 /** @returns whether this lane is done with the delivery */
-async function enqueueRetry(
-  { enqueue }: Context,
-  { delivery: { id, cycle, tenant, eventType }, subscriber: { subscription } }: Work,
-  result: Result,
-): Promise<boolean> {
+async function enqueueRetry(context: Context, work: Work, result: Result): Promise<boolean> {
   switch (result.kind) {
     case "given_back":
       return false;
     case "done":
       return true;
-    case "retrying":
-    case "dead": {
-      // Dead deliveries too: the retry lane fails their jobs, which Bull Board shows as dead letters.
-      const delayMs = result.kind === "retrying" ? result.delayMs : 0;
+    case "retrying": {
+      const { id, cycle, tenant, eventType } = work.delivery;
+      const { subscription } = work.subscriber;
       const url = subscription && "url" in subscription ? subscription.url.href : undefined;
-      await enqueue.retry([{ delivery: id, cycle, tenant, eventType, url, delayMs }]);
+      await context.enqueue.retry([{ delivery: id, cycle, tenant, eventType, url, delayMs: result.delayMs }]);
       return true;
     }
+    case "dead":
+      await showDeadLetter(context, work, result);
+      return true;
   }
 }
 

@@ -1,7 +1,9 @@
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import { nextToProbeWith } from "@postrider/shared/store/sql/next-to-probe-with.ts";
 import type { Context } from "../context.ts";
+import { showDeadLetter } from "../deliver/dead-letter.ts";
 import { deliverWithin } from "../deliver/deliver-within.ts";
+import type { Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
 import type { Releases } from "./releases.ts";
 
@@ -35,12 +37,10 @@ export async function probe(
     return Math.max(MIN_PUT_BACK_MS, Math.min(cooldownMs, spreadMs));
   };
   releases.waitingProbes += 1;
-  await deliverWithin(
-    context,
-    { delivery, subscriber, trigger: "probe" },
-    lease,
-    { maxWaitMs: MAX_WAIT_MS, putBackMs },
-    () => (releases.waitingProbes -= 1),
-  );
+  const work: Work = { delivery, subscriber, trigger: "probe" };
+  const result = await deliverWithin(context, work, lease, { maxWaitMs: MAX_WAIT_MS, putBackMs }, () => {
+    releases.waitingProbes -= 1;
+  });
+  if (result.kind === "dead") await showDeadLetter(context, work, result);
   return true;
 }

@@ -1,7 +1,7 @@
 import { expireHeldRows } from "@postrider/shared/store/sql/expire-held.ts";
 import type { Context } from "../context.ts";
 
-/** Rows per statement, so that no lock is held for long. */
+/** Rows per statement, so that no lock is held for long. A run shows the first page of them on the board. */
 const PAGE = 1_000;
 
 /**
@@ -14,10 +14,13 @@ export async function expireHeld({ pool, settings, enqueue, metrics, log }: Cont
   const { holdLimitMs } = settings;
   for (let expired = 0; ;) {
     const rows = await expireHeldRows(pool, { holdLimitMs, now: Date.now(), limit: PAGE });
+    if (expired === 0) {
+      await enqueue.showDeadLetters(
+        rows.map(({ id, lastError, ...row }) => ({ ...row, delivery: id, error: `expired: ${lastError}` })),
+      );
+    }
     expired += rows.length;
     metrics.transitions.inc({ state: "dead", reason: "expired" }, rows.length);
-    // The retry lane fails the jobs of dead deliveries, which Bull Board shows as dead letters.
-    await enqueue.retry(rows.map(({ id, ...row }) => ({ delivery: id, ...row, delayMs: 0 })));
     if (rows.length < PAGE) {
       if (expired > 0)
         log.warn({ expired }, "dead-lettered deliveries that were held for longer than HOLD_LIMIT (expired)");

@@ -1,7 +1,8 @@
 import type { PoolClient } from "pg";
 import { noteRun } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
 import type { Context } from "../context.ts";
-import { sweepHeld, sweepPending, sweepRetrying, type Swept } from "./sweeps.ts";
+import { heldSweep, pendingSweep, retryingSweep } from "./sweeps.ts";
+import { sweep, type Cursor, type Sweep, type Swept, type SweepRun } from "./sweep.ts";
 
 /** A run of the watchdog, per state. `leader` is false where another process had the lock, and this one did nothing. */
 export interface WatchdogRun {
@@ -9,7 +10,22 @@ export interface WatchdogRun {
   pending: Swept;
   retrying: Swept;
   held: Swept;
+  /** Whether a sweep ran out of time after it had added jobs, so that the next run should begin at once. */
+  hasMore: boolean;
 }
+
+/** What a process remembers from one run to its next. */
+export interface WatchdogMemory {
+  runs: number;
+  readonly cursors: Readonly<Record<State, Cursor<unknown>>>;
+}
+
+type State = "pending" | "retrying" | "held";
+
+export const createWatchdogMemory = (): WatchdogMemory => ({
+  runs: 0,
+  cursors: { pending: { last: undefined }, retrying: { last: undefined }, held: { last: undefined } },
+});
 
 /** One run at a time in the fleet. */
 const WATCHDOG_LOCK = 7_301_003;
@@ -17,36 +33,41 @@ const WATCHDOG_LOCK = 7_301_003;
 const FROZEN_LEADER_MS = 15_000;
 /** Work that was committed this recently may not have been enqueued yet. */
 export const WATCHDOG_GRACE_MS = 2_000;
+/** A sweep stops after this, so that those of the other states have their turn. */
+const MAX_SWEEP_MS = 5_000;
+/** Long lists are read in every n-th run, to find jobs that are in none. */
+const LONG_LISTS_EVERY = 10;
 const NOTHING: Swept = { examined: 0, repaired: 0 };
 
 /**
  * Re-dispatches unfinished work that has no live job: batches of `pending` deliveries, `retrying` deliveries past due,
- * and release jobs. It pages by index, so that any number of unfinished deliveries is walked without being loaded, and
- * never touches work that is merely queued.
+ * and release jobs. Each sweep pages by index for a bounded time and goes on in the next run, so that any number of
+ * unfinished deliveries is walked without being loaded. It never touches work that is merely queued.
  *
  * @param frozenLeaderMs how long a leader may do nothing in the middle of a run before Postgres ends its transaction
+ * @throws the first error of a sweep, after the others have run
  */
-export async function runOnce(context: Context, frozenLeaderMs = FROZEN_LEADER_MS): Promise<WatchdogRun> {
+export async function runOnce(
+  context: Context,
+  memory: WatchdogMemory = createWatchdogMemory(),
+  frozenLeaderMs = FROZEN_LEADER_MS,
+): Promise<WatchdogRun> {
   const client = await context.pool.connect();
   try {
     await client.query("begin");
     await client.query(`set local idle_in_transaction_session_timeout = ${frozenLeaderMs}`);
-    if (!(await tryLock(client))) {
+    const startedAt = performance.now();
+    const { leader, at } = await tryLock(client);
+    if (!leader) {
       await client.query("rollback");
       client.release();
-      return { leader: false, pending: NOTHING, retrying: NOTHING, held: NOTHING };
+      return { leader, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
     }
-    const graceMs = Math.min(WATCHDOG_GRACE_MS, context.settings.watchdogIntervalMs);
-    const run: WatchdogRun = {
-      leader: true,
-      pending: await sweepPending(context, client, graceMs),
-      retrying: await sweepRetrying(context, client, graceMs),
-      held: await sweepHeld(context, client),
-    };
+    const run = await sweepAll(context, memory, () => at + (performance.now() - startedAt), client);
     await client.query("commit");
-    observe(context, run);
     client.release();
-    await note(context, run);
+    observe(context, run);
+    await note(context, run, at);
     return run;
   } catch (error) {
     // The connection is in an unknown state (Postgres may have ended it): the pool replaces it.
@@ -55,11 +76,49 @@ export async function runOnce(context: Context, frozenLeaderMs = FROZEN_LEADER_M
   }
 }
 
-async function tryLock(client: PoolClient): Promise<boolean> {
-  const { rows } = await client.query<{ leader: boolean }>("select pg_try_advisory_xact_lock($1) as leader", [
-    WATCHDOG_LOCK,
-  ]);
-  return rows[0]!.leader;
+async function tryLock(client: PoolClient): Promise<{ leader: boolean; at: number }> {
+  const { rows } = await client.query<{ leader: boolean; at: number }>(
+    "select pg_try_advisory_xact_lock($1) as leader, (extract(epoch from clock_timestamp()) * 1000)::float8 as at",
+    [WATCHDOG_LOCK],
+  );
+  return rows[0]!;
+}
+
+/** The sweeps use connections of their own: an error in one would end the transaction, and with it the lock. */
+async function sweepAll(
+  context: Context,
+  memory: WatchdogMemory,
+  now: () => number,
+  client: PoolClient,
+): Promise<WatchdogRun> {
+  const graceMs = Math.min(WATCHDOG_GRACE_MS, context.settings.watchdogIntervalMs);
+  const run: WatchdogRun = { leader: true, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
+  const errors: unknown[] = [];
+  const mayReadLongLists = memory.runs % LONG_LISTS_EVERY === 0;
+  memory.runs += 1;
+
+  async function runSweep<Row>(state: State, work: Sweep<Row>): Promise<void> {
+    const sweepRun: SweepRun = {
+      lookUpJobs: context.lookUpJobs,
+      now,
+      deadline: performance.now() + MAX_SWEEP_MS,
+      mayReadLongLists,
+      stillLeading: async () => void (await client.query("select 1")),
+    };
+    try {
+      const cursor = memory.cursors[state] as Cursor<Row>;
+      run[state] = await sweep(work, cursor, sweepRun);
+      if (cursor.last !== undefined && run[state].repaired > 0) run.hasMore = true;
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+
+  await runSweep("pending", pendingSweep(context, now, graceMs));
+  await runSweep("retrying", retryingSweep(context, graceMs));
+  await runSweep("held", heldSweep(context));
+  if (errors.length > 0) throw errors[0];
+  return run;
 }
 
 function observe({ log, metrics }: Context, run: WatchdogRun): void {
@@ -71,9 +130,9 @@ function observe({ log, metrics }: Context, run: WatchdogRun): void {
 }
 
 /** Notes the run for the console and the metrics. An unreachable Redis fails no run. */
-const note = ({ redis }: Context, { pending, retrying, held }: WatchdogRun): Promise<void> =>
+const note = ({ redis }: Context, { pending, retrying, held }: WatchdogRun, at: number): Promise<void> =>
   noteRun(redis, {
-    at: Date.now(),
+    at: Math.round(at),
     pending: pending.repaired,
     retrying: retrying.repaired,
     held: held.repaired,

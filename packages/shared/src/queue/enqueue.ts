@@ -1,5 +1,15 @@
 import type { Queue } from "bullmq";
-import { dispatchJob, releaseJob, retryJob, type Batch, type NewJob, type Retry, type RetryJob } from "./jobs.ts";
+import {
+  deadLetterJob,
+  dispatchJob,
+  releaseJob,
+  retryJob,
+  type Batch,
+  type DeadLetter,
+  type NewJob,
+  type Retry,
+  type RetryJob,
+} from "./jobs.ts";
 import type { LaneName, Queues } from "./queues.ts";
 import type { RetryTurns } from "./retry-turns.ts";
 
@@ -12,6 +22,8 @@ export interface Enqueue {
   dispatch(batches: readonly Batch[]): Promise<boolean>;
   retry(retries: readonly Retry[]): Promise<boolean>;
   release(subscriptionIds: readonly string[]): Promise<boolean>;
+  /** Shows dead letters on the board. Nothing depends on it, so a failure is not counted. */
+  showDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
   /** Runs a subscription's release job now: adds a missing job, promotes a delayed one. */
   wakeRelease(subscriptionId: string): Promise<boolean>;
 }
@@ -45,6 +57,10 @@ export function createEnqueue(queues: Queues, retryTurns: RetryTurns, onFailure:
     dispatch: (batches) => enqueue("dispatch", batches, (all) => all.map(dispatchJob)),
     retry: (retries) => enqueue("retry", retries, retryJobs),
     release: (subscriptionIds) => enqueue("control", subscriptionIds, (all) => all.map(releaseJob)),
+    async showDeadLetters(deadLetters) {
+      if (deadLetters.length > 0)
+        await addJobs(queues.deadLetters, deadLetters.map(deadLetterJob)).catch(() => undefined);
+    },
     async wakeRelease(subscriptionId) {
       if (!(await this.release([subscriptionId]))) return false;
       try {

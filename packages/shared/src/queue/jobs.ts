@@ -36,6 +36,17 @@ export interface RetryJob {
   stallsBefore?: number;
 }
 
+/** A dead letter without a failed retry job, which the board shows all the same. */
+export interface DeadLetter extends Pick<Retry, "delivery" | "cycle" | "eventType" | "url"> {
+  /** The reason and the last error. */
+  error: string;
+}
+
+/** Data of a job that only shows a dead letter. */
+export interface DeadLetterJob extends RetryJob {
+  error: string;
+}
+
 /** Data of a release job, which releases a subscription's held deliveries. Its jobId is the subscription's id. */
 export interface ReleaseJob {
   subscription: string;
@@ -64,6 +75,8 @@ const retryOptions: JobsOptions = {
   backoff: { type: "custom" },
   stackTraceLimit: 1,
 };
+
+const deadLetterOptions: JobsOptions = { removeOnFail: retryOptions.removeOnFail!, stackTraceLimit: 0 };
 
 const releaseOptions: JobsOptions = {
   removeOnComplete: true,
@@ -101,6 +114,12 @@ export const retryJob = (
     delay: Math.max(0, Math.ceil(delayMs)),
     ...(priority > 0 ? { priority } : {}),
   },
+});
+
+export const deadLetterJob = ({ delivery, cycle, eventType, url, error }: DeadLetter): NewJob<DeadLetterJob> => ({
+  name: jobName(eventType, url),
+  data: { delivery, cycle, error },
+  opts: { ...deadLetterOptions, jobId: retryJobId(delivery, cycle) },
 });
 
 export const releaseJob = (subscription: string): NewJob<ReleaseJob> => ({

@@ -12,7 +12,7 @@ export type RetryResult =
 
 interface RetryParts {
   pool: Pool;
-  queues: Pick<Queues, "retry">;
+  queues: Pick<Queues, "retry" | "deadLetters">;
   enqueue: Pick<Enqueue, "retry">;
 }
 
@@ -35,7 +35,8 @@ export async function retryDelivery(
   const { cycle, eventType, url, tenant: owner } = row;
   if (await enqueue.retry([{ delivery: id, cycle, tenant: owner, eventType, url, delayMs: 0, isManual: true }])) {
     // The previous cycle's job has nothing left to do. BullMQ can't remove an active job, but that one ends by itself.
-    await queues.retry.remove(retryJobId(id, cycle - 1)).catch(() => undefined);
+    const previous = retryJobId(id, cycle - 1);
+    await Promise.allSettled([queues.retry.remove(previous), queues.deadLetters.remove(previous)]);
   }
   return { kind: "retrying", cycle };
 }

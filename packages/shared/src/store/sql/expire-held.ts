@@ -6,9 +6,9 @@ import { moveTo } from "../transitions.ts";
 export interface ExpiredRow {
   id: string;
   cycle: number;
-  tenant: string;
   eventType: string;
   url: string;
+  lastError: string;
 }
 
 const text = (limit: number): string => `
@@ -20,7 +20,7 @@ const text = (limit: number): string => `
     last_error = coalesce(d.last_error, 'held for longer than HOLD_LIMIT')
   from subscriptions s
   where s.id = d.subscription_id and ${isOneOf("overdue")}
-  returning d.id, d.cycle, d.tenant, d.event_type as "eventType", s.url`;
+  returning d.id, d.cycle, d.event_type as "eventType", s.url, d.last_error as "lastError"`;
 
 /**
  * Moves up to `limit` deliveries that have been held for longer than `holdLimitMs` to `dead` (`expired`).

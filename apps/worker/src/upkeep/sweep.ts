@@ -1,0 +1,92 @@
+import type { Queue } from "bullmq";
+import type { JobLookup } from "@postrider/shared/queue/job-presence.ts";
+import { addMissing, replace, type Job } from "./add-missing.ts";
+
+/** What a sweep looked at, and how many jobs it added. */
+export interface Swept {
+  examined: number;
+  repaired: number;
+}
+
+/** Where a sweep goes on: after the last row that was examined, or from the start. */
+export interface Cursor<Row> {
+  last: Row | undefined;
+}
+
+export interface Sweep<Row> {
+  queue: Queue;
+  /** How much later than now a live job may be delayed, milliseconds. */
+  maxDelayMs: number;
+  /** Unfinished work in the order of an index, at most PAGE rows. @param last the last row of the page before */
+  findPage: (last: Row | undefined) => Promise<Row[]>;
+  /** The jobs that a page of unfinished work needs. */
+  jobsOf: (page: readonly Row[]) => Job[];
+  /** Of the given jobs' ids, those that Postgres still has work for. */
+  findNeeded: (jobIds: readonly string[]) => Promise<readonly string[]>;
+}
+
+/** What a sweep may use. */
+export interface SweepRun {
+  lookUpJobs: (queue: Queue) => JobLookup;
+  /** Unix milliseconds, by Postgres's clock. */
+  now: () => number;
+  /** When the sweep must stop, in milliseconds of `performance.now()`. */
+  deadline: number;
+  /** Whether it may read the lists of its queue, however long they are. */
+  mayReadLongLists: boolean;
+  /** Called before each page. @throws if this process no longer leads */
+  stillLeading: () => Promise<void>;
+}
+
+export const PAGE = 500;
+/** Reading lists of this length takes a few milliseconds of Redis, so every run may. */
+const SHORT_LIST = 10_000;
+/** More ids would take too much memory. Jobs that are in no list are then found when the backlog is shorter. */
+const LONGEST_LIST = 1_000_000;
+/** Jobs that may be in no list, per run. */
+const MAX_SUSPECTS = 10_000;
+
+/**
+ * Pages through unfinished work and adds the jobs that are missing. A run costs what is missing and what is unfinished
+ * in Postgres; jobs that are queued cost a look-up each, whatever the length of the queue.
+ *
+ * @param cursor where an earlier run stopped; it is moved with each page, by at least one
+ */
+export async function sweep<Row>(
+  { queue, maxDelayMs, findPage, jobsOf, findNeeded }: Sweep<Row>,
+  cursor: Cursor<Row>,
+  { lookUpJobs, now, deadline, mayReadLongLists, stillLeading }: SweepRun,
+): Promise<Swept> {
+  const lookup = lookUpJobs(queue);
+  const lane = () => ({ queue, lookup, latest: now() + maxDelayMs });
+  const suspects: Job[] = [];
+  let listed: Set<string> | "too long" | undefined;
+  const total: Swept = { examined: 0, repaired: 0 };
+  do {
+    await stillLeading();
+    const page = await findPage(cursor.last);
+    const { added, unlisted } = await addMissing(lane(), jobsOf(page), findNeeded);
+    total.examined += page.length;
+    total.repaired += added;
+    if (unlisted.length > 0) {
+      listed ??= await readLists();
+      if (listed !== "too long")
+        suspects.push(...unlistedIn(listed, unlisted).slice(0, MAX_SUSPECTS - suspects.length));
+    }
+    cursor.last = page.length < PAGE ? undefined : page.at(-1);
+  } while (cursor.last !== undefined && performance.now() < deadline);
+  if (suspects.length > 0) {
+    // Jobs that were added after the first look are in the second.
+    const orphans = unlistedIn(await lookup.listed(), suspects);
+    total.repaired += await replace(lane(), orphans, findNeeded);
+  }
+  return total;
+
+  async function readLists(): Promise<Set<string> | "too long"> {
+    const length = await lookup.countListed();
+    return length <= (mayReadLongLists ? LONGEST_LIST : SHORT_LIST) ? lookup.listed() : "too long";
+  }
+}
+
+const unlistedIn = (listed: ReadonlySet<string>, jobs: readonly Job[]): Job[] =>
+  jobs.filter(({ opts }) => !listed.has(opts.jobId));
