@@ -108,17 +108,20 @@ test("a retry of a worker whose clock was an hour ahead comes on time from anoth
 test.each([
   ["an hour back", -HOUR_MS],
   ["ten minutes ahead", 10 * MINUTE_MS],
-])("a retry that waits while its worker's clock jumps %s comes on time, and its signature is valid", async (_what, ms) => {
-  await e2e.stack.startWorker(clock.env);
-  const endpoint = e2e.receiver.endpoint(failing(1, answer(500)));
-  const { secret, tenant } = await e2e.api.subscribe({
-    url: endpoint.url,
-    tenant: `jump${ms}`,
-    retrySchedule: ["2s", "2s"],
-  });
-  const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
-  await e2e.api.untilDelivery(event.id, "retrying");
-  await clock.shift(ms);
-  expect(await expectDelivered(event.id)).toHaveLength(2);
-  for (const request of endpoint.requests) expect(isSignedWith(request, secret)).toBe(true);
-});
+])(
+  "a retry that waits while its worker's clock jumps %s comes on time, and its signature is valid",
+  async (_what, ms) => {
+    await e2e.stack.startWorker(clock.env);
+    const endpoint = e2e.receiver.endpoint(failing(1, answer(500)));
+    const { secret, tenant } = await e2e.api.subscribe({
+      url: endpoint.url,
+      tenant: `jump${ms}`,
+      retrySchedule: ["2s", "2s"],
+    });
+    const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
+    await e2e.api.untilDelivery(event.id, "retrying");
+    await clock.shift(ms);
+    expect(await expectDelivered(event.id)).toHaveLength(2);
+    for (const request of endpoint.requests) expect(isSignedWith(request, secret)).toBe(true);
+  },
+);

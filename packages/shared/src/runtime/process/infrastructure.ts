@@ -3,6 +3,7 @@ import { createProducerConnection } from "../../queue/connection.ts";
 import { createRetryTurns } from "../../queue/retry-turns.ts";
 import { createEnqueue, type OnEnqueueFailure } from "../../queue/enqueue.ts";
 import { refuseWrongKey } from "../../store/encryption-key.ts";
+import { refuseOtherSchema } from "../../store/schema-range.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
@@ -55,8 +56,8 @@ const logEnqueueFailure =
     log.debug({ err: error, lane, jobs }, "could not add jobs to the lane; leaving it to the watchdog");
 
 /**
- * Checks the database before a process that writes to it starts: the clocks must agree and ENCRYPTION_KEY must open the
- * stored secrets. Creates today's partitions.
+ * Checks the database before a process that writes to it starts: the schema must serve this code, the clocks must agree
+ * and ENCRYPTION_KEY must open the stored secrets. Creates today's partitions.
  *
  * @throws Error of one line if the process must not start
  */
@@ -64,6 +65,7 @@ export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,
   { encryptionKey }: Pick<InfraSettings, "encryptionKey">,
 ): Promise<SecretBox> {
+  await refuseOtherSchema(pool);
   await refuseWrongClock(pool);
   await ensureCurrentPartitions(pool);
   const secretBox = createSecretBox(encryptionKey);
