@@ -38,7 +38,11 @@ test("a database that a later version has migrated is left as it is, as after a 
 describe("a process refuses a schema that it can't run on", () => {
   const check = async () => {
     const pool = new pg.Pool({ connectionString: database.url, max: 1 });
-    await refuseOtherSchema(pool).finally(() => pool.end());
+    try {
+      await refuseOtherSchema(pool);
+    } finally {
+      await pool.end();
+    }
   };
   const run = (sql: string) => withClient(database.url, (client) => client.query(sql));
   const addVersion = (version: number, serves: number) =>

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { checkDatabase } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { Clock, refuseWrongClock } from "@postrider/shared/runtime/clock.ts";
 import { readClock } from "@postrider/shared/store/sql/read-clock.ts";
 import { refuseWrongKey } from "@postrider/shared/store/encryption-key.ts";
@@ -54,4 +55,12 @@ test("a process whose key does not open the secrets in the database refuses to s
   await world.subscribe();
   await expect(refuseWrongKey(pool, wrong)).rejects.toThrow(/ENCRYPTION_KEY does not open the secrets/);
   await refuseWrongKey(pool, createSecretBox(world.settings.encryptionKey));
+});
+
+test("a process whose schema no longer serves it refuses to start", async () => {
+  const { context, settings } = world;
+  await context.pool.query("insert into schema_versions (version, serves) values (1000, 1000)");
+  await expect(checkDatabase(context, settings)).rejects.toThrow(/the database's schema is version 1000/);
+  await context.pool.query("delete from schema_versions where version = 1000");
+  await checkDatabase(context, settings);
 });
