@@ -1,7 +1,9 @@
+import { Socket } from "node:net";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Logger } from "pino";
 import * as schema from "./schema/index.ts";
+import { startServerCheck } from "./server-check.ts";
 
 export type Pool = pg.Pool;
 /** Anything that runs a statement: the pool, or a connection inside a transaction. */
@@ -22,16 +24,19 @@ export const STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seq
 
 /**
  * Creates a pool of connections to Postgres. Every wait is bounded, so that a process responds "unavailable" while
- * Postgres is unreachable, and its requests do not pile up.
+ * Postgres is unreachable, and its requests do not pile up. After a failover it reconnects: node-postgres itself knows
+ * no `target_session_attrs`, and keeps a connection to an old primary as long as it is open.
  *
- * @param size maximum number of connections
+ * @param size maximum number of connections; the check of where they lead takes up to two more
  * @param serverSettings command-line options of the server for these connections
  */
 export function createPool(databaseUrl: string, app: string, size: number, log: Logger, serverSettings?: string): Pool {
-  const pool = new pg.Pool({
+  const applicationName = `postrider-${app}`;
+  const sockets = new Set<Socket>();
+  const pool = new CheckedPool(startServerCheck({ databaseUrl, applicationName, sockets }, log), {
     connectionString: databaseUrl,
     max: size,
-    application_name: `postrider-${app}`,
+    application_name: applicationName,
     connectionTimeoutMillis: 3_000,
     // The client's timeout is for a network that drops packets. It is longer, so that the server's normally comes
     // first.
@@ -39,6 +44,7 @@ export function createPool(databaseUrl: string, app: string, size: number, log: 
     query_timeout: 20_000,
     keepAlive: true,
     options: serverSettings,
+    stream: () => track(new Socket(), sockets),
   });
   // Postgres may close a checked-out connection between two statements (the watchdog's transaction). The next statement
   // fails and its caller handles that; without a listener this event would end the process.
@@ -47,6 +53,25 @@ export function createPool(databaseUrl: string, app: string, size: number, log: 
   // process.
   pool.on("error", (error) => log.warn({ err: error }, "an idle Postgres connection broke"));
   return pool;
+}
+
+class CheckedPool extends pg.Pool {
+  readonly #check: ReturnType<typeof startServerCheck>;
+
+  constructor(check: ReturnType<typeof startServerCheck>, config: pg.PoolConfig) {
+    super(config);
+    this.#check = check;
+  }
+
+  override async end(): Promise<void> {
+    await this.#check.stop();
+    await super.end();
+  }
+}
+
+function track(socket: Socket, sockets: Set<Socket>): Socket {
+  sockets.add(socket);
+  return socket.once("close", () => sockets.delete(socket));
 }
 
 export const createDb = (pool: Pool): Db => drizzle(pool, { schema });
