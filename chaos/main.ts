@@ -14,7 +14,7 @@ was lost, or if more deliveries arrived twice than the faults explain.
   --events N    minimum number of events (default 5000); the load continues until the last fault is over
   --rate N      events a second (default 100)
   --faults LIST of these, all by default:
-${FAULT_NAMES.map((name) => `                  ${name.padEnd(17)} ${FAULTS[name].about}`).join("\n")}
+${FAULT_NAMES.map((name) => `                  ${name.padEnd(21)} ${FAULTS[name].about}`).join("\n")}
   --rounds N    how often each fault is injected (default 1)
   --workers N   (default 2)
   --keep        keep the logs of a run that passed, too
