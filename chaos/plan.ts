@@ -34,7 +34,11 @@ export const FAULTS = {
   "redis-del-job": { lasts: [300, 1_500], workersHit: "all", about: "delete half of the jobs, and no list" },
   "redis-del-lock": { lasts: [300, 1_500], workersHit: "all", about: "delete the locks of active jobs, each once" },
   "redis-del-breaker": { lasts: [300, 1_500], workersHit: "none", about: "the same of breakers and paces" },
-  "redis-del-other": { lasts: [300, 1_500], workersHit: "none", about: "the same of rates, turns and the fleet's keys" },
+  "redis-del-other": {
+    lasts: [300, 1_500],
+    workersHit: "none",
+    about: "the same of rates, turns and the fleet's keys",
+  },
   "redis-evict": { lasts: [1_500, 3_000], workersHit: "all", about: "too little memory, any key may be evicted" },
   "postgres-restart": { lasts: [0, 0], workersHit: "all", about: "restart Postgres (fast)" },
   "postgres-kill": { lasts: [500, 4_000], workersHit: "all", about: "kill -9 Postgres, start it later" },

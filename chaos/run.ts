@@ -118,7 +118,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     };
     const audited = audit(evidence);
     const latency = measureLatency(evidence);
-    audited.violations.push(...boundsExceeded(latency), ...violations, ...load.refused.map((answer) => `a valid request was refused: ${answer}`));
+    audited.violations.push(
+      ...boundsExceeded(latency),
+      ...violations,
+      ...load.refused.map((answer) => `a valid request was refused: ${answer}`),
+    );
     const passed = hasPassed(audited);
     keep ||= !passed;
     if (keep) writeEvidence(logFolder, evidence);

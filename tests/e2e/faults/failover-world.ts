@@ -72,4 +72,3 @@ export async function startFailoverWorld(databaseUrl: string, redisUrl: string):
     output: () => stack.output(),
   };
 }
-

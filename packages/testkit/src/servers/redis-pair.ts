@@ -48,6 +48,8 @@ async function follow(replica: Throwaway, primary: Throwaway, password: string):
   await withRedis(replica.url, async (redis) => {
     await redis.config("SET", "masterauth", password);
     await redis.replicaof("127.0.0.1", Number(new URL(primary.url).port));
-    await waitFor("the replica follows", async () => (await redis.info("replication")).includes("master_link_status:up"));
+    await waitFor("the replica follows", async () =>
+      (await redis.info("replication")).includes("master_link_status:up"),
+    );
   });
 }
