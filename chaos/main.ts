@@ -8,7 +8,8 @@ const HELP = `Usage: npm run chaos [-- --seed N --events N --rate N --faults a,b
 
 Runs ingest and workers on a PostgreSQL and a Redis of their own, posts events at a steady rate, and injects one fault
 after another. At the end a ledger compares the accepted events with the received deliveries. Exit code 1 if anything
-was lost, or if more deliveries arrived twice than the faults explain.
+was lost, if more deliveries arrived twice than the faults explain, or if deliveries took longer than the bounds of
+chaos/latency.ts.
 
   --seed N      the same seed gives the same plan (default: from the clock, and printed)
   --events N    minimum number of events (default 5000); the load continues until the last fault is over
