@@ -20,9 +20,11 @@ export interface Latency {
 }
 
 /**
- * What a run may take at most, in milliseconds. Measured with all faults and the default load: …
+ * What a run may take at most, in milliseconds. With the default load and two workers, the 15 faults of processes,
+ * servers and receivers, and seed 5, on a busy machine of two cores: under 50, 4,800, 5,100, 8,200 and 1,500. An outage of
+ * Redis takes up to 5 s of that by itself.
  */
-const BOUNDS = { unbrokenP50: 500, unbrokenP99: 10_000, p99: 40_000, max: 75_000, tail: 75_000 } as const;
+const BOUNDS = { unbrokenP50: 500, unbrokenP99: 12_000, p99: 20_000, max: 45_000, tail: 30_000 } as const;
 
 /** @returns a sentence for each bound that was exceeded; a busy machine has more time (POSTRIDER_TEST_PATIENCE) */
 export function boundsExceeded({ unbroken, all, tailMs }: Latency): string[] {

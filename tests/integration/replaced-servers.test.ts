@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createProducerConnection, createWorkerConnection } from "@postrider/shared/queue/connection.ts";
+import { startServerCheck } from "@postrider/shared/runtime/process/server-check.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { createPool } from "@postrider/shared/store/pool.ts";
 import { type Forwarder, startForwarder } from "@postrider/testkit/servers/forwarder.ts";
@@ -28,8 +29,11 @@ afterAll(async () => {
 async function pooled() {
   const forwarder = await startForwarder(servers[0]!.url);
   cleanUp.push(() => forwarder.close());
-  const pool = createPool(forwarder.through(servers[0]!.url), "test", 3, log);
+  const databaseUrl = forwarder.through(servers[0]!.url);
+  const pool = createPool(databaseUrl, "test", 3, log);
   cleanUp.push(() => pool.end());
+  const check = startServerCheck({ databaseUrl, applicationName: "test", sockets: pool.sockets }, log);
+  cleanUp.push(() => check.stop());
   const port = async () =>
     (await pool.query<{ port: number }>("select inet_server_port() as port")).rows[0]!.port.toString();
   return { forwarder, pool, port };

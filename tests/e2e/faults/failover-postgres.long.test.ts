@@ -31,12 +31,15 @@ const cases = SEEDS.flatMap((seed) =>
   Object.entries(postgresFailovers).map(([kind, failOver], number) => ({ seed, kind, failOver, number })),
 );
 
-test.for(cases)("nothing is lost in a failover of Postgres, $kind, seed $seed", async ({ seed, kind, failOver, number }) => {
-  const random = new Random(seed * cases.length + number);
-  [pair, redis] = await Promise.all([startPostgresPair(SERVERS_DIR, migrate), claimTestRedis()]);
-  world = await startFailoverWorld(pair.url, redis.url);
-  await world.underLoad(`Postgres, ${kind}`, async () => {
-    await pause(random.integer(0, MAX_LOAD_BEFORE_MS));
-    await failOver(pair!);
-  });
-});
+test.for(cases)(
+  "nothing is lost in a failover of Postgres, $kind, seed $seed",
+  async ({ seed, kind, failOver, number }) => {
+    const random = new Random(seed * cases.length + number);
+    [pair, redis] = await Promise.all([startPostgresPair(SERVERS_DIR, migrate), claimTestRedis()]);
+    world = await startFailoverWorld(pair.url, redis.url);
+    await world.underLoad(`Postgres, ${kind}`, async () => {
+      await pause(random.integer(0, MAX_LOAD_BEFORE_MS));
+      await failOver(pair!);
+    });
+  },
+);

@@ -26,11 +26,11 @@ afterEach(async ({ task }) => {
 });
 
 test("nothing is lost in a failover of Postgres whose old primary stays up and is read-only", async () => {
-  const { underLoad } = await start();
-  await underLoad("Postgres, the old primary is read-only", () => postgresFailovers.readOnly(pair));
+  const started = await start();
+  await started.underLoad("Postgres, the old primary is read-only", () => postgresFailovers.readOnly(pair));
 });
 
 test("nothing is lost in a failover of Postgres whose old primary no longer answers, and closes nothing", async () => {
-  const { underLoad } = await start();
-  await underLoad("Postgres, the old primary is silent", () => postgresFailovers.silent(pair));
+  const started = await start();
+  await started.underLoad("Postgres, the old primary is silent", () => postgresFailovers.silent(pair));
 });

@@ -3,7 +3,6 @@ import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Logger } from "pino";
 import * as schema from "./schema/index.ts";
-import { startServerCheck } from "./server-check.ts";
 
 export type Pool = pg.Pool;
 /** Anything that runs a statement: the pool, or a connection inside a transaction. */
@@ -22,18 +21,39 @@ export type Db = NodePgDatabase<typeof schema>;
  */
 export const STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
 
+/** A pool whose open connections can be destroyed where they are of no use (runtime/process/server-check.ts). */
+export class TrackedPool extends pg.Pool {
+  readonly sockets: ReadonlySet<Socket>;
+
+  constructor(config: pg.PoolConfig) {
+    const sockets = new Set<Socket>();
+    super({
+      ...config,
+      stream: () => {
+        const socket = new Socket();
+        sockets.add(socket);
+        return socket.once("close", () => sockets.delete(socket));
+      },
+    });
+    this.sockets = sockets;
+  }
+}
+
 /**
  * Creates a pool of connections to Postgres. Every wait is bounded, so that a process responds "unavailable" while
- * Postgres is unreachable, and its requests do not pile up. After a failover it reconnects: node-postgres itself knows
- * no `target_session_attrs`, and keeps a connection to an old primary as long as it is open.
+ * Postgres is unreachable, and its requests do not pile up.
  *
- * @param size maximum number of connections; the check of where they lead takes up to two more
+ * @param size maximum number of connections
  * @param serverSettings command-line options of the server for these connections
  */
-export function createPool(databaseUrl: string, app: string, size: number, log: Logger, serverSettings?: string): Pool {
-  const applicationName = `postrider-${app}`;
-  const sockets = new Set<Socket>();
-  const pool = new CheckedPool(startServerCheck({ databaseUrl, applicationName, sockets }, log), {
+export function createPool(
+  databaseUrl: string,
+  applicationName: string,
+  size: number,
+  log: Logger,
+  serverSettings?: string,
+): TrackedPool {
+  const pool = new TrackedPool({
     connectionString: databaseUrl,
     max: size,
     application_name: applicationName,
@@ -44,7 +64,6 @@ export function createPool(databaseUrl: string, app: string, size: number, log: 
     query_timeout: 20_000,
     keepAlive: true,
     options: serverSettings,
-    stream: () => track(new Socket(), sockets),
   });
   // Postgres may close a checked-out connection between two statements (the watchdog's transaction). The next statement
   // fails and its caller handles that; without a listener this event would end the process.
@@ -53,25 +72,6 @@ export function createPool(databaseUrl: string, app: string, size: number, log: 
   // process.
   pool.on("error", (error) => log.warn({ err: error }, "an idle Postgres connection broke"));
   return pool;
-}
-
-class CheckedPool extends pg.Pool {
-  readonly #check: ReturnType<typeof startServerCheck>;
-
-  constructor(check: ReturnType<typeof startServerCheck>, config: pg.PoolConfig) {
-    super(config);
-    this.#check = check;
-  }
-
-  override async end(): Promise<void> {
-    await this.#check.stop();
-    await super.end();
-  }
-}
-
-function track(socket: Socket, sockets: Set<Socket>): Socket {
-  sockets.add(socket);
-  return socket.once("close", () => sockets.delete(socket));
 }
 
 export const createDb = (pool: Pool): Db => drizzle(pool, { schema });

@@ -7,6 +7,7 @@ import { refuseWrongKey } from "../../store/encryption-key.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
+import { startServerCheck } from "./server-check.ts";
 import type { InfraSettings } from "../settings/infra.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { createRegistry, registerConnections } from "../telemetry/metrics.ts";
@@ -20,14 +21,20 @@ export interface InfrastructureOptions {
   serverSettings?: string;
 }
 
-/** Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet. */
+/**
+ * Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet, but for the
+ * check of where the connections to Postgres lead.
+ */
 export function openInfrastructure(
   app: "ingest" | "worker" | "console",
   settings: InfraSettings,
   { poolSize, serverSettings }: InfrastructureOptions,
 ) {
   const log = createLogger(app, settings.logLevel);
-  const pool = createPool(settings.databaseUrl, app, poolSize, log, serverSettings);
+  const { databaseUrl } = settings;
+  const applicationName = `postrider-${app}`;
+  const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
+  const serverCheck = startServerCheck({ databaseUrl, applicationName, sockets: pool.sockets }, log);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
   const retryTurns = createRetryTurns(redis);
@@ -44,6 +51,7 @@ export function openInfrastructure(
     async close() {
       await queues.close();
       redis.disconnect();
+      await serverCheck.stop();
       await pool.end();
     },
   };

@@ -1,8 +1,8 @@
 import { Socket } from "node:net";
 import pg from "pg";
 import type { Logger } from "pino";
-import { every } from "../concurrency/every.ts";
-import { within } from "../concurrency/within.ts";
+import { every } from "../../concurrency/every.ts";
+import { within } from "../../concurrency/within.ts";
 
 const CHECK_EVERY_MS = 4_000;
 const ANSWER_WITHIN_MS = 2_000;
