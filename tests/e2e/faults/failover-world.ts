@@ -8,7 +8,7 @@ import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
 /** A busy machine takes longer than the ten seconds of an idle one. */
-export const RECOVERED = { within: 90_000 };
+const RECOVERED = { within: 90_000 };
 
 /** A stack whose servers are replaced under load. */
 export interface FailoverWorld {
