@@ -1,11 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
-import { LANES } from "@postrider/shared/queue/queues.ts";
+import { DEAD_LETTERS, LANES } from "@postrider/shared/queue/queues.ts";
 import { withRedis } from "@postrider/testkit/servers/redis.ts";
 import type { Redis } from "ioredis";
 
 /** What a key of Redis holds. Each lane has keys of the first seven kinds. */
 export type KeyKind = "wait" | "prioritized" | "active" | "delayed" | "meta" | "job" | "lock" | "breaker" | "other";
+
+const QUEUES: readonly string[] = [...LANES, DEAD_LETTERS];
 
 /** BullMQ's keys of a lane, by their last part. */
 const LANE_KEYS: Readonly<Record<string, KeyKind>> = {
@@ -29,7 +31,7 @@ const LANE_KEYS: Readonly<Record<string, KeyKind>> = {
 export function kindOf(key: string): KeyKind {
   const [family = "", ...rest] = key.slice(KEY_PREFIX.length + 1).split(":");
   if (family === "breaker" || family === "breakers") return "breaker";
-  if (!(LANES as readonly string[]).includes(family)) return "other";
+  if (!QUEUES.includes(family)) return "other";
   if (rest.at(-1) === "lock") return "lock";
   return LANE_KEYS[rest[0] ?? ""] ?? "job";
 }
