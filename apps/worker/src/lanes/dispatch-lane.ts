@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Worker, type Job } from "bullmq";
+import type { Job } from "bullmq";
 import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
@@ -7,7 +7,7 @@ import { deliverBatch } from "../deliver/deliver-batch.ts";
 import { POISON_STALLS, splitPoisonBatch } from "../deliver/poison.ts";
 import { RenewableLease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
-import { laneOptions, type Lane } from "./lane.ts";
+import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
 import { promoteDeferred } from "./promote-deferred.ts";
 
 /** How many batches may be fetched and loaded at once, without the bodies that wait for their turn. */
@@ -52,7 +52,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   /** Jobs under way in this process, with or without their locks. A job that hangs for too long is removed. */
   const active = new Map<string, ActiveJob>();
   const running = new Set<Promise<void>>();
-  const worker = new Worker<DispatchJob>("dispatch", null, laneOptions(context));
+  const worker = new LaneWorker<DispatchJob>("dispatch", null, laneOptions(context));
   worker.on("error", context.onRedisError);
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "requeued a batch whose worker died"));
   void worker.startStalledCheckTimer();

@@ -8,6 +8,7 @@ import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
 import { now, refuseWrongClock } from "../clock.ts";
+import { startServerCheck } from "./server-check.ts";
 import type { InfraSettings } from "../settings/infra.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { createRegistry, registerConnections } from "../telemetry/metrics.ts";
@@ -21,14 +22,20 @@ export interface InfrastructureOptions {
   serverSettings?: string;
 }
 
-/** Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet. */
+/**
+ * Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet, but for the
+ * check of where the connections to Postgres lead.
+ */
 export function openInfrastructure(
   app: "ingest" | "worker" | "console",
   settings: InfraSettings,
   { poolSize, serverSettings }: InfrastructureOptions,
 ) {
   const log = createLogger(app, settings.logLevel);
-  const pool = createPool(settings.databaseUrl, app, poolSize, log, serverSettings);
+  const { databaseUrl } = settings;
+  const applicationName = `postrider-${app}`;
+  const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
+  const serverCheck = startServerCheck({ databaseUrl, applicationName, sockets: pool.sockets }, log);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
   const retryTurns = createRetryTurns(redis, now);
@@ -45,6 +52,7 @@ export function openInfrastructure(
     async close() {
       await queues.close();
       redis.disconnect();
+      await serverCheck.stop();
       await pool.end();
     },
   };
