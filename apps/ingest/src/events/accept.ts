@@ -1,6 +1,6 @@
 import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
-import { isDataError, isIdempotencyConflict } from "@postrider/shared/store/errors.ts";
+import { isIdempotencyConflict, isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
 import { keyOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
@@ -64,7 +64,7 @@ const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };
 function createGroupCommit(parts: FlushParts, onFlush: OnFlush | undefined) {
   return new GroupCommit<AcceptRequest, FlushResult[]>({
     flush: (requests) => flush(parts, requests),
-    isDataError,
+    failsAll: isUnavailable,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
     keysOf: ({ events }) => events.flatMap((event) => keyOf(event) ?? []),
     maxFlushing: MAX_FLUSHING,

@@ -1,4 +1,5 @@
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
+import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { SLICE_BYTES } from "@postrider/shared/store/sql/delivery-row.ts";
 import { loadBodyRows } from "@postrider/shared/store/sql/load-bodies.ts";
@@ -52,7 +53,7 @@ export type LoadBody = (delivery: Delivery) => Promise<string | null>;
 export function createBodyLoader(pool: Pool): LoadBody {
   const loads = new GroupCommit<Delivery, string | null>({
     flush: async (deliveries) => (await loadBodies(pool, { deliveries: [...deliveries] })).map(({ body }) => body),
-    isDataError: () => false,
+    failsAll: isUnavailable,
     weigh: ({ bodyBytes }) => ({ rows: 1, bytes: bodyBytes }),
     maxFlush: { rows: MAX_BODIES, bytes: SLICE_BYTES },
     maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },

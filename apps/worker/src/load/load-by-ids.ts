@@ -1,5 +1,6 @@
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
+import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { ScheduledDelivery, Work } from "../delivery.ts";
@@ -24,7 +25,7 @@ export function createWorkLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
         return delivery && { delivery, subscriber: subscribers.get(delivery.subscriptionId)! };
       });
     },
-    isDataError: () => false,
+    failsAll: isUnavailable,
     weigh: () => ({ rows: 1, bytes: 0 }),
     // Rows come with their bodies: 16 of the largest are 4 MiB.
     maxFlush: { rows: 16, bytes: Number.POSITIVE_INFINITY },

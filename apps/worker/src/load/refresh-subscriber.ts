@@ -1,5 +1,6 @@
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
+import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Subscriber } from "../delivery.ts";
 import type { LoadSubscribers } from "./load-subscribers.ts";
 
@@ -13,7 +14,7 @@ export function createSubscriberRefresh(load: LoadSubscribers): (subscriptionId:
       const subscribers = await load(ids, now());
       return ids.map((id) => subscribers.get(id)!);
     },
-    isDataError: () => false,
+    failsAll: isUnavailable,
     weigh: () => ({ rows: 1, bytes: 0 }),
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,

@@ -51,7 +51,7 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
         }
       }
     },
-    isDataError,
+    failsAll: isUnavailable,
     weigh: ({ attempt }) => ({ rows: 1, bytes: attempt?.responseBody?.length ?? 0 }),
     keysOf: ({ delivery }) => [delivery.id],
     pace: PACE,

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { BufferFullError, GroupCommit, type GroupCommitOptions } from "./group-commit.ts";
 
 class BadData extends Error {}
+class Unavailable extends Error {}
 
 /** A group commit of numbers that records its flushes and can block them. */
 function recording(options: Partial<GroupCommitOptions<number, number>> = {}) {
@@ -15,7 +16,7 @@ function recording(options: Partial<GroupCommitOptions<number, number>> = {}) {
       if (items.some((item) => item < 0)) throw new BadData();
       return items.map((item) => item * 10);
     },
-    isDataError: (error) => error instanceof BadData,
+    failsAll: (error) => error instanceof Unavailable,
     weigh: () => ({ rows: 1, bytes: 1 }),
     maxFlush: { rows: 100, bytes: 1_000 },
     maxWaiting: { rows: 1_000, bytes: 1_000 },
@@ -118,17 +119,40 @@ test("one bad item fails alone, and the others are committed", async () => {
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled", "fulfilled"]);
 });
 
-test("an error that no item's data caused fails the whole flush, once", async () => {
+test("when the store is unavailable, the whole flush fails at once", async () => {
   let calls = 0;
   const { commits } = recording({
     flush: () => {
       calls += 1;
-      return Promise.reject(new Error("away"));
+      return Promise.reject(new Unavailable());
     },
   });
   const results = await Promise.allSettled([1, 2, 3].map((item) => commits.add(item)));
   expect(results.every(({ status }) => status === "rejected")).toBe(true);
   expect(calls).toBe(1);
+});
+
+test("when the store becomes unavailable while bad items are isolated, the rest fails without a further try", async () => {
+  const flushes: number[][] = [];
+  const { commits } = recording({
+    flush: (items) => {
+      flushes.push([...items]);
+      return Promise.reject(flushes.length > 1 ? new Unavailable() : new BadData());
+    },
+  });
+  const results = await Promise.allSettled([1, 2, 3, 4].map((item) => commits.add(item)));
+  for (const result of results) expect(result).toMatchObject({ reason: expect.any(Unavailable) });
+  expect(flushes).toEqual([
+    [1, 2, 3, 4],
+    [1, 2],
+  ]);
+});
+
+test("an error that every item fails with costs at most two flushes per item", async () => {
+  const { commits, flushes } = recording();
+  const results = await Promise.allSettled(Array.from({ length: 100 }, () => commits.add(-1)));
+  expect(results.every(({ status }) => status === "rejected")).toBe(true);
+  expect(flushes).toHaveLength(199);
 });
 
 test("two items with a common key never share a flush, and are committed in order", async () => {

@@ -12,8 +12,12 @@ export class BufferFullError extends Error {
 export interface GroupCommitOptions<Item, Result> {
   /** Writes all items in one transaction and returns one result per item, in order. */
   flush: (items: readonly Item[]) => Promise<Result[]>;
-  /** Whether the data of one item caused an error. The flush is then halved until that item fails alone. */
-  isDataError: (error: unknown) => boolean;
+  /**
+   * Whether an error is the same for every item (the store is unavailable, the process stops), or a repeat could apply
+   * an item twice. After any other error the flush is halved until the item that causes it fails alone, so `flush` must
+   * have written nothing when it throws one.
+   */
+  failsAll: (error: unknown) => boolean;
   /** How much of the limits below an item uses. */
   weigh: (item: Item) => { rows: number; bytes: number };
   /** Two items with a common key never share a flush, because a statement can't change a row twice. */
@@ -152,26 +156,39 @@ export class GroupCommit<Item, Result> {
     return taken;
   }
 
-  async #flush(entries: readonly Entry<Item, Result>[]): Promise<void> {
+  /** Flushes, and isolates the items that fail. That costs at most two flushes per item, however many fail. */
+  async #flush(entries: Entry<Item, Result>[]): Promise<void> {
+    this.#last = { startedAt: performance.now(), items: entries.length };
+    const parts = [entries];
+    for (let part = parts.pop(); part; part = parts.pop()) {
+      const failure = await this.#flushPart(part);
+      if (!failure) continue;
+      const failsAll = this.#options.failsAll(failure.error);
+      if (!failsAll && part.length > 1) {
+        const middle = part.length >> 1;
+        parts.push(part.slice(middle), part.slice(0, middle));
+        continue;
+      }
+      // Each of the other parts would wait for the same timeout.
+      const failed = failsAll ? [part, ...parts.splice(0)].flat() : part;
+      for (const { reject } of failed) reject(failure.error);
+    }
+  }
+
+  /** @returns undefined if it was committed */
+  async #flushPart(entries: readonly Entry<Item, Result>[]): Promise<{ error: unknown } | undefined> {
     const startedAt = performance.now();
-    this.#last = { startedAt, items: entries.length };
     let results: Result[];
     try {
       results = await this.#options.flush(entries.map(({ item }) => item));
     } catch (error) {
-      if (entries.length === 1 || !this.#options.isDataError(error)) {
-        for (const { reject } of entries) reject(error);
-        return;
-      }
-      const middle = entries.length >> 1;
-      await this.#flush(entries.slice(0, middle));
-      await this.#flush(entries.slice(middle));
-      return;
+      return { error };
     }
     this.#options.onFlush?.(
       entries.reduce((sum, { rows }) => sum + rows, 0),
       (performance.now() - startedAt) / 1000,
     );
     for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
+    return undefined;
   }
 }
