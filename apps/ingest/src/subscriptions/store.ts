@@ -1,5 +1,5 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
-import type { Db } from "@postrider/shared/store/pool.ts";
+import { transaction, type Db, type Transaction } from "@postrider/shared/store/pool.ts";
 import { subscriptionPatterns, subscriptions } from "@postrider/shared/store/schema/index.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -10,7 +10,6 @@ import { Problem } from "../http/problem.ts";
 
 export type SubscriptionRow = typeof subscriptions.$inferSelect;
 export type SubscriptionChange = Partial<typeof subscriptions.$inferInsert>;
-type Transaction = Parameters<Parameters<Db["transaction"]>[0]>[0];
 
 /** @throws Problem not_found */
 export async function findSubscription(
@@ -35,7 +34,7 @@ export async function insertSubscription(
   values: Omit<typeof subscriptions.$inferInsert, "id" | "secrets">,
 ): Promise<SubscriptionRow> {
   const id = newId();
-  return db.transaction(async (tx) => {
+  return transaction(db, async (tx) => {
     const secrets = [{ ...box.seal(secret, id), expiresAt: null }];
     const [row] = await tx
       .insert(subscriptions)
@@ -49,7 +48,7 @@ export async function insertSubscription(
 /**
  * Reads a subscription, changes it and writes it back, under its row lock.
  *
- * @param change returns what to write; it may throw to refuse
+ * @param change returns what to write; it may throw to refuse, and may run several times
  * @throws Problem not_found
  */
 export async function updateSubscription(
@@ -58,7 +57,7 @@ export async function updateSubscription(
   id: string,
   change: (row: SubscriptionRow) => SubscriptionChange,
 ): Promise<SubscriptionRow> {
-  return db.transaction(async (tx) => {
+  return transaction(db, async (tx) => {
     const changes = change(await findSubscription(tx, caller, id, true));
     const [row] = await tx
       .update(subscriptions)

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { expect, test } from "vitest";
-import { isDataError, isUnavailable } from "./errors.ts";
+import { isConflict, isDataError, isMissingPartition, isUnavailable } from "./errors.ts";
 
 const database = (code: string) => Object.assign(new pg.DatabaseError("refused", 0, "error"), { code });
 const system = (code: string) => Object.assign(new Error("connect"), { code });
@@ -34,4 +34,20 @@ test("a bug, or data that Postgres refuses, is not unavailability", () => {
   ];
   for (const error of permanent) expect(isUnavailable(error), error.message).toBe(false);
   expect(isUnavailable(undefined)).toBe(false);
+});
+
+test("only a serialization failure and a deadlock are conflicts, directly or wrapped", () => {
+  for (const code of ["40001", "40P01"]) {
+    expect(isConflict(database(code))).toBe(true);
+    expect(isConflict(wrapped(database(code)))).toBe(true);
+  }
+  for (const code of ["40002", "40003", "25006", "23505", "57014"]) expect(isConflict(database(code))).toBe(false);
+  expect(isConflict(new Error("40001"))).toBe(false);
+});
+
+test("a missing partition is recognised whatever the server's language, and a failed check is none", () => {
+  const german = new pg.DatabaseError("keine Partition von Relation »events« für die Zeile gefunden", 0, "error");
+  expect(isMissingPartition(Object.assign(german, { code: "23514", table: "events" }))).toBe(true);
+  const check = { code: "23514", table: "deliveries", constraint: "deliveries_state_check" };
+  expect(isMissingPartition(Object.assign(new pg.DatabaseError("refused", 0, "error"), check))).toBe(false);
 });

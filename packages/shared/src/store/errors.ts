@@ -3,28 +3,45 @@ import { DatabaseError } from "pg";
 /** SQLSTATE raised by refuse_idempotency_conflict (drizzle/0000_initial.sql). */
 export const IDEMPOTENCY_CONFLICT = "PR409";
 
-const sqlState = (error: unknown): string | undefined => {
+/** Postgres's own error, directly or wrapped by the query builder. */
+const databaseError = (error: unknown): DatabaseError | undefined => {
   const found = error instanceof Error && error.cause instanceof DatabaseError ? error.cause : error;
-  return found instanceof DatabaseError ? found.code : undefined;
+  return found instanceof DatabaseError ? found : undefined;
 };
+
+const sqlState = (error: unknown): string | undefined => databaseError(error)?.code;
 
 export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error) === IDEMPOTENCY_CONFLICT;
 
-/** True where the partition for a row is missing; partitions.ts creates it. */
-export const isMissingPartition = (error: unknown): boolean =>
-  sqlState(error) === "23514" && error instanceof Error && error.message.startsWith("no partition of relation");
+/**
+ * True where the partition for a row is missing; partitions.ts creates it. Any other check has a name. The message would
+ * be in the language of the server.
+ */
+export function isMissingPartition(error: unknown): boolean {
+  const found = databaseError(error);
+  return found?.code === "23514" && found.constraint === undefined;
+}
 
 /** True where a table of the statement does not exist. */
 export const isMissingTable = (error: unknown): boolean => sqlState(error) === "42P01";
 
 /**
- * True where the data of one item fails a statement, so that the other items would succeed without it: classes 22 (data
- * exception), 23 (constraint), 54 (program limit), and our own conflict.
+ * True where Postgres rolled a statement or transaction back because of a concurrent one (40001 serialization failure,
+ * 40P01 deadlock), so that the same one succeeds if it is repeated.
+ */
+export function isConflict(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === "40001" || state === "40P01";
+}
+
+/**
+ * True where the data of one item fails a statement, so that the other items would succeed without it: classes 21
+ * (cardinality), 22 (data exception), 23 (constraint), 54 (program limit), and our own conflict.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== undefined && (/^(22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
+  return state !== undefined && (/^(21|22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
 }
 
 /** pg's messages for a connection that broke, was refused or timed out. These errors have no code. */

@@ -4,6 +4,7 @@ import { readMigrationFiles } from "drizzle-orm/migrator";
 import { migrate as runMigrations } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import { ensureCurrentPartitions } from "./partitions.ts";
+import { connectTo } from "./session.ts";
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL("../../../../drizzle", import.meta.url));
 /** Key of the advisory lock that serialises migrations. */
@@ -18,7 +19,7 @@ const MIGRATIONS_TABLE = "postrider_migrations";
  * @throws Error if the server is older than PostgreSQL 15, or a development version created the database
  */
 export async function migrate(databaseUrl: string): Promise<{ applied: number; partitions: string[] }> {
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 2, application_name: "postrider-migrate" });
+  const pool = new pg.Pool({ ...connectTo(databaseUrl), max: 2, application_name: "postrider-migrate" });
   const client = await pool.connect();
   try {
     const { rows } = await client.query<{ version: number }>(

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from "pg";
 import { firstIdAt, timeOfId } from "../core/ids/id-range.ts";
+import { repeatConflicts } from "./repeat-conflicts.ts";
 import { readClock } from "./sql/read-clock.ts";
 
 const PARTITIONED_TABLES = ["events", "deliveries", "attempts"] as const;
@@ -10,6 +11,12 @@ export const PARTITION_LOCK = 7_301_002;
 const startOfDay = (ms: number): number => ms - (ms % DAY_MS);
 const partitionName = (table: string, dayMs: number): string =>
   `${table}_${new Date(dayMs).toISOString().slice(0, 10).replaceAll("-", "_")}`;
+
+interface WantedPartition {
+  table: string;
+  name: string;
+  dayMs: number;
+}
 
 /**
  * Creates the missing daily partitions (UTC) from `fromMs` to `toMs`.
@@ -34,6 +41,10 @@ async function ensureDays(pool: Pool, days: readonly number[]): Promise<string[]
     PARTITIONED_TABLES.map((table) => ({ table, name: partitionName(table, dayMs), dayMs })),
   );
   if ((await missing(pool, wanted)).length === 0) return [];
+  return repeatConflicts(() => createMissing(pool, wanted));
+}
+
+async function createMissing(pool: Pool, wanted: readonly WantedPartition[]): Promise<string[]> {
   const client = await pool.connect();
   try {
     await client.query("begin");

@@ -2,12 +2,16 @@ import { Socket } from "node:net";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Logger } from "pino";
+import { isConflict, isDataError } from "./errors.ts";
+import { repeatConflicts } from "./repeat-conflicts.ts";
 import * as schema from "./schema/index.ts";
+import { connectTo } from "./session.ts";
 
 export type Pool = pg.Pool;
 /** Anything that runs a statement: the pool, or a connection inside a transaction. */
 export type Queryable = pg.Pool | pg.PoolClient;
 export type Db = NodePgDatabase<typeof schema>;
+export type Transaction = Parameters<Parameters<Db["transaction"]>[0]>[0];
 
 /**
  * Server settings for a process that repeats a few statements, all of which use an index: each is planned once per
@@ -54,7 +58,7 @@ export function createPool(
   serverSettings?: string,
 ): TrackedPool {
   const pool = new TrackedPool({
-    connectionString: databaseUrl,
+    ...connectTo(databaseUrl, serverSettings),
     max: size,
     application_name: applicationName,
     connectionTimeoutMillis: 3_000,
@@ -63,7 +67,6 @@ export function createPool(
     statement_timeout: 15_000,
     query_timeout: 20_000,
     keepAlive: true,
-    options: serverSettings,
   });
   // Postgres may close a checked-out connection between two statements (the watchdog's transaction). The next statement
   // fails and its caller handles that; without a listener this event would end the process.
@@ -71,7 +74,39 @@ export function createPool(
   // The pool replaces an idle connection that breaks (Postgres restarts). Without a listener this would end the
   // process.
   pool.on("error", (error) => log.warn({ err: error }, "an idle Postgres connection broke"));
+  pool.query = queryOf(pool);
   return pool;
 }
 
+/**
+ * Repeats a statement after a conflict, and keeps the connection after an error that leaves it intact. The pool's own
+ * `query` closes it after every error, so halving a flush would open a connection per step. After any other error it is
+ * still closed: a statement that this connection has prepared may be the cause.
+ */
+function queryOf(pool: Pool): Pool["query"] {
+  async function query(text: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult> {
+    const client = await pool.connect();
+    let isBroken = true;
+    try {
+      const result = await client.query(text, values);
+      isBroken = false;
+      return result;
+    } catch (error) {
+      isBroken = !isDataError(error) && !isConflict(error);
+      throw error;
+    } finally {
+      client.release(isBroken);
+    }
+  }
+  return ((...args: Parameters<typeof query>) => repeatConflicts(() => query(...args))) as Pool["query"];
+}
+
 export const createDb = (pool: Pool): Db => drizzle(pool, { schema });
+
+/**
+ * Runs a transaction, and again after a conflict.
+ *
+ * @param work may run several times
+ */
+export const transaction = <T>(db: Db, work: (tx: Transaction) => Promise<T>): Promise<T> =>
+  repeatConflicts(() => db.transaction(work));
