@@ -2,13 +2,17 @@ import { z } from "zod";
 import { isEventType, isEventTypePattern } from "@postrider/shared/core/event/types.ts";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 
-/** Postgres's type text can't hold NUL. */
+/**
+ * Postgres's type text can't hold NUL. A text with an unpaired surrogate has no UTF-8, so it would be stored as another
+ * one: two keys would become the same.
+ */
 export const text = (min: number, max: number) =>
   z
     .string({ error: "must be a string" })
     .min(min, min === 1 ? "must not be empty" : `must have at least ${min} characters`)
     .max(max, `must have at most ${max} characters`)
-    .refine((value) => !value.includes("\0"), "must not contain a NUL character");
+    .refine((value) => !value.includes("\0"), "must not contain a NUL character")
+    .refine((value) => value.isWellFormed(), "must not contain an unpaired surrogate");
 
 export const tenant = z
   .string({ error: "must be a string" })

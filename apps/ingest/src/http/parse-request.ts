@@ -12,15 +12,16 @@ type Parse = (json: Buffer) => unknown;
  * Parses the body by a schema. An absent body counts as `{}`.
  *
  * @param parse receives valid UTF-8 that is not blank
+ * @throws Problem invalid_json or invalid_request
  */
 export function body<Schema extends z.ZodType>(
   request: Request,
   schema: Schema,
   parse: Parse = (json) => JSON.parse(json.toString()),
 ): z.output<Schema> {
-  const sent = bytesOf(request);
-  // Bytes that are not UTF-8 become U+FFFD, as in any text decoder.
-  const json = isUtf8(sent) ? sent : Buffer.from(sent.toString());
+  const json = bytesOf(request);
+  // A decoder would replace what is not UTF-8 in silence.
+  if (!isUtf8(json)) throw new Problem("invalid_json", "the body is not UTF-8");
   const isBlank = skipSpace(json, 0) === json.length;
   return check(schema, isBlank ? {} : parseOrRefuse(json, parse));
 }
