@@ -68,6 +68,39 @@ test.concurrent("the old secret does not sign after its grace period", async () 
   expect(isSignedWith(last, next)).toBe(true);
 });
 
+test.concurrent("a rotation that would break the grace of another secret is refused, until it ends all of them", async () => {
+  const { id, secret, sample } = await subscribed();
+  const secrets = [secret];
+  for (let n = 0; n < 4; n += 1) {
+    secrets.push(newSecret());
+    await e2e.api.rotateSecret(id, { secret: secrets.at(-1)! });
+  }
+  const refused = await e2e.api.call("POST", `/v1/subscriptions/${id}/secret/rotate`, { body: { graceSeconds: 60 } });
+  expect(refused).toMatchObject({ status: 409, body: { code: "too_many_secrets" } });
+  const { request, signatures } = await sample();
+  expect(signatures).toHaveLength(5);
+  for (const one of secrets) expect(isSignedWith(request, one)).toBe(true);
+
+  const last = newSecret();
+  expect(await e2e.api.rotateSecret(id, { secret: last, graceSeconds: 0 })).toEqual({
+    secret: last,
+    previousExpiresAt: null,
+  });
+  const after = await sample();
+  expect(after.signatures).toHaveLength(1);
+  expect(isSignedWith(after.request, last)).toBe(true);
+});
+
+test.concurrent("a rotation is accepted again when a grace has ended", async () => {
+  const { id } = await subscribed();
+  for (const graceSeconds of [2, 60, 60, 60]) await e2e.api.rotateSecret(id, { graceSeconds });
+  const rotated = await waitFor("the first grace has ended", async () => {
+    const answer = await e2e.api.call("POST", `/v1/subscriptions/${id}/secret/rotate`, { body: { graceSeconds: 60 } });
+    return answer.status === 200 && answer;
+  });
+  expect(rotated.status).toBe(200);
+});
+
 test.concurrent("a secret of 64 bytes is accepted", async () => {
   const { id, sample } = await subscribed();
   const secret = newSecret(64);

@@ -2,7 +2,7 @@ import type { ZodError } from "zod";
 
 /** Every `code` that the API answers with. A test compares them with docs/api.md. */
 export const PROBLEMS = {
-  invalid_json: { status: 400, title: "The body is not JSON" },
+  invalid_json: { status: 400, title: "The body is not JSON in UTF-8" },
   invalid_request: { status: 400, title: "The request has invalid fields" },
   unauthorized: { status: 401, title: "A valid API key is required" },
   forbidden: { status: 403, title: "This API key does not allow that" },
@@ -11,7 +11,9 @@ export const PROBLEMS = {
   idempotency_conflict: { status: 409, title: "The idempotency key was used with another body" },
   delivery_pending: { status: 409, title: "The delivery is about to be attempted anyway" },
   subscription_deleted: { status: 409, title: "The subscription is deleted" },
+  subscription_paused: { status: 409, title: "The subscription is paused" },
   subscription_disabled: { status: 409, title: "The subscription is disabled" },
+  too_many_secrets: { status: 409, title: "Too many signing secrets are still valid" },
   payload_too_large: { status: 413, title: "The payload is too large" },
   unsupported_media_type: { status: 415, title: "The body must be application/json" },
   address_not_allowed: { status: 422, title: "Deliveries to the URL's address are not allowed" },

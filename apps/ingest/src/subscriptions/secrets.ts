@@ -6,6 +6,7 @@ import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import { body, pathId } from "../http/parse-request.ts";
+import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { rotation } from "./input.ts";
@@ -42,16 +43,34 @@ export function rotateSecret({ db, secretBox, log }: Context): RequestHandler {
   };
 }
 
-/** The secrets after a rotation: the new one first, the previous ones until their grace ends, no expired ones. */
+/**
+ * The secrets after a rotation: the new one first, the previous ones until their grace ends. Without grace all previous
+ * ones end.
+ *
+ * @throws Problem too_many_secrets where another one's grace would have to be cut short
+ */
 function rotateSecrets(
   secrets: readonly StoredSecret[],
   fresh: Pick<StoredSecret, "keyId" | "sealed">,
   graceSeconds: number,
   now: number,
 ): StoredSecret[] {
+  const current = { ...fresh, expiresAt: null };
+  if (graceSeconds === 0) return [current];
   const graceEnd = new Date(now + graceSeconds * 1000).toISOString();
   const older = secrets
     .map((secret) => ({ ...secret, expiresAt: secret.expiresAt ?? graceEnd }))
     .filter(({ expiresAt }) => Date.parse(expiresAt) > now);
-  return [{ ...fresh, expiresAt: null }, ...older].slice(0, MAX_LIVE_SECRETS);
+  if (older.length >= MAX_LIVE_SECRETS) throw tooManySecrets(secrets, now);
+  return [current, ...older];
+}
+
+function tooManySecrets(secrets: readonly StoredSecret[], now: number): Problem {
+  const promised = secrets.map(({ expiresAt }) => expiresAt ?? "").filter((end) => Date.parse(end) > now);
+  const [earliest] = promised.sort();
+  return new Problem(
+    "too_many_secrets",
+    `${MAX_LIVE_SECRETS} secrets are still valid: rotate again after ${earliest}, when the next one's grace ends, ` +
+      "or with graceSeconds 0, which ends all of them at once",
+  );
 }
