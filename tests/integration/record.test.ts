@@ -169,6 +169,38 @@ test.each(["delivered", "dead", "retrying", "held", "cancelled"] as const)(
   },
 );
 
+test("a manual retry is refused where the delivery is due already", async () => {
+  await record(delivery, { state: "retrying", delayMs: 0 });
+  expect(await retryDelivery(world.context, delivery.id)).toEqual({ kind: "delivery_pending" });
+  expect(await row()).toMatchObject({ cycle: 0 });
+});
+
+test("of many manual retries at once one begins a cycle", async () => {
+  await record(delivery, { state: "dead", reason: "exhausted" });
+  const results = await Promise.all(Array.from({ length: 20 }, () => retryDelivery(world.context, delivery.id)));
+  expect(results.filter(({ kind }) => kind === "retrying")).toEqual([{ kind: "retrying", cycle: 1 }]);
+  expect(results.filter(({ kind }) => kind === "delivery_pending")).toHaveLength(19);
+  expect(await row()).toMatchObject({ state: "retrying", cycle: 1 });
+});
+
+test("a manual retry is refused while the retry's job has its lock, and accepted while Redis cannot say", async () => {
+  await record(delivery, { state: "retrying", delayMs: 3_600_000 });
+  const { redis, queues } = world.context;
+  await redis.set(`${queues.retry.toKey(`${delivery.id}-0`)}:lock`, "token");
+  expect(await retryDelivery(world.context, delivery.id)).toEqual({ kind: "delivery_pending" });
+  const exists = () => Promise.reject(new Error("Redis is unreachable"));
+  const withoutRedis = { ...world.context, redis: { exists, hget: exists } };
+  expect(await retryDelivery(withoutRedis, delivery.id)).toEqual({ kind: "retrying", cycle: 1 });
+});
+
+test.each(["paused", "disabled"] as const)("a manual retry is refused while the subscription is %s", async (status) => {
+  await record(delivery, { state: "dead", reason: "exhausted" });
+  const reason = status === "disabled" ? "gone" : null;
+  await world.context.pool.query("update subscriptions set status = $1, disabled_reason = $2", [status, reason]);
+  expect(await retryDelivery(world.context, delivery.id)).toEqual({ kind: `subscription_${status}` });
+  expect(await row()).toMatchObject({ state: "dead", cycle: 0 });
+});
+
 test("a manual retry is refused for a pending delivery, for another tenant and for a deleted subscription", async () => {
   const { pool } = world.context;
   expect(await retryDelivery(world.context, delivery.id)).toEqual({ kind: "delivery_pending" });

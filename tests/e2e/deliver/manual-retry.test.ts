@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
 import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
+import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
 import { useSharedStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 
 const e2e = useSharedStack();
 
@@ -89,15 +92,79 @@ test.concurrent("a manual retry of an unknown delivery is answered 404", async (
   expect(await retry(unknown)).toMatchObject({ status: 404, body: { status: 404 } });
 });
 
-test.concurrent("twenty manual retries of one dead letter at the same moment lose nothing and send at most twenty requests", async () => {
+test.concurrent("of twenty manual retries of one dead letter at the same moment one is accepted, and makes one request", async () => {
   const { endpoint, event } = await sendTo(answer(500));
   const dead = await e2e.api.untilDelivery(event, "dead");
-  endpoint.behave(answer(200));
+  const slow = gate();
+  endpoint.behave(slow);
   const answers = await Promise.all(Array.from({ length: 20 }, () => retry(dead.id)));
-  const taken = answers.filter((one) => one.status === 202).length;
-  expect(taken).toBeGreaterThanOrEqual(1);
-  for (const { status } of answers) expect(status).toBeOneOf([202, 409]);
+  expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
+  for (const refused of answers.filter(({ status }) => status !== 202)) {
+    expect(refused).toMatchObject({ status: 409, body: { code: "delivery_pending" } });
+  }
+  await endpoint.untilRequests(3);
+  expect(await retry(dead.id)).toMatchObject({ status: 409, body: { code: "delivery_pending" } });
+  slow.open();
   const delivered = await e2e.api.untilDelivery(event, "delivered");
-  expect(delivered.attemptCount).toBeGreaterThanOrEqual(3);
-  expect(endpoint.requests.length).toBeLessThanOrEqual(2 + taken);
+  expect(delivered.attemptCount).toBe(3);
+  expect(delivered.attempts.map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect(endpoint.requests).toHaveLength(3);
+});
+
+test.concurrent("a manual retry while a retry is on the wire is a conflict, and both attempts count", async () => {
+  const slow = gate(answer(500));
+  const { endpoint, event } = await sendTo(failing(1, answer(500), slow), ["50ms", "1h"]);
+  await endpoint.untilRequests(2);
+  const { id } = await e2e.api.deliveryOf(event);
+  expect(await retry(id)).toMatchObject({ status: 409, body: { code: "delivery_pending" } });
+  endpoint.behave(answer(200));
+  slow.open();
+  const waiting = await waitFor("its second attempt is recorded", async () => {
+    const now = await e2e.api.deliveryOf(event);
+    return now.attemptCount === 2 && now;
+  });
+  expect(waiting).toMatchObject({ status: "retrying" });
+  // The job may still be ending.
+  await waitFor("a retry is accepted", async () => (await retry(id)).status === 202);
+  const delivered = await e2e.api.untilDelivery(event, "delivered");
+  expect(delivered.attempts.map(({ number, trigger }) => [number, trigger])).toEqual([
+    [1, "auto"],
+    [2, "auto"],
+    [3, "manual"],
+  ]);
+});
+
+test.concurrent("a manual retry while a delivery's probe is on the wire is a conflict", async () => {
+  const subscriber = await newSubscriber(e2e, answer(500), { retrySchedule: ["24h"] });
+  await subscriber.trip();
+  const slow = gate();
+  subscriber.endpoint.behave(slow);
+  const [event] = await subscriber.send(1);
+  await subscriber.endpoint.untilRequests(THRESHOLD + 1);
+  const { id, status } = await e2e.api.deliveryOf(event!);
+  const refused = await retry(id);
+  slow.open();
+  expect(status).toBe("held");
+  expect(refused).toMatchObject({ status: 409, body: { code: "delivery_pending" } });
+  const delivered = await e2e.api.untilDelivery(event!, "delivered");
+  expect(delivered.attempts.map(({ number, trigger }) => [number, trigger])).toEqual([[1, "probe"]]);
+});
+
+test.concurrent("a manual retry of a paused subscription's delivery is refused, in any state, and accepted after the resume", async () => {
+  const { endpoint, event, subscription } = await sendTo(answer(500));
+  const dead = await e2e.api.untilDelivery(event, "dead");
+  await e2e.api.pause(subscription);
+  expect(await retry(dead.id)).toMatchObject({ status: 409, body: { code: "subscription_paused" } });
+  endpoint.behave(answer(200));
+  await e2e.api.resume(subscription);
+  expect((await retry(dead.id)).status).toBe(202);
+  expect(await e2e.api.untilDelivery(event, "delivered")).toMatchObject({ attemptCount: 3 });
+});
+
+test.concurrent("a manual retry of a disabled subscription's delivery is refused", async () => {
+  const { event, subscription } = await sendTo(answer(410));
+  const dead = await e2e.api.untilDelivery(event, "dead");
+  await waitFor("it is disabled", async () => (await e2e.api.subscription(subscription)).status === "disabled");
+  expect(await retry(dead.id)).toMatchObject({ status: 409, body: { code: "subscription_disabled" } });
+  expect(await e2e.api.delivery(dead.id)).toMatchObject({ status: "dead", deadReason: "gone" });
 });

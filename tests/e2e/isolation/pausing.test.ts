@@ -74,13 +74,14 @@ test.concurrent("a paused subscription is not probed until it is resumed", async
   await subscriber.untilEvery(backlog, "delivered");
 });
 
-test.concurrent("a paused subscription holds manual retries, too", async () => {
+test.concurrent("a paused subscription refuses manual retries, which it would only hold", async () => {
   const subscriber = await newSubscriber(e2e);
   await e2e.api.pause(subscriber.id);
   const backlog = await subscriber.backlog(2);
   const { id } = await e2e.api.deliveryOf(backlog[0]!);
-  await e2e.api.retry(id);
-  await subscriber.untilEvery(backlog, "held");
+  const refused = await e2e.api.call("POST", `/v1/deliveries/${id}/retry`);
+  expect(refused).toMatchObject({ status: 409, body: { code: "subscription_paused" } });
+  expect(await e2e.api.delivery(id)).toMatchObject({ status: "held", heldReason: "paused" });
   expect(subscriber.endpoint.requests).toHaveLength(0);
   await e2e.api.resume(subscriber.id);
   await subscriber.untilEvery(backlog, "delivered");

@@ -50,6 +50,29 @@ test("a dead letter that was delivered in the meantime is not sent again, and le
   expect(await own.app.jobState(delivery, 0)).toBe("unknown");
 });
 
+test.each([
+  ["paused", "resume"],
+  ["disabled", "enable"],
+])("Retry says that the subscription is %s, and the dead letter stays on the board", async (status, instead) => {
+  const delivery = await own.app.deadLetter();
+  await own.app.context.pool.query(
+    "update subscriptions set status = $2, disabled_reason = $3 where id = (select subscription_id from deliveries where id = $1)",
+    [delivery, status, status === "disabled" ? "gone" : null],
+  );
+  const answer = await own.app.put(`/queues/api/queues/retry/${retryJobId(delivery, 0)}/retry`, own.app.basic);
+  expect([answer.status, await answer.json()]).toMatchObject([
+    409,
+    { message: expect.stringMatching(new RegExp(`is ${status}.*/${instead}`)) },
+  ]);
+  const all = await own.app.put("/queues/api/queues/retry/retry/failed", own.app.basic);
+  expect((await all.json()) as object).toMatchObject({
+    retried: 0,
+    message: `Not retried: 1 of a ${status} subscription.`,
+  });
+  expect(await own.app.row(delivery)).toEqual({ state: "dead", cycle: 0 });
+  expect(await own.app.jobState(delivery, 0)).toBe("failed");
+});
+
 test("Promote makes a waiting retry due now, through Postgres", async () => {
   const delivery = await own.app.insertDelivery("retrying");
   await own.app.context.queues.retry.addBulk([retryJob({ delivery, cycle: 0, ...TITLE, delayMs: 60_000 })]);

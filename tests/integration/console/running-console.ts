@@ -115,7 +115,7 @@ export async function startConsole(settings: Record<string, string>) {
          values ($1, $2, $3, 'default', 'order.created', $4, $5, $6, $7)`,
         state === "dead"
           ? [delivery, event, subscription, state, "exhausted", new Date(), null]
-          : [delivery, event, subscription, state, null, null, new Date()],
+          : [delivery, event, subscription, state, null, null, new Date(Date.now() + 60_000)],
       );
       return delivery;
     },

@@ -1,7 +1,7 @@
 import type { Job, Queue } from "bullmq";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
-import { retryThroughPostgres, type Retried } from "./retry-job.ts";
+import { retryThroughPostgres, staysOnBoard, type Retried } from "./retry-job.ts";
 
 /** Jobs read from Redis at once. */
 const PAGE = 100;
@@ -20,7 +20,7 @@ export interface RetriedAll {
 
 /** Retries every dead letter that a queue shows, oldest first. One that can't be retried does not stop the others. */
 export async function retryAllDeadLetters(
-  context: Pick<Context, "pool" | "queues" | "enqueue">,
+  context: Pick<Context, "pool" | "redis" | "queues" | "enqueue">,
   queue: Queue<RetryJob>,
 ): Promise<RetriedAll> {
   const deadline = performance.now() + MAX_MS;
@@ -41,7 +41,7 @@ export async function retryAllDeadLetters(
       for (const retried of await Promise.all(chunk.map((job) => retryThroughPostgres(context, job, "dead")))) {
         if (retried.kind === "retrying") result.retried += 1;
         else skip(reasonOf(retried));
-        if (retried.kind === "subscription_deleted" || retried.kind === "delivery_pending") remaining += 1;
+        if (staysOnBoard(retried)) remaining += 1;
       }
     }
     seen += jobs.length;
@@ -57,6 +57,10 @@ function reasonOf(retried: Exclude<Retried, { kind: "retrying" }>): string {
       return `${retried.state} by now`;
     case "delivery_pending":
       return "about to be attempted anyway";
+    case "subscription_paused":
+      return "of a paused subscription";
+    case "subscription_disabled":
+      return "of a disabled subscription";
     case "subscription_deleted":
       return "of a deleted subscription";
   }

@@ -17,7 +17,7 @@ const underWay = new Set<string>();
  * from the board.
  */
 export async function retryThroughPostgres(
-  context: Pick<Context, "pool" | "queues" | "enqueue">,
+  context: Pick<Context, "pool" | "redis" | "queues" | "enqueue">,
   job: Job<RetryJob>,
   shown: "dead" | "retrying",
 ): Promise<Retried> {
@@ -32,11 +32,25 @@ export async function retryThroughPostgres(
       : row
         ? { kind: "changed", state: row.state }
         : { kind: "not_found" };
-    const isStale = retried.kind !== "subscription_deleted" && retried.kind !== "delivery_pending";
     // The retry may have removed the job already, or a worker may have locked it.
-    if (isStale) await job.remove().catch(() => undefined);
+    if (!staysOnBoard(retried)) await job.remove().catch(() => undefined);
     return retried;
   } finally {
     underWay.delete(delivery);
+  }
+}
+
+/** Whether the job still shows the state of its delivery, so that it can be retried later. */
+export function staysOnBoard({ kind }: Retried): boolean {
+  switch (kind) {
+    case "delivery_pending":
+    case "subscription_paused":
+    case "subscription_disabled":
+    case "subscription_deleted":
+      return true;
+    case "not_found":
+    case "changed":
+    case "retrying":
+      return false;
   }
 }

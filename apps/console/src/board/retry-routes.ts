@@ -81,7 +81,11 @@ function sentence(retried: Exclude<Retried, { kind: "retrying" }>): string {
     case "changed":
       return `The delivery is ${retried.state} by now. The stale job was removed from the board.`;
     case "delivery_pending":
-      return "The delivery is in the dispatch lane and will be attempted without a retry.";
+      return "The delivery waits to be sent, or is being sent now, without a retry.";
+    case "subscription_paused":
+      return "The delivery's subscription is paused: POST /v1/subscriptions/{id}/resume first.";
+    case "subscription_disabled":
+      return "The delivery's subscription is disabled: POST /v1/subscriptions/{id}/enable first.";
     case "subscription_deleted":
       return "The delivery's subscription is deleted.";
   }

@@ -10,6 +10,14 @@ import { requestLog } from "../http/request-id.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { presentDelivery } from "./present.ts";
 
+const REASONS = {
+  delivery_pending: "the delivery waits to be sent, or is being sent now, without a retry",
+  subscription_paused: "the subscription of this delivery is paused, and a retry would be held: POST …/resume first",
+  subscription_disabled:
+    "the subscription of this delivery is disabled, and a retry would be held: POST …/enable first",
+  subscription_deleted: "the subscription of this delivery is deleted",
+};
+
 /** `POST /deliveries/:id/retry` */
 export function retryOneDelivery(context: Context): RequestHandler {
   const { db, log } = context;
@@ -20,12 +28,10 @@ export function retryOneDelivery(context: Context): RequestHandler {
       case "not_found":
         throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);
       case "delivery_pending":
-        throw new Problem(
-          "delivery_pending",
-          "the delivery is in the dispatch lane and will be attempted without a retry",
-        );
+      case "subscription_paused":
+      case "subscription_disabled":
       case "subscription_deleted":
-        throw new Problem("subscription_deleted", "the subscription of this delivery is deleted");
+        throw new Problem(result.kind, REASONS[result.kind]);
       case "retrying": {
         requestLog(log, response).info(
           { delivery: toPublicId("dlv", id), cycle: result.cycle },

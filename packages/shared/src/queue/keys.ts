@@ -8,6 +8,9 @@ export const breakerKey = (subscriptionId: string): string => `${KEY_PREFIX}:bre
 export const OPEN_BREAKERS_KEY = `${KEY_PREFIX}:breakers:open`;
 export const HALF_OPEN_BREAKERS_KEY = `${KEY_PREFIX}:breakers:half-open`;
 
+/** BullMQ's lock of an active job. @param jobKey the job's own key */
+export const lockKey = (jobKey: string): string => `${jobKey}:lock`;
+
 /** The token bucket of a subscription's `rateLimit`. */
 export const rateLimitKey = (subscriptionId: string): string => `${KEY_PREFIX}:rate:${subscriptionId}`;
 
