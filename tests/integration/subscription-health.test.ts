@@ -34,7 +34,7 @@ beforeEach(async () => {
 
 const log = createLogger("test", "warn", { write: (text) => void (logged += text) });
 /** A worker's view of its subscriptions' health. Closing it writes everything that is pending. */
-const newWorker = () => createSubscriptionHealth(world.context.pool, log, world.settings);
+const newWorker = () => createSubscriptionHealth(world.context.pool, log, world.settings, () => undefined);
 /** What one worker writes, from its start to its end. */
 async function inWorker(work: (health: ReturnType<typeof newWorker>) => void): Promise<Row> {
   const health = newWorker();

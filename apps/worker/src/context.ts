@@ -3,6 +3,7 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
+import { resetBreaker } from "@postrider/shared/runtime/reset-breaker.ts";
 import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
 import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
@@ -55,7 +56,8 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const fleetMetrics = createFleetMetrics("worker", redis, () =>
     readFleetState({ pool, redis, queues, breakers }, now()),
   );
-  const subscriptionHealth = createSubscriptionHealth(pool, log, settings);
+  const resetBreakerOf = (id: string) => resetBreaker({ breakers, enqueue }, id);
+  const subscriptionHealth = createSubscriptionHealth(pool, log, settings, (id) => void resetBreakerOf(id));
   const breakerReports =
     overrides.breakerReports ??
     createBreakerReports(breakers, (id, state) => {
@@ -81,7 +83,9 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     metrics,
     fleetMetrics,
     onRedisError: createRedisErrorLog(log),
+    breakers,
     breakerReports,
+    resetBreakerOf,
     subscriptionHealth,
     lookUpJobs: (queue: Queue) => createJobLookup(redis, queue),
     startRelease: createReleaseStarter(queues, enqueue, redis, log),

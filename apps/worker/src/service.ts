@@ -14,6 +14,7 @@ import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
 import { expireHeld } from "./upkeep/expire-held.ts";
 import { checkWrites } from "./fleet/redis-log.ts";
+import { resetUnusedBreakers } from "./upkeep/reset-unused-breakers.ts";
 import { startUpkeep } from "./upkeep/upkeep.ts";
 import { createWatchdogMemory, runOnce, WATCHDOG_GRACE_MS } from "./upkeep/watchdog.ts";
 
@@ -33,6 +34,9 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
     while ((await runOnce(context, memory)).hasMore && !stopping.signal.aborted);
   });
   const expiry = every(settings.watchdogIntervalMs, "expiry of held deliveries", log, () => expireHeld(context));
+  const breakers = every(settings.watchdogIntervalMs, "reset of unused breakers", log, () =>
+    resetUnusedBreakers(context),
+  );
   // Redis may come back empty: repair its jobs at once, and those of deliveries within the watchdog's grace after that.
   const onRedisReady = () => {
     watchdog.trigger();
@@ -64,6 +68,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
       const stopped = Promise.all([
         watchdog.stop(),
         expiry.stop(),
+        breakers.stop(),
         upkeep.stop(),
         clockWatch.stop(),
         heartbeat.stop(),

@@ -17,6 +17,7 @@ describe("DISABLE_AFTER", () => {
     const backlog = await subscriber.backlog(20);
     const disabled = await subscriber.until("it is disabled", ({ status }) => status === "disabled");
     expect(disabled.disabledReason).toBe("failing");
+    await subscriber.untilClosed();
     expect(Date.now() - began).toBeGreaterThanOrEqual(3_000);
     const requests = subscriber.endpoint.requests.length;
 

@@ -1,11 +1,11 @@
 import type { RequestHandler } from "express";
+import { resetBreaker } from "@postrider/shared/runtime/reset-breaker.ts";
 import type { Context } from "../context.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { checkAddress } from "./check-address.ts";
 import { parseSubscription, subscriptionChange } from "./input.ts";
 import type { Presenter } from "./present.ts";
-import { resetBreaker } from "./reset-breaker.ts";
 import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 

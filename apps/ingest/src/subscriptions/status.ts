@@ -1,13 +1,13 @@
 import type { RequestHandler } from "express";
 import { z } from "zod";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { resetBreaker } from "@postrider/shared/runtime/reset-breaker.ts";
 import type { Context } from "../context.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
 import { callerOf } from "../http/request-locals.ts";
 import type { Presenter } from "./present.ts";
-import { resetBreaker } from "./reset-breaker.ts";
 import { updateSubscription, type SubscriptionChange, type SubscriptionRow } from "./store.ts";
 
 /** `POST /subscriptions/:id/pause` */

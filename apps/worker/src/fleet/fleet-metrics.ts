@@ -46,7 +46,11 @@ function registerGauges(registry: Registry) {
     ["lane", "state"],
   );
   const held = gauge("postrider_held", "Held deliveries, by reason", ["reason"]);
-  const breakers = gauge("postrider_breakers", "Subscriptions whose breaker is not closed, by its state", ["state"]);
+  const breakers = gauge(
+    "postrider_breakers",
+    "Subscriptions whose breaker is not closed, without disabled and deleted ones, by its state",
+    ["state"],
+  );
   const oldestDue = gauge(
     "postrider_oldest_due_seconds",
     "Age of the oldest delivery that should have been attempted by now; 0 where there is none",

@@ -41,11 +41,15 @@ interface Pending {
   error?: string;
 }
 
-/** @param settings the length of an outage, and of the silence that ends one */
+/**
+ * @param settings the length of an outage, and of the silence that ends one
+ * @param onDisabled called with each subscription that was disabled; it must not throw
+ */
 export function createSubscriptionHealth(
   pool: Pool,
   log: Logger,
   settings: Pick<WorkerSettings, "disableAfterMs" | "breaker">,
+  onDisabled: (subscriptionId: string) => void,
 ): SubscriptionHealth {
   const policy = outagePolicy(settings);
   const throttle = new HealthThrottle();
@@ -95,6 +99,7 @@ export function createSubscriptionHealth(
       isUnreachable = false;
       for (const id of disabled) {
         log.warn({ subscription: toPublicId("sub", id), reason: "failing" }, "disabled the subscription");
+        onDisabled(id);
       }
       return true;
     } catch (error) {

@@ -40,6 +40,8 @@ export interface Breakers {
   apply(subscriptionId: string, event: HealthEvent): Promise<SharedBreaker>;
   /** How many are not closed, over all subscriptions. */
   count(now: number): Promise<Record<Exclude<BreakerState, "closed">, number>>;
+  /** The subscriptions whose breaker is not closed. */
+  notClosed(): Promise<string[]>;
   /** Subscriptions with a failure in the last minute, a breaker that is not closed, a rest or a pace. */
   watched(): Promise<string[]>;
 }
@@ -77,7 +79,8 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
       let taken = 0;
       return groups.map((group) => group.map(() => parse(answer, 1 + ANSWERS_PER_EVENT * taken++, now)));
     },
-    isDataError: () => false,
+    // A script that fails may have applied some of its events.
+    failsAll: () => true,
     weigh: (group) => ({ rows: group.length, bytes: 0 }),
     maxFlush: MAX_CALL,
     maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
@@ -94,6 +97,10 @@ export function createBreakers(redis: Redis, policy: BreakerPolicy, clock?: () =
         redis.zcard(HALF_OPEN_BREAKERS_KEY),
       ]);
       return { open, half_open };
+    },
+    async notClosed() {
+      const sets = [OPEN_BREAKERS_KEY, HALF_OPEN_BREAKERS_KEY];
+      return (await Promise.all(sets.map((set) => redis.zrange(set, "0", "-1")))).flat();
     },
     watched: () => redis.zrange(WATCHED_KEY, "0", "-1"),
   };
