@@ -30,6 +30,7 @@ test("a delivery held for longer than HOLD_LIMIT becomes an expired dead letter,
   expect(await queues.retry.count()).toBe(0);
   const [shown] = await queues.deadLetters.getJobs(["waiting"]);
   expect(shown?.data).toEqual({ delivery: first!.id, cycle: 0, error: "expired: held for longer than HOLD_LIMIT" });
+  await pool.query("update subscriptions set status = 'active'");
   expect(await retryDelivery(world.context, first!.id)).toEqual({ kind: "retrying", cycle: 1 });
   expect(await queues.deadLetters.count()).toBe(0);
 });
