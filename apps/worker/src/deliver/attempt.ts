@@ -194,4 +194,4 @@ const transitionAfter = (
 ): Transition => (trigger === "probe" ? decideProbe(outcome) : decide(outcome, scheduleStep, schedule, Math.random()));
 
 const errorOf = ({ state }: Transition, { error, responseStatus }: Exchange): string | null =>
-  state === "delivered" ? null : (error ?? `HTTP ${responseStatus}`);
+  state === "delivered" ? null : responseStatus === null ? error : `HTTP ${responseStatus}`;
