@@ -5,8 +5,8 @@ import type { Context } from "../context.ts";
 const CHECK_TIMEOUT_MS = 2_000;
 
 /**
- * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted. Without Redis ingest is only
- * `degraded`.
+ * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted, and the process is not being
+ * stopped. Without Redis ingest is only `degraded`.
  */
 export function healthRoutes(context: Context): Router {
   const routes = Router();
@@ -17,14 +17,22 @@ export function healthRoutes(context: Context): Router {
 
   routes.get("/readyz", async (_request, response) => {
     const checks = await checkHealth(context);
-    const status = checks.postgres !== "ok" ? "unavailable" : checks.redis === "ok" ? "ok" : "degraded";
-    response.status(status === "unavailable" ? 503 : 200).json({ status, checks });
+    const status = statusOf(checks, context.lifecycle.isDraining);
+    response.status(status === "ok" || status === "degraded" ? 200 : 503).json({ status, checks });
   });
 
   return routes;
 }
 
-export async function checkHealth({ pool, redis }: Context): Promise<{ postgres: string; redis: string }> {
+type Checks = Record<"postgres" | "redis", "ok" | "unavailable">;
+
+function statusOf({ postgres, redis }: Checks, isDraining: boolean): string {
+  if (isDraining) return "draining";
+  if (postgres !== "ok") return "unavailable";
+  return redis === "ok" ? "ok" : "degraded";
+}
+
+export async function checkHealth({ pool, redis }: Context): Promise<Checks> {
   const [postgresHealth, redisHealth] = await Promise.all([healthOf(pool.query("select 1")), healthOf(redis.ping())]);
   return { postgres: postgresHealth, redis: redisHealth };
 }

@@ -176,7 +176,7 @@ async function decideAndRecord(
     }),
     reportHealth(context, delivery, subscription, sent, outcome, error),
   ]);
-  if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
+  if (outcome.kind === "gone") await disableSubscription(context, subscription, "gone");
   if (!applied) {
     context.metrics.superseded.inc();
     return DONE;

@@ -1,12 +1,20 @@
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { disableSubscriptionRow } from "@postrider/shared/store/sql/disable-subscription.ts";
 import type { Context } from "../context.ts";
+import type { Subscription } from "../delivery.ts";
 
-/** Disables a subscription. New events for it are still stored, and held until it is enabled. */
-export async function disableSubscription({ pool, log }: Context, id: string, reason: string): Promise<void> {
+/**
+ * Disables a subscription, unless it was changed or enabled since the request was made: then the answer is about what it
+ * was, and the next 410 decides. New events for it are still stored, and held until it is enabled.
+ */
+export async function disableSubscription(
+  { pool, log }: Pick<Context, "pool" | "log">,
+  { id, revision }: Pick<Subscription, "id" | "revision">,
+  reason: string,
+): Promise<void> {
   const subscription = toPublicId("sub", id);
   try {
-    const isDisabledNow = await disableSubscriptionRow(pool, id, reason);
+    const isDisabledNow = await disableSubscriptionRow(pool, id, revision, reason);
     if (isDisabledNow) log.warn({ subscription, reason }, "disabled the subscription");
   } catch (error) {
     log.warn({ err: error, subscription, reason }, "could not disable the subscription; its next 410 tries again");
