@@ -46,7 +46,11 @@ test.each(["open", "half_open"] as const)(
   async (state) => {
     const [gone] = [await failing(state), await failing(state)];
     expect(await counted()).toEqual({ open: 0, half_open: 0, [state]: 2 });
-    await disableSubscription(world.context, gone, "gone");
+    const { rows } = await world.context.pool.query<{ revision: string }>(
+      "select updated_at::text as revision from subscriptions where id = $1",
+      [gone],
+    );
+    await disableSubscription(world.context, { id: gone, revision: rows[0]!.revision }, "gone");
     expect(await counted()).toEqual({ open: 0, half_open: 0, [state]: 1 });
     expect(await world.context.breakers.read([gone])).toMatchObject([{ state: "closed", failures: 0 }]);
   },

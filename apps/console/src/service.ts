@@ -1,6 +1,5 @@
-import { createServer } from "node:http";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
-import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
+import { closeServer, createPublicServer, listen } from "@postrider/shared/runtime/listen.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
 import { watchClock } from "@postrider/shared/runtime/watch-clock.ts";
 import type { ConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
@@ -11,7 +10,7 @@ import { createContext } from "./context.ts";
 export async function startConsole(settings: ConsoleSettings): Promise<RunningApp> {
   const context = createContext(settings);
   const { log, registry, readiness } = context;
-  const server = createServer(createApp(context));
+  const server = createPublicServer(settings, createApp(context));
   const port = await listen(server, settings.host, [settings.consolePort]);
   const admin = await startAdminServer({
     app: "console",

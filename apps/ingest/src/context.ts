@@ -26,6 +26,8 @@ export async function createContext(settings: IngestSettings) {
   return {
     ...infrastructure,
     settings,
+    /** Draining: the process is being stopped, and still answers requests. */
+    lifecycle: { isDraining: false },
     db: createDb(pool),
     metrics,
     acceptor,

@@ -1,7 +1,7 @@
-import { createServer } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { every } from "@postrider/shared/concurrency/every.ts";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
-import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
+import { closeServer, createPublicServer, drainConnections, listen } from "@postrider/shared/runtime/listen.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
 import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
 import { watchClock } from "@postrider/shared/runtime/watch-clock.ts";
@@ -15,8 +15,8 @@ const HOUR_MS = 3_600_000;
 /** Starts ingest: the API server, the admin server and the upkeep. */
 export async function startIngest(settings: IngestSettings): Promise<RunningApp> {
   const context = await createContext(settings);
-  const { log, pool, registry } = context;
-  const server = createServer(createApp(context));
+  const { log, pool, registry, lifecycle } = context;
+  const server = createPublicServer(settings, createApp(context));
   const port = await listen(server, settings.host, [settings.port]);
   const admin = await startAdminServer({
     app: "ingest",
@@ -32,7 +32,13 @@ export async function startIngest(settings: IngestSettings): Promise<RunningApp>
     log,
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
-      await closeServer(server, settings.shutdownDeadlineMs / 2);
+      const { drainDelayMs, shutdownDeadlineMs } = settings;
+      // A load balancer goes on sending requests until it has seen that this process is not ready.
+      lifecycle.isDraining = true;
+      drainConnections(server);
+      if (drainDelayMs > 0) log.info({ drainDelayMs }, "draining: /readyz answers 503");
+      await pause(drainDelayMs);
+      await closeServer(server, (shutdownDeadlineMs - drainDelayMs) / 2);
       await Promise.all([clockWatch.stop(), upkeep.stop()]);
       await closeServer(admin.server, 0);
       await context.close();

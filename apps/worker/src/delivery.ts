@@ -31,6 +31,8 @@ export interface Subscription {
   lastSuccessAt: number | null;
   /** An attempt has failed after `lastSuccessAt`. */
   hasFailedSince: boolean;
+  /** An outcome says something about the row only while this is the row's revision. */
+  revision: string;
 }
 
 /** A row that cannot be used, for example because a secret was altered. Only its own deliveries fail. */

@@ -3,6 +3,8 @@ import type { NewSubscription } from "@postrider/testkit/client/types.ts";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { answer, drip, endlessBody, gzipBomb, silence } from "@postrider/testkit/receiver/behaviours.ts";
 import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
+import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
+import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
@@ -22,7 +24,6 @@ const once = { timeoutMs: 300, retrySchedule: ["50ms"] };
 const slow: [string, Behaviour][] = [
   ["never answers", silence],
   ["answers after the timeout", answer(200, { afterMs: 120_000 })],
-  ["sends a body without end, byte by byte", drip()],
 ];
 test.concurrent.each(slow)(
   "a subscriber that %s is cut off at the timeout, which is a failed attempt",
@@ -38,6 +39,32 @@ test.concurrent.each(slow)(
     expect(endpoint.requests.every((request) => request.cutShort)).toBe(true);
   },
 );
+
+test.concurrent("a 200 whose body does not end by the timeout is a delivery, with a note on the attempt", async () => {
+  const { endpoint, event } = await sendTo(drip(), once);
+  const { attempts, lastError } = await e2e.api.untilDelivery(event.id, "delivered");
+  expect(attempts).toMatchObject([{ responseStatus: 200, error: expect.stringMatching(/body is incomplete.*within/) }]);
+  expect(lastError).toBeNull();
+  await waitFor("the connection is closed", () => endpoint.inFlight === 0);
+  expect(endpoint.requests[0]?.cutShort).toBe(true);
+});
+
+test.concurrent("a plain body labelled gzip is a delivery, and so is an empty 204; the breaker stays closed", async () => {
+  const headers = { "content-encoding": "gzip" };
+  for (const behaviour of [answer(200, { headers, body: "fine" }), answer(204, { headers })]) {
+    const subscriber = await newSubscriber(e2e, behaviour, { timeoutMs: 30_000 });
+    const delivered = await subscriber.untilEvery(await subscriber.send(THRESHOLD + 1), "delivered");
+    expect(new Set(delivered.map((one) => one.attemptCount))).toEqual(new Set([1]));
+    expect(await subscriber.look()).toMatchObject({ breaker: { state: "closed", failures: 0 }, lastError: null });
+  }
+});
+
+test.concurrent("a 410 with a broken body is gone, and its error names the status", async () => {
+  const { event } = await sendTo(answer(410, { headers: { "content-encoding": "gzip" }, body: "not gzip" }));
+  const { attempts, ...dead } = await e2e.api.untilDelivery(event.id, "dead");
+  expect(dead).toMatchObject({ deadReason: "gone", lastError: "HTTP 410" });
+  expect(attempts).toMatchObject([{ responseStatus: 410, error: expect.stringContaining("not valid gzip") }]);
+});
 
 test.concurrent("a response within the timeout is a delivery", async () => {
   const { event } = await sendTo(answer(200, { afterMs: 400 }), { timeoutMs: 30_000 });

@@ -1,10 +1,10 @@
 import { Router } from "express";
-import { healthOf, postgresHealth, readinessOf, type Readiness } from "@postrider/shared/runtime/readiness.ts";
+import { healthOf, isReady, postgresHealth, readinessOf, type Readiness } from "@postrider/shared/runtime/readiness.ts";
 import type { Context } from "../context.ts";
 
 /**
- * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted. Without Redis, or with a wrong
- * clock, ingest is only `degraded`.
+ * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted, and the process is not being
+ * stopped. Without Redis, or with a wrong clock, ingest is only `degraded`.
  */
 export function healthRoutes(context: Context): Router {
   const routes = Router();
@@ -15,13 +15,14 @@ export function healthRoutes(context: Context): Router {
 
   routes.get("/readyz", async (_request, response) => {
     const readiness = await readReadiness(context);
-    response.status(readiness.status === "unavailable" ? 503 : 200).json(readiness);
+    response.status(isReady(readiness) ? 200 : 503).json(readiness);
   });
 
   return routes;
 }
 
-export async function readReadiness({ pool, redis }: Context): Promise<Readiness> {
+export async function readReadiness({ pool, redis, lifecycle }: Context): Promise<Readiness> {
   const [postgres, redisHealth] = await Promise.all([postgresHealth(pool), healthOf(redis.ping())]);
-  return readinessOf({ postgres, redis: redisHealth }, ["postgres"]);
+  const readiness = readinessOf({ postgres, redis: redisHealth }, ["postgres"]);
+  return lifecycle.isDraining ? { ...readiness, status: "draining" } : readiness;
 }

@@ -177,7 +177,7 @@ async function decideAndRecord(
     }),
     reportHealth(context, delivery, subscription, sent, outcome, error),
   ]);
-  if (outcome.kind === "gone") await disableSubscription(context, subscription.id, "gone");
+  if (outcome.kind === "gone") await disableSubscription(context, subscription, "gone");
   if (!applied) {
     context.metrics.superseded.inc();
     return DONE;
@@ -195,4 +195,4 @@ const transitionAfter = (
 ): Transition => (trigger === "probe" ? decideProbe(outcome) : decide(outcome, scheduleStep, schedule, Math.random()));
 
 const errorOf = ({ state }: Transition, { error, responseStatus }: Exchange): string | null =>
-  state === "delivered" ? null : (error ?? `HTTP ${responseStatus}`);
+  state === "delivered" ? null : responseStatus === null ? error : `HTTP ${responseStatus}`;

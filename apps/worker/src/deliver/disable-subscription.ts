@@ -1,17 +1,22 @@
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { disableSubscriptionRow } from "@postrider/shared/store/sql/disable-subscription.ts";
 import type { Context } from "../context.ts";
+import type { Subscription } from "../delivery.ts";
 
-/** Disables a subscription. New events for it are still stored, and held until it is enabled. */
+/**
+ * Disables a subscription, unless it was changed or enabled since the request was made: then the answer is about what it
+ * was, and the next 410 decides. New events for it are still stored, and held until it is enabled.
+ */
 export async function disableSubscription(
-  { pool, log, resetBreakerOf }: Context,
-  id: string,
+  { pool, log, resetBreakerOf }: Pick<Context, "pool" | "log" | "resetBreakerOf">,
+  { id, revision }: Pick<Subscription, "id" | "revision">,
   reason: string,
 ): Promise<void> {
   const subscription = toPublicId("sub", id);
   try {
-    const isDisabledNow = await disableSubscriptionRow(pool, id, reason);
-    if (isDisabledNow) log.warn({ subscription, reason }, "disabled the subscription");
+    const isDisabledNow = await disableSubscriptionRow(pool, id, revision, reason);
+    if (!isDisabledNow) return;
+    log.warn({ subscription, reason }, "disabled the subscription");
     // Nothing probes it any more.
     await resetBreakerOf(id);
   } catch (error) {

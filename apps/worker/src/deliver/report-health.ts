@@ -19,7 +19,7 @@ export async function reportHealth(
   const isProbe = trigger === "probe";
   if (isProbe) metrics.probes.inc({ result: isSuccess ? "success" : "failure" });
   if (isSuccess) subscriptionHealth.succeeded(subscription);
-  else subscriptionHealth.failed(subscription.id, error ?? outcome.kind, isProbe);
+  else subscriptionHealth.failed(subscription, error ?? outcome.kind, isProbe);
   await breakerReports.report({
     subscriptionId: subscription.id,
     deliveryId,

@@ -1,7 +1,9 @@
-import { lookup, type LookupAddress, type LookupOptions } from "node:dns";
+import { lookup } from "node:dns";
 import { isIP, type BlockList, type Socket } from "node:net";
-import { Agent, buildConnector } from "undici";
+import { Agent, buildConnector, errors } from "undici";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
+import { dialFirst } from "./dial.ts";
+import { ignoreContinue } from "./ignore-continue.ts";
 
 /** The host resolves to no address that deliveries may reach. Nothing was sent. */
 export class AddressNotAllowedError extends Error {
@@ -14,43 +16,63 @@ export class AddressNotAllowedError extends Error {
 /** A phase of connecting. A URL with an address has no `dns` phase, and plain HTTP no `tls` phase. */
 export type ConnectPhase = "dns" | "connect" | "tls";
 
-type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
+/** Looks up a host's addresses, in the order in which to dial them. */
+type Resolve = (host: string, callback: (error: Error | null, addresses: readonly string[]) => void) => void;
 
 /**
- * Creates the HTTP client of all deliveries. It connects to allowed addresses only. The check is part of the
- * connection's own DNS look-up, so the address that was checked is the address that is dialled, and DNS rebinding is
- * not possible. Redirects are not followed: undici follows them only with an interceptor.
+ * Creates the HTTP client of all deliveries. It connects to allowed addresses only. The addresses that were checked are
+ * the ones that are dialled, so DNS rebinding is not possible. Redirects are not followed: undici follows them only with
+ * an interceptor.
  *
  * @param allowed networks beyond the public internet (setting ALLOWED_NETWORKS)
- * @param connectTimeoutMs for TCP and TLS; the delivery's own deadline applies as well
+ * @param connectTimeoutMs for DNS and TCP, and again for TLS; the delivery's own deadline applies as well
  * @param onPhase called with the duration of each phase of a new connection, in seconds
  */
 export function createDeliveryAgent(
   allowed: BlockList,
   connectTimeoutMs: number,
   onPhase: (phase: ConnectPhase, seconds: number) => void,
+  resolve: Resolve = lookUp,
 ): Agent {
-  const guardedLookup = (host: string, options: LookupOptions, callback: LookupCallback) => {
-    lookup(host, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, []);
-      const usable = addresses.filter(({ address }) => isAllowedAddress(address, allowed));
-      const [first] = usable;
-      if (!first) return callback(new AddressNotAllowedError(host, addresses.map(({ address }) => address)), []); // prettier-ignore
-      if (options.all) return callback(null, usable);
-      return callback(null, first.address, first.family);
-    });
-  };
-  const dial = buildConnector({ timeout: connectTimeoutMs, allowH2: false, lookup: guardedLookup });
+  const startTls = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
+
   const connect: buildConnector.connector = (options, callback) => {
-    // An address in the URL is dialled without a look-up.
-    const host = options.hostname.replace(/^\[(.*)\]$/, "$1");
-    if (isIP(host) && !isAllowedAddress(host, allowed)) {
-      return callback(new AddressNotAllowedError(host, [host]), null);
-    }
-    // undici's types say that the connector returns nothing. It returns the socket, whose events end the phases.
-    const socket = dial(options, callback) as unknown as Socket | undefined;
-    if (socket) timePhases(socket, onPhase);
+    const { hostname, protocol, port } = options;
+    const defaultPort = protocol === "https:" ? 443 : 80;
+    const endPhase = phaseTimer(onPhase);
+    let stopDialling = () => undefined as void;
+    let isOver = false;
+
+    const onConnected = (error: Error | null, socket: Socket | null) => {
+      isOver = true;
+      clearTimeout(deadline);
+      if (!socket) return callback(error ?? new errors.ConnectTimeoutError(), null);
+      endPhase("connect");
+      if (protocol !== "https:") return takeOver(socket, callback);
+      startTls({ ...options, httpSocket: socket }, (...[tlsError, tlsSocket]) => {
+        if (tlsError) return callback(tlsError, null);
+        endPhase("tls");
+        takeOver(tlsSocket, callback);
+      });
+    };
+    const deadline = setTimeout(() => {
+      stopDialling();
+      onConnected(null, null);
+    }, connectTimeoutMs);
+
+    const onResolved: Parameters<Resolve>[1] = (error, addresses) => {
+      if (isOver) return;
+      if (error) return onConnected(error, null);
+      if (!isIP(hostname)) endPhase("dns");
+      const usable = addresses.filter((address) => isAllowedAddress(address, allowed));
+      if (usable.length === 0) return onConnected(new AddressNotAllowedError(hostname, addresses), null);
+      stopDialling = dialFirst(usable, Number(port) || defaultPort, onConnected);
+    };
+    // undici has removed the brackets of an IPv6 address.
+    if (isIP(hostname)) onResolved(null, [hostname]);
+    else resolve(hostname, onResolved);
   };
+
   return new Agent({
     connect,
     allowH2: false,
@@ -63,15 +85,20 @@ export function createDeliveryAgent(
   });
 }
 
-function timePhases(socket: Socket, onPhase: (phase: ConnectPhase, seconds: number) => void): void {
+const lookUp: Resolve = (host, callback) =>
+  lookup(host, { all: true }, (error, found) => callback(error, error ? [] : found.map(({ address }) => address)));
+
+/** Gives a connected socket to undici. */
+function takeOver(socket: Socket, callback: buildConnector.Callback): void {
+  callback(null, socket);
+  ignoreContinue(socket);
+}
+
+function phaseTimer(onPhase: (phase: ConnectPhase, seconds: number) => void): (phase: ConnectPhase) => void {
   let since = performance.now();
-  const endPhase = (phase: ConnectPhase) => {
+  return (phase) => {
     const now = performance.now();
     onPhase(phase, (now - since) / 1000);
     since = now;
   };
-  // A host with several addresses is looked up once, but emits `lookup` for each.
-  socket.once("lookup", () => endPhase("dns"));
-  socket.once("connect", () => endPhase("connect"));
-  socket.once("secureConnect", () => endPhase("tls"));
 }

@@ -1,7 +1,7 @@
 import { createBrotliDecompress, createInflate, createUnzip } from "node:zlib";
 import type { Dispatcher } from "undici";
 import { MAX_RESPONSE_BYTES, safeText } from "@postrider/shared/core/delivery/response-text.ts";
-import { AddressNotAllowedError } from "./delivery-agent.ts";
+import { describeFailure, type ErrorCode, type Failure } from "./failure.ts";
 
 export interface SendRequest {
   url: URL;
@@ -11,9 +11,6 @@ export interface SendRequest {
   timeoutMs: number;
 }
 
-/** Why there is no complete response; a metric label. `blocked`: the address is not allowed, so nothing was sent. */
-type ErrorCode = "timeout" | "dns" | "refused" | "reset" | "unreachable" | "tls" | "blocked" | "other";
-
 /** The result of one HTTP request, complete or not. */
 export interface Exchange {
   durationMs: number;
@@ -22,7 +19,7 @@ export interface Exchange {
   /** At most 16 KiB, safe for Postgres. */
   responseBody: string | null;
   retryAfter: string | undefined;
-  /** Why there is no complete response; null where there is one. */
+  /** Why there is no complete response; null where there is one. With a status, it is a note about the body. */
   error: string | null;
   errorCode: ErrorCode | null;
   /** From the request to the response head, and from there to its end; null where no head arrived. */
@@ -54,7 +51,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #headAt = 0;
   #status: number | null = null;
   #retryAfter: string | undefined;
-  /** Undefined where the response is not compressed. */
+  #encoding: string | undefined;
+  /** Undefined where the response is empty or not compressed. */
   #decoder: ReturnType<typeof decoderFor>;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
@@ -64,7 +62,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#timeoutMs = timeoutMs;
     this.#resolve = resolve;
     this.#deadline = setTimeout(
-      () => this.#end({ code: "timeout", text: `no complete response within ${this.#timeoutMs} ms` }),
+      () => this.#fail({ code: "timeout", text: `no complete response within ${this.#timeoutMs} ms` }),
       timeoutMs,
     );
   }
@@ -77,7 +75,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    controller: Dispatcher.DispatchController,
+    _controller: Dispatcher.DispatchController,
     status: number,
     headers: Record<string, string | string[] | undefined>,
   ): void {
@@ -85,18 +83,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#headAt = performance.now();
     this.#status = status;
     this.#retryAfter = firstValue(headers["retry-after"]);
-    const encoding = firstValue(headers["content-encoding"]);
-    // The request forbids encodings. If a receiver compresses anyway, the cap applies to the decoded bytes.
-    if (encoding !== undefined) this.#decoder = decoderFor(encoding.trim().toLowerCase());
-    this.#decoder
-      ?.on("data", (chunk: Buffer) => this.#keep(chunk))
-      .on("drain", () => controller.resume())
-      .on("end", () => this.#end(null))
-      .on("error", (error) => this.#end(describe(error)));
+    this.#encoding = firstValue(headers["content-encoding"]);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver) return;
+    if (this.#encoding !== undefined && this.#bytes === 0) this.#decoder ??= this.#createDecoder(controller);
     if (this.#decoder === undefined) this.#keep(chunk);
     else if (!this.#decoder.write(chunk)) controller.pause();
   }
@@ -107,9 +99,20 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (error instanceof AddressNotAllowedError) {
-      this.#end({ code: "blocked", text: error.message });
-    } else this.#end(describe(error));
+    this.#fail(describeFailure(error));
+  }
+
+  /**
+   * The request forbids encodings. If a receiver compresses anyway, the cap applies to the decoded bytes. A response
+   * without a body needs no decoder, whatever its headers say.
+   */
+  #createDecoder(controller: Dispatcher.DispatchController): ReturnType<typeof decoderFor> {
+    const encoding = this.#encoding?.trim().toLowerCase() ?? "";
+    return decoderFor(encoding)
+      ?.on("data", (chunk: Buffer) => this.#keep(chunk))
+      .on("drain", () => controller.resume())
+      .on("end", () => this.#end(null))
+      .on("error", () => this.#fail({ code: "body", text: `it is not valid ${encoding}` }));
   }
 
   /** At the cap the exchange ends, and its connection is closed. */
@@ -117,6 +120,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes >= MAX_RESPONSE_BYTES) this.#end(null);
+  }
+
+  /** After the response head the status decides, and a failure is only a note about the body. */
+  #fail(failure: Failure): void {
+    if (this.#status === null) this.#end(failure);
+    else this.#end({ code: "body", text: `the response body is incomplete: ${failure.text}` });
   }
 
   #end(failure: Failure | null): void {
@@ -159,39 +168,4 @@ function decoderFor(encoding: string) {
     default:
       return undefined;
   }
-}
-
-interface Failure {
-  code: ErrorCode;
-  text: string;
-}
-
-const FAILURES: Readonly<Record<string, Failure>> = {
-  ECONNREFUSED: { code: "refused", text: "connection refused" },
-  ECONNRESET: { code: "reset", text: "connection reset" },
-  EPIPE: { code: "reset", text: "connection reset" },
-  UND_ERR_SOCKET: { code: "reset", text: "connection closed before the response was complete" },
-  UND_ERR_CONNECT_TIMEOUT: { code: "timeout", text: "no connection within the timeout" },
-  ETIMEDOUT: { code: "timeout", text: "no connection within the timeout" },
-  ENOTFOUND: { code: "dns", text: "the host name does not resolve" },
-  EAI_AGAIN: { code: "dns", text: "the host name does not resolve at the moment" },
-  EHOSTUNREACH: { code: "unreachable", text: "host unreachable" },
-  ENETUNREACH: { code: "unreachable", text: "network unreachable" },
-};
-/** Codes of Node and OpenSSL for failures of TLS and certificates. */
-const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$|HOSTNAME_MISMATCH)/;
-
-const MAX_ERROR_CHARS = 500;
-
-function describe(error: unknown): Failure {
-  if (!(error instanceof Error)) return { code: "other", text: String(error).slice(0, MAX_ERROR_CHARS) };
-  // Several addresses were dialled: report the failure of the first.
-  const first = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
-  const code = "code" in first && typeof first.code === "string" ? first.code : undefined;
-  const known = code === undefined ? undefined : FAILURES[code];
-  const text = known ? `${known.text} (${code})` : code ? `${code}: ${first.message}` : first.message || first.name;
-  return {
-    code: known?.code ?? (code !== undefined && TLS_CODE.test(code) ? "tls" : "other"),
-    text: safeText(Buffer.from(text)).slice(0, MAX_ERROR_CHARS),
-  };
 }

@@ -54,6 +54,7 @@ export function createSubscriberLoader(
         isFailing: row.isFailing,
         lastSuccessAt: row.lastSuccessAgoMs === null ? null : queriedAt - row.lastSuccessAgoMs,
         hasFailedSince: row.hasFailedSince,
+        revision: row.revision,
       };
     } catch (error) {
       return { problem: error instanceof Error ? error.message : String(error) };

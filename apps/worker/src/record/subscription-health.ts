@@ -4,6 +4,7 @@ import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { recordHealth, type HealthRecord, type OutagePolicy } from "@postrider/shared/store/sql/record-health.ts";
+import type { Subscription } from "../delivery.ts";
 import { HealthThrottle, type HealthOnRow } from "./health-throttle.ts";
 
 /** A write waits for this long, so that a failure and the opening of the breaker that it causes share it. */
@@ -23,8 +24,8 @@ const SILENCE = { part: 1 / 4, minCooldowns: 4 };
 /** Keeps the health of subscriptions on their rows: their last success, last failure and outage. Nothing waits for it. */
 export interface SubscriptionHealth {
   /** @param onRow what the row said when the delivery was loaded */
-  succeeded(onRow: HealthOnRow): void;
-  failed(subscriptionId: string, error: string, isProbe: boolean): void;
+  succeeded(onRow: HealthOnRow & Revised): void;
+  failed(subscription: Revised, error: string, isProbe: boolean): void;
   /** The breaker has opened (again): begins the outage, or disables the subscription after DISABLE_AFTER. */
   opened(subscriptionId: string): void;
   /** A success has closed the breaker. */
@@ -33,12 +34,17 @@ export interface SubscriptionHealth {
   close(): Promise<void>;
 }
 
+/** A subscription as it was sent to. */
+type Revised = Pick<Subscription, "id" | "revision">;
+
 /** When something last happened to a subscription, in milliseconds of `performance.now()`. */
 interface Pending {
   successAt?: number;
   failureAt?: number;
   openedAt?: number;
   error?: string;
+  /** Of the subscription that had these outcomes. */
+  revision?: string;
 }
 
 /**
@@ -62,11 +68,12 @@ export function createSubscriptionHealth(
   /** Whether a breaker has opened. Other workers learn it from the row, so that write does not wait. */
   let isUrgent = false;
 
-  /** @param news replaces what is known already */
+  /** @param news replaces what is known already; all of it where the subscription was changed meanwhile */
   function add(id: string, news: Pending): void {
     const known = pending.get(id);
     if (!known && pending.size >= MAX_PENDING) return throttle.forget(id);
-    pending.set(id, { ...known, ...news });
+    const isChanged = known?.revision !== undefined && (news.revision ?? known.revision) !== known.revision;
+    pending.set(id, isChanged ? news : { ...known, ...news });
     schedule();
   }
 
@@ -117,13 +124,13 @@ export function createSubscriptionHealth(
   return {
     succeeded(onRow) {
       const now = performance.now();
-      if (throttle.admitsSuccess(onRow, now)) add(onRow.id, { successAt: now });
+      if (throttle.admitsSuccess(onRow, now)) add(onRow.id, { successAt: now, revision: onRow.revision });
     },
-    failed(id, error, isProbe) {
+    failed({ id, revision }, error, isProbe) {
       const now = performance.now();
       // A failed probe is rare, and its error is the newest that there is.
       const isAdmitted = throttle.admitsFailure(id, now) || isProbe;
-      if (isAdmitted) add(id, { failureAt: now, error: printable(error) });
+      if (isAdmitted) add(id, { failureAt: now, error: printable(error), revision });
     },
     opened(id) {
       const now = performance.now();
@@ -155,7 +162,7 @@ const outagePolicy = ({
 
 function toRecord(
   subscriptionId: string,
-  { successAt, failureAt, openedAt, error }: Pending,
+  { successAt, failureAt, openedAt, error, revision }: Pending,
   now: number,
 ): HealthRecord {
   const ago = (time: number | undefined) => (time === undefined ? null : now - time);
@@ -165,6 +172,7 @@ function toRecord(
     failureMsAgo: ago(failureAt),
     error: error ?? null,
     openedMsAgo: ago(openedAt),
+    revision: revision ?? null,
   };
 }
 

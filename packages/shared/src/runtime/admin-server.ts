@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { Registry } from "prom-client";
 import { listen } from "./listen.ts";
-import type { Readiness } from "./readiness.ts";
+import { isReady, type Readiness } from "./readiness.ts";
 
 /** Offset from ADMIN_PORT of ingest, the first worker and the console. */
 const PORT_OFFSET = { ingest: 0, worker: 1, console: 2 } as const;
@@ -50,7 +50,7 @@ export async function startAdminServer(options: {
         return { status: 200, type: "application/json", body: '{"status":"ok"}' };
       case "/readyz": {
         const readiness = await ready();
-        const status = readiness.status === "unavailable" ? 503 : 200;
+        const status = isReady(readiness) ? 200 : 503;
         return { status, type: "application/json", body: JSON.stringify(readiness) };
       }
       default:

@@ -1,5 +1,28 @@
-import type { Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { ServerSettings } from "./settings/server.ts";
+
+/** Node's default for a whole request with its body. */
+const REQUEST_TIMEOUT_MS = 300_000;
+/** How often a closing server looks for connections whose last request is answered. */
+const CLOSE_IDLE_EVERY_MS = 50;
+
+/**
+ * Creates a public server. It keeps idle connections for longer than a load balancer does, so that it never closes one
+ * just when the load balancer sends a request on it.
+ */
+export const createPublicServer = (
+  { keepAliveTimeoutMs, headersTimeoutMs }: ServerSettings,
+  listener: RequestListener,
+): Server =>
+  createServer(
+    {
+      keepAliveTimeout: keepAliveTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
+    },
+    listener,
+  );
 
 /**
  * Listens on the first free port of the candidates.
@@ -28,12 +51,22 @@ function tryListen(server: Server, host: string, port: number): Promise<NodeJS.E
   });
 }
 
+/** From now on each response is the last one of its connection, so that clients connect to another process. */
+export function drainConnections(server: Server): void {
+  server.prependListener("request", (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+}
+
 /** Refuses new connections, waits for the requests under way until the deadline, then closes their connections. */
 export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  // A client may keep its connection after the answer to a request that was under way.
+  const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
   const overdue = setTimeout(() => server.closeAllConnections(), deadlineMs);
   await closed;
+  clearInterval(closingIdle);
   clearTimeout(overdue);
 }

@@ -6,9 +6,9 @@ const CHECK_TIMEOUT_MS = 2_000;
 
 type Health = "ok" | "unavailable";
 
-/** The body of `/readyz`. Only `unavailable` is answered with 503. */
+/** The body of `/readyz`. */
 export interface Readiness {
-  status: Health | "degraded";
+  status: Health | "degraded" | "draining";
   checks: Readonly<Record<string, Health | "wrong">>;
 }
 
@@ -35,3 +35,6 @@ export function readinessOf(stores: Readonly<Record<string, Health>>, needed: re
   const isDegraded = Object.values(checks).some((check) => check !== "ok");
   return { status: isMissing ? "unavailable" : isDegraded ? "degraded" : "ok", checks };
 }
+
+/** Whether `/readyz` is answered with 200; else with 503. */
+export const isReady = ({ status }: Readiness): boolean => status === "ok" || status === "degraded";

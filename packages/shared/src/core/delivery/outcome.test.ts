@@ -19,11 +19,18 @@ describe("the outcome of a response", () => {
 
   test("410 is gone", () => expect(answer(410)).toEqual({ kind: "gone" }));
 
-  test("an incomplete response is retryable, even with status 200", () => {
-    const cut = { responseStatus: 200, retryAfter: "7", errorCode: "timeout" };
-    expect(classify(cut, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
+  test("no response is retryable", () => {
     const refused = { responseStatus: null, retryAfter: undefined, errorCode: "refused" };
     expect(classify(refused, NOW)).toEqual({ kind: "retryable", retryAfterMs: undefined });
+  });
+
+  test.each([
+    [200, { kind: "delivered" }],
+    [410, { kind: "gone" }],
+    [429, { kind: "retryable", retryAfterMs: 7_000 }],
+    [500, { kind: "retryable", retryAfterMs: undefined }],
+  ])("%i decides, although its body is incomplete", (responseStatus, outcome) => {
+    expect(classify({ responseStatus, retryAfter: "7", errorCode: "body" }, NOW)).toEqual(outcome);
   });
 
   test("an address that is not allowed is blocked", () => {

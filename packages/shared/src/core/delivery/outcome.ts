@@ -6,10 +6,10 @@ export type Outcome =
   | { kind: "blocked" };
 
 /**
- * Classifies an HTTP exchange.
+ * Classifies an HTTP exchange. The status decides, even where the body was cut off or could not be decoded: a receiver
+ * that answers 2xx has the event.
  *
- * @param exchange `errorCode` is null for a complete response, and `blocked` if the address is not allowed and nothing
- *   was sent
+ * @param exchange `errorCode` is `blocked` if the address is not allowed and nothing was sent
  * @param now Unix milliseconds, for a `Retry-After` that is a date
  */
 export function classify(
@@ -17,8 +17,9 @@ export function classify(
   now: number,
 ): Outcome {
   const { responseStatus: status, retryAfter, errorCode } = exchange;
-  if (errorCode === "blocked") return { kind: "blocked" };
-  if (errorCode !== null || status === null) return { kind: "retryable", retryAfterMs: undefined };
+  if (status === null) {
+    return errorCode === "blocked" ? { kind: "blocked" } : { kind: "retryable", retryAfterMs: undefined };
+  }
   if (status >= 200 && status <= 299) return { kind: "delivered" };
   if (status === 410) return { kind: "gone" };
   const hasRetryAfter = status === 429 || status === 503;

@@ -2,11 +2,13 @@ import { z } from "zod";
 import { integer, text } from "./fields.ts";
 import { infraSettings, infraVariables } from "./infra.ts";
 import { readSettings, type Environment } from "./read.ts";
+import { serverContradictions, serverSettings, serverVariables } from "./server.ts";
 
 export const consoleVariables = { CONSOLE_PORT: integer(3001, 0, 65_535), CONSOLE_PASSWORD: text };
 
-const schema = z.object({ ...infraVariables, ...consoleVariables }).transform((env) => ({
+const schema = z.object({ ...infraVariables, ...serverVariables, ...consoleVariables }).transform((env) => ({
   ...infraSettings(env),
+  ...serverSettings(env),
   consolePort: env.CONSOLE_PORT,
   consolePassword: env.CONSOLE_PASSWORD,
 }));
@@ -14,4 +16,5 @@ const schema = z.object({ ...infraVariables, ...consoleVariables }).transform((e
 export type ConsoleSettings = Readonly<z.output<typeof schema>>;
 
 /** @throws SettingsError */
-export const readConsoleSettings = (env: Environment): ConsoleSettings => readSettings(env, { schema });
+export const readConsoleSettings = (env: Environment): ConsoleSettings =>
+  readSettings(env, { schema, contradictions: serverContradictions });

@@ -1,19 +1,42 @@
 import { z } from "zod";
+import { formatDuration } from "../../core/duration.ts";
 import { deliverySettings, deliveryVariables } from "./delivery.ts";
-import { apiKeys, integer } from "./fields.ts";
+import { apiKeys, duration, integer } from "./fields.ts";
 import { infraSettings, infraVariables } from "./infra.ts";
 import { readSettings, type Environment } from "./read.ts";
+import { serverContradictions, serverSettings, serverVariables } from "./server.ts";
 
-export const ingestVariables = { PORT: integer(3000, 0, 65_535), API_KEYS: apiKeys };
+export const ingestVariables = {
+  PORT: integer(3000, 0, 65_535),
+  API_KEYS: apiKeys,
+  DRAIN_DELAY: duration("0s", "0ms", "10m"),
+};
 
-const schema = z.object({ ...infraVariables, ...deliveryVariables, ...ingestVariables }).transform((env) => ({
-  ...infraSettings(env),
-  ...deliverySettings(env),
-  port: env.PORT,
-  apiKeys: env.API_KEYS,
-}));
+const schema = z
+  .object({ ...infraVariables, ...deliveryVariables, ...serverVariables, ...ingestVariables })
+  .transform((env) => ({
+    ...infraSettings(env),
+    ...deliverySettings(env),
+    ...serverSettings(env),
+    port: env.PORT,
+    apiKeys: env.API_KEYS,
+    drainDelayMs: env.DRAIN_DELAY,
+  }));
 
 export type IngestSettings = Readonly<z.output<typeof schema>>;
 
 /** @throws SettingsError */
-export const readIngestSettings = (env: Environment): IngestSettings => readSettings(env, { schema });
+export const readIngestSettings = (env: Environment): IngestSettings => readSettings(env, { schema, contradictions });
+
+/** Finds valid settings that contradict each other. */
+function contradictions(settings: IngestSettings): string[] {
+  const { drainDelayMs, shutdownDeadlineMs } = settings;
+  const problems = serverContradictions(settings);
+  if (drainDelayMs > shutdownDeadlineMs / 2) {
+    problems.push(
+      `DRAIN_DELAY (${formatDuration(drainDelayMs)}) must be at most half of SHUTDOWN_DEADLINE ` +
+        `(${formatDuration(shutdownDeadlineMs)}), which leaves the rest for requests under way`,
+    );
+  }
+  return problems;
+}

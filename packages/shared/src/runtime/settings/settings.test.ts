@@ -29,6 +29,9 @@ test("the defaults are the documented ones", () => {
     port: 3000,
     adminPort: 9100,
     consolePort: 3001,
+    keepAliveTimeoutMs: 75_000,
+    headersTimeoutMs: 80_000,
+    drainDelayMs: 0,
     retrySchedule: [2_000, 4_000, 8_000, 16_000, 32_000],
     deliveryTimeoutMs: 10_000,
     breaker: { threshold: 5, recentSuccessMs: 10_000, cooldownMs: 60_000 },
@@ -112,6 +115,12 @@ test("settings that contradict each other are refused", () => {
   expect(problemsOf({ ...good, STALLED_INTERVAL: "11s" })).toHaveLength(1);
   expect(problemsOf({ ...good, HOLD_LIMIT: "30s" })).toHaveLength(1);
   expect(problemsOf({ ...good, RETENTION_DAYS: "2" })).toHaveLength(1);
+  expect(problemsOf({ ...good, DRAIN_DELAY: "11s" })).toEqual([
+    expect.stringMatching(/^DRAIN_DELAY \(11s\).*SHUTDOWN_DEADLINE \(20s\)/),
+  ]);
+  expect(problemsOf({ ...good, KEEP_ALIVE_TIMEOUT: "80s" })).toEqual([
+    expect.stringMatching(/^HEADERS_TIMEOUT \(80s\).*KEEP_ALIVE_TIMEOUT \(80s\)/),
+  ]);
 });
 
 test("a process needs only its own settings", () => {

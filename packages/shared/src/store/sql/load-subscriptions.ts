@@ -19,13 +19,16 @@ export interface SubscriptionRow {
   /** By Postgres's clock, in milliseconds, because a worker's may be wrong. */
   lastSuccessAgoMs: number | null;
   hasFailedSince: boolean;
+  /** Changes with every change by a person, and when the subscription is disabled. Outcomes leave it as it is. */
+  revision: string;
 }
 
 const TEXT = `
   select id, tenant, url, headers, secrets, status, deleted_at is not null as "isDeleted", rate_limit as "rateLimit",
     max_in_flight as "maxInFlight", timeout_ms as "timeoutMs", retry_schedule as "retrySchedule",
     failing_since is not null as "isFailing", (extract(epoch from now() - last_success_at) * 1000)::float8 as "lastSuccessAgoMs",
-    last_failure_at is not null and (last_success_at is null or last_failure_at > last_success_at) as "hasFailedSince"
+    last_failure_at is not null and (last_success_at is null or last_failure_at > last_success_at) as "hasFailedSince",
+    updated_at::text as revision
   from subscriptions where id = any ($1::uuid[])`;
 
 /** Loads subscriptions by id, without unknown ids. */

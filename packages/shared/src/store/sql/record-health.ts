@@ -9,6 +9,8 @@ export interface HealthRecord {
   error: string | null;
   /** When the breaker opened, or opened again after a failed probe. */
   openedMsAgo: number | null;
+  /** What the outcomes were: those of a subscription that was changed since are not written. Null: of any. */
+  revision: string | null;
 }
 
 export interface OutagePolicy {
@@ -18,8 +20,9 @@ export interface OutagePolicy {
   silenceMs: number;
 }
 
-// The rows are locked in the order of their ids, so two workers with common subscriptions can't deadlock. Another
-// worker may have written meanwhile, so an older time never replaces a newer one.
+// An outcome of a subscription that was changed since, perhaps to another URL, is not written. The rows are locked in the
+// order of their ids, so two workers with common subscriptions can't deadlock. Another worker may have written meanwhile,
+// so an older time never replaces a newer one.
 const TEXT = `
   with locked as materialized (
     select s.id as found, s.status as was, s.failing_since as since,
@@ -28,8 +31,9 @@ const TEXT = `
       now() - i.failure * interval '1 millisecond' as failed_at,
       now() - i.opened * interval '1 millisecond' as opened_at, i.error
     from subscriptions s
-    join unnest($1::uuid[], $2::float8[], $3::float8[], $4::text[], $5::float8[])
-      as i (id, success, failure, error, opened) on i.id = s.id
+    join unnest($1::uuid[], $2::float8[], $3::float8[], $4::text[], $5::float8[], $8::timestamptz[])
+      as i (id, success, failure, error, opened, revision)
+      on i.id = s.id and coalesce(i.revision, s.updated_at) = s.updated_at
     order by s.id for no key update of s
   ), continued as (
     select *, case
@@ -79,6 +83,7 @@ export async function recordHealth(
       records.map(({ openedMsAgo }) => openedMsAgo),
       disableAfterMs,
       silenceMs,
+      records.map(({ revision }) => revision),
     ],
   });
   return rows.filter(({ expired }) => expired).map(({ id }) => id);
