@@ -8,6 +8,7 @@ import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createJobLookup } from "@postrider/shared/queue/job-presence.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
+import { Suspects } from "./deliver/suspects.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { BodyBudget } from "./load/body-budget.ts";
@@ -46,7 +47,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const slots = overrides.slots ?? new Slots(settings.maxInFlight, settings.deliveryTimeoutMs, createRateLimit(redis));
   const bodies = new BodyBudget();
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
-  const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
+  const metrics = createWorkerMetrics(registry, slots, recorder);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
     metrics.attemptPhase.observe({ phase }, seconds),
   );
@@ -77,6 +78,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     slots,
     bodies,
     recorder,
+    suspects: new Suspects(settings, log),
     metrics,
     fleetMetrics,
     onRedisError: createRedisErrorLog(log, Date.now),

@@ -1,4 +1,4 @@
-import type { WorkerOptions } from "bullmq";
+import type { Worker, WorkerOptions } from "bullmq";
 import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
 import type { Context } from "../context.ts";
 
@@ -21,3 +21,11 @@ export const laneOptions = ({ settings, workerRedis }: Context) =>
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     drainDelay: DRAIN_DELAY_S,
   }) satisfies WorkerOptions;
+
+/**
+ * Fetches no jobs while attempts cannot be recorded.
+ *
+ * @returns ends this
+ */
+export const pauseDuringOutages = (worker: Worker, { recorder }: Context): (() => void) =>
+  recorder.outage.onChange((isUnderWay) => void (isUnderWay ? worker.pause(true) : worker.resume()));

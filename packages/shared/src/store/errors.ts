@@ -3,7 +3,8 @@ import { DatabaseError } from "pg";
 /** SQLSTATE raised by refuse_idempotency_conflict (drizzle/0000_initial.sql). */
 export const IDEMPOTENCY_CONFLICT = "PR409";
 
-const sqlState = (error: unknown): string | undefined => {
+/** The SQLSTATE of an error that Postgres answered with, also where it is the cause of another one. */
+export const sqlState = (error: unknown): string | undefined => {
   const found = error instanceof Error && error.cause instanceof DatabaseError ? error.cause : error;
   return found instanceof DatabaseError ? found.code : undefined;
 };
@@ -23,6 +24,9 @@ export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && (/^(22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
 }
+
+/** True where Postgres refuses the statement, whatever its data: a bug, a renamed column, a lost grant. */
+export const isRefusedStatement = (error: unknown): boolean => sqlState(error) !== undefined && !isDataError(error);
 
 /** pg's messages for a connection that broke, was refused or timed out. These errors have no code. */
 const CONNECTION_ERROR = /connection|timeout|terminated|not queryable|pool after calling end/i;
