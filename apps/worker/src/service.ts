@@ -47,7 +47,10 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
     await dropOldPartitions(context, Date.now());
   });
   upkeep.trigger();
-  const ready = async () => (await takesWrites(redis)) && (await pool.query("select 1")).rowCount === 1;
+  const ready = async () =>
+    !context.recorder.outage.isUnderWay &&
+    (await takesWrites(redis)) &&
+    (await pool.query("select 1")).rowCount === 1;
   const admin = await startAdminServer({
     app: "worker",
     host: settings.host,

@@ -145,6 +145,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   async function work(job: Job<DispatchJob>, token: string, lease: JobLease, onQueued: () => void) {
     const batch = { id: job.id!, from: job.data.from, to: job.data.to };
     const end = (isFinished: boolean) => () => (isFinished ? complete(job, token) : giveBack(job, token));
+    // A fetch that had begun before the outage.
+    if (outage.isUnderWay) return end(false);
     const isSuspect = suspects.isSuspect(job);
     if (isSuspect && !job.data.suspicion && (await splitPoisonBatch(context, batch))) return end(true);
     const verdict = await suspects.judge(job);

@@ -60,6 +60,8 @@ export function startRetryLane(context: Context): Lane {
 
   /** @throws RetryLater if it must not be tried now */
   async function attemptAgain(job: Job<RetryJob>, lease: JobLease): Promise<void> {
+    // A fetch that had begun before the outage.
+    if (context.recorder.outage.isUnderWay) throw new RetryLater("attempts cannot be recorded", INTERNAL_RETRY_MS);
     const verdict = await suspects.judge(job);
     if (verdict.kind === "later") throw new RetryLater("workers died while they delivered this", verdict.delayMs);
     let result: Result = GIVEN_BACK;
