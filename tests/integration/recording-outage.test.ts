@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { pino } from "pino";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { dispatchJob, retryJob } from "@postrider/shared/queue/jobs.ts";
 import { answer, gate } from "@postrider/testkit/receiver/behaviours.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
@@ -198,18 +198,18 @@ test("a delivery whose row takes no change waits, and does not block the others"
 
 test("the log names the SQLSTATE and how many wait, and a worker that stops gives up after one more try", async () => {
   const [first, second] = await loaded(2);
-  const lines: { level: number; sqlState?: string; waiting?: number; records?: number }[] = [];
-  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const lines: unknown[] = [];
+  const log = createLogger("worker", "info", { write: (line: string) => void lines.push(JSON.parse(line)) });
   const recorder = createRecorder(world.context.pool, log);
   await refusals[0]!.begin();
   try {
     const waiting = [recorder.record(recordOf(first!, "fine")), recorder.record(recordOf(second!, "fine"))];
     const ended = Promise.allSettled(waiting);
     await waitFor("the recorder waits", () => recorder.outage.isUnderWay);
-    expect(lines).toMatchObject([{ level: 50, sqlState: "42703", waiting: 2 }]);
+    expect(lines).toMatchObject([{ level: "error", sqlState: "42703", waiting: 2 }]);
     recorder.giveUp();
     expect((await ended).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-    expect(lines.at(-1)).toMatchObject({ level: 50, records: 2 });
+    expect(lines.at(-1)).toMatchObject({ level: "error", records: 2 });
   } finally {
     await refusals[0]!.end();
   }

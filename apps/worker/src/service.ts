@@ -48,9 +48,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
   });
   upkeep.trigger();
   const ready = async () =>
-    !context.recorder.outage.isUnderWay &&
-    (await takesWrites(redis)) &&
-    (await pool.query("select 1")).rowCount === 1;
+    !context.recorder.outage.isUnderWay && (await takesWrites(redis)) && (await pool.query("select 1")).rowCount === 1;
   const admin = await startAdminServer({
     app: "worker",
     host: settings.host,

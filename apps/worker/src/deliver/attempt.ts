@@ -76,13 +76,14 @@ export async function attempt(
 /** Nothing is sent while it could not be recorded. A slot is not kept meanwhile: it counts a request. */
 async function acquireSlot({ slots, recorder: { outage } }: Context, request: SlotRequest): Promise<SlotResult> {
   const since = performance.now();
-  for (;;) {
-    const slot = await slots.acquire(request);
-    if (slot.kind !== "granted") return slot;
-    if (!outage.isUnderWay) return { ...slot, waitedMs: performance.now() - since };
+  let slot = await slots.acquire(request);
+  while (slot.kind === "granted" && outage.isUnderWay) {
     slot.release(undefined);
     await outage.untilOver(request.signal);
+    slot = await slots.acquire(request);
+    if (slot.kind === "granted") slot.waitedMs = performance.now() - since;
   }
+  return slot;
 }
 
 /** The subscription may have been changed, paused or deleted, and its secret rotated, while the request waited. */

@@ -5,7 +5,7 @@ import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.t
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
 /** A job that has stalled this often may have killed its workers. */
-export const POISON_STALLS = 3;
+const POISON_STALLS = 3;
 /** A delivery is poison when this many workers died while they tried it as a suspect. */
 const POISON_DEATHS = 3;
 /** A worker must have run for this many delivery timeouts before it tries a suspect, and twice as long after each death. */
