@@ -8,6 +8,7 @@ import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { Suspects, type Verdict } from "../../apps/worker/src/deliver/suspects.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
+import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
 
 let world: World;
@@ -27,7 +28,7 @@ beforeEach(async () => {
 });
 
 /** A worker's view, that of a new process. */
-const process = (deliveryTimeoutMs = 0) => new Suspects({ deliveryTimeoutMs }, world.context.log);
+const process = () => new Suspects({ deliveryTimeoutMs: 0 }, world.context.log);
 
 async function suspect(count = 1): Promise<Job<DispatchJob>[]> {
   await world.subscribe();
@@ -58,14 +59,37 @@ test("a delivery is poison when three workers died while they tried it, and not 
 
 test("a worker that has just started tries no suspect, and one after a death needs twice the calm", async () => {
   const [job] = await suspect();
-  const young = process(60_000);
-  const first = await judgeWith(young, job!);
-  expect(first.kind).toBe("later");
-  await judgeWith(process(), job!);
-  await judgeWith(process(), job!);
-  const second = await judgeWith(young, job!);
-  if (first.kind !== "later" || second.kind !== "later") throw new Error(second.kind);
-  expect(second.delayMs).toBeGreaterThan(first.delayMs * 1.9);
+  const deliveryTimeoutMs = 1_000;
+  for (const calmMs of [2_000, 4_000, 8_000]) {
+    let now = 0;
+    const worker = new Suspects({ deliveryTimeoutMs }, world.context.log, () => now);
+    now = calmMs - 1;
+    expect(await judgeWith(worker, job!)).toEqual({ kind: "later", delayMs: 1 });
+    now = calmMs;
+    expect(await judgeWith(worker, job!)).toMatchObject({ kind: "try" });
+    // It dies. Another one finds its mark.
+    expect(await judgeWith(process(), job!)).toMatchObject({ kind: "later" });
+  }
+});
+
+test("the watchdog leaves a suspect's job alone while it waits for a calm worker", async () => {
+  await world.subscribe();
+  await world.accept({});
+  const { queues, pool, redis } = world.context;
+  // A batch that was made a while ago.
+  const [batch] = world.batches;
+  const id = `00000000${batch!.id.slice(8)}`;
+  await pool.query("update deliveries set batch_id = $1", [id]);
+  const { name, data, opts } = dispatchJob({ ...batch!, id, isSuspect: true });
+  const worker = new Suspects({ deliveryTimeoutMs: 60_000 }, world.context.log);
+  const context = { ...world.context, settings: { ...world.settings, deliveryTimeoutMs: 60_000 } };
+  const job = await queues.dispatch.add(name, data, opts);
+  const verdict = await worker.judge(job);
+  if (verdict.kind !== "later") throw new Error(verdict.kind);
+  await redis.del(queues.dispatch.toKey("wait"));
+  await redis.zadd(queues.dispatch.toKey("delayed"), (Date.now() + verdict.delayMs) * 4_096, id);
+  expect(await runOnce(context)).toMatchObject({ leader: true, pending: { examined: 1, repaired: 0 } });
+  expect((await queues.dispatch.getJob(id))?.data.suspicion).toEqual({ diedIn: [] });
 });
 
 test("a try that ends without an attempt, and one whose worker lives after all, count for nothing", async () => {
@@ -146,6 +170,9 @@ test("the lanes dead-letter poison as internal, without an attempt", async () =>
   await whileLanesRun(async () => void (await settled()));
   const dead = { state: "dead", dead_reason: "internal", attempt_count: 0 };
   expect(await world.rows()).toMatchObject([dead, dead]);
+  // The retry's own job fails. The other one is shown in the queue for this.
+  expect(await queues.retry.getFailedCount()).toBe(1);
+  expect(await queues.deadLetters.getJobCountByTypes("waiting")).toBe(1);
   expect(endpoint.requests).toHaveLength(0);
 });
 

@@ -4,7 +4,7 @@ import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
 import { splitPoisonBatchRows } from "@postrider/shared/store/sql/split-poison-batch.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result } from "../delivery.ts";
-import { deadLetter } from "./dead-letter.ts";
+import { deadLetter, showDeadLetter } from "./dead-letter.ts";
 
 /**
  * Splits a batch whose workers keep dying into single deliveries, so that the one that kills them is found. The batch's
@@ -34,7 +34,12 @@ export function deadLetterPoison(context: Context, delivery: Delivery): Promise<
   return deadLetter(context, delivery, "workers died while they delivered this");
 }
 
-/** Dead-letters the single delivery of a batch that killed its workers. */
+/** Dead-letters the single delivery of a batch that killed its workers, and shows it on the board. */
 export async function deadLetterPoisonBatch(context: Context, batch: { id: string } & IdRange): Promise<void> {
-  for (const delivery of await loadBatchRows(context.pool, batch)) await deadLetterPoison(context, delivery);
+  for (const delivery of await loadBatchRows(context.pool, batch)) {
+    const result = await deadLetterPoison(context, delivery);
+    const subscribers = await context.loadSubscribers([delivery.subscriptionId], Date.now());
+    const subscriber = subscribers.get(delivery.subscriptionId)!;
+    if (result.kind === "dead") await showDeadLetter(context, { delivery, subscriber }, result);
+  }
 }

@@ -13,6 +13,10 @@ const CALM_TIMEOUTS = 2;
 /** A suspect that must be tried alone waits this long for the end of another one's try. */
 const OCCUPIED_MS = 1_000;
 
+/** How long a worker must have run before it tries a suspect. A suspect's job is never delayed for longer. */
+export const calmMs = ({ deliveryTimeoutMs }: Pick<WorkerSettings, "deliveryTimeoutMs">): number =>
+  CALM_TIMEOUTS * deliveryTimeoutMs;
+
 /** What is used of a BullMQ job. */
 export interface SuspectJob {
   data: StallHistory;
@@ -39,15 +43,22 @@ const UNSUSPECTED: Verdict = { kind: "try", end: () => Promise.resolve() };
  */
 export class Suspects {
   readonly #id = randomUUID();
-  readonly #startedAt = performance.now();
+  readonly #startedAt: number;
   readonly #calmMs: number;
   readonly #log: Logger;
+  readonly #now: () => number;
   #tries = 0;
   #isOneAlone = false;
 
-  constructor({ deliveryTimeoutMs }: Pick<WorkerSettings, "deliveryTimeoutMs">, log: Logger) {
+  constructor(
+    settings: Pick<WorkerSettings, "deliveryTimeoutMs">,
+    log: Logger,
+    now: () => number = () => performance.now(),
+  ) {
     this.#log = log;
-    this.#calmMs = CALM_TIMEOUTS * deliveryTimeoutMs;
+    this.#now = now;
+    this.#startedAt = now();
+    this.#calmMs = calmMs(settings);
   }
 
   isSuspect({ data, stalledCounter }: SuspectJob): boolean {
@@ -64,8 +75,8 @@ export class Suspects {
       return { kind: "later", delayMs: this.#calmMs };
     }
     if (diedIn.length >= POISON_DEATHS) return { kind: "poison" };
-    const missingMs = this.#calmMs * 2 ** diedIn.length - (performance.now() - this.#startedAt);
-    if (missingMs > 0) return { kind: "later", delayMs: missingMs };
+    const missingMs = this.#calmMs * 2 ** diedIn.length - (this.#now() - this.#startedAt);
+    if (missingMs > 0) return { kind: "later", delayMs: Math.min(missingMs, this.#calmMs) };
     return this.#try(job, diedIn);
   }
 
