@@ -155,10 +155,3 @@ test("a batch that kills its workers is split into single deliveries, each with 
   expect(ids).not.toContain(batch!.id);
   for (const id of ids) expect(await world.context.queues.dispatch.getJobState(id)).toBe("waiting");
 });
-
-test("a single delivery that kills its workers is dead-lettered as internal without an attempt", async () => {
-  await world.subscribe();
-  await world.accept({});
-  await splitPoisonBatch(world.context, world.batches[0]!);
-  expect(await world.rows()).toMatchObject([{ state: "dead", dead_reason: "internal", attempt_count: 0 }]);
-});

@@ -10,6 +10,7 @@ import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/pro
 import { createJobLookup } from "@postrider/shared/queue/job-presence.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
+import { Suspects } from "./deliver/suspects.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { BodyBudget } from "./load/body-budget.ts";
@@ -48,7 +49,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const slots = overrides.slots ?? new Slots(settings.maxInFlight, settings.deliveryTimeoutMs, createRateLimit(redis));
   const bodies = new BodyBudget();
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
-  const metrics = createWorkerMetrics(registry, slots, () => recorder.waiting);
+  const metrics = createWorkerMetrics(registry, slots, recorder);
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
     metrics.attemptPhase.observe({ phase }, seconds),
   );
@@ -80,6 +81,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     slots,
     bodies,
     recorder,
+    suspects: new Suspects(settings, log),
     metrics,
     fleetMetrics,
     onRedisError: createRedisErrorLog(log),

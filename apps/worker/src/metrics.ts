@@ -1,10 +1,11 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { DEAD_REASONS, HELD_REASONS } from "@postrider/shared/core/delivery/states.ts";
+import type { Recorder } from "./record/record-attempts.ts";
 import type { SlotPool } from "./isolation/slot-pool.ts";
 
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-export function createWorkerMetrics(registry: Registry, slots: SlotPool, recordsWaiting: () => number) {
+export function createWorkerMetrics(registry: Registry, slots: SlotPool, recorder: Recorder) {
   const registers = [registry];
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -18,7 +19,12 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, records
   gauge("postrider_in_flight", "HTTP requests under way", () => slots.inUse);
   gauge("postrider_slots", "HTTP requests that may be under way at once", () => slots.size);
   gauge("postrider_slot_waiting", "Loaded deliveries that wait for a slot", () => slots.waiting);
-  gauge("postrider_records_waiting", "Attempts and transitions that wait for their group commit", recordsWaiting);
+  gauge("postrider_records_waiting", "Attempts and transitions that are not committed yet", () => recorder.waiting);
+  gauge(
+    "postrider_oldest_record_waiting_seconds",
+    "How long the oldest of them has waited to be committed",
+    () => recorder.oldestMs / 1000,
+  );
   const metrics = {
     attempts: new Counter({
       name: "postrider_attempts_total",

@@ -47,7 +47,9 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
   const clockWatch = watchClock(context);
   const ready = async () => {
     const [postgres, redisHealth] = await Promise.all([postgresHealth(pool), healthOf(checkWrites(redis))]);
-    return readinessOf({ postgres, redis: redisHealth }, ["postgres", "redis"]);
+    // Postgres answers, and refuses what matters here.
+    const records = context.recorder.outage.isUnderWay ? ("unavailable" as const) : postgres;
+    return readinessOf({ postgres: records, redis: redisHealth }, ["postgres", "redis"]);
   };
   const admin = await startAdminServer({
     app: "worker",

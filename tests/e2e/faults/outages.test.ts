@@ -141,8 +141,11 @@ test("while Postgres is read-only ingest answers 503, and outcomes are recorded 
   expect(refused).toMatchObject({ status: 503, body: { code: "database_unavailable" } });
   answering.open();
   const isWaiting = (worker: AppProcess) => worker.output(200).includes("read-only transaction");
-  await waitFor("the outcome waits", () => stack.workers.some(isWaiting));
+  const waiting = await waitFor("the outcome waits", () => stack.workers.find(isWaiting));
+  const isReady = async () => (await fetch(`${waiting.adminUrl}/readyz`)).status === 200;
+  await waitFor("its worker is unready", async () => !(await isReady()));
   await setReadOnly(false);
+  await waitFor("its worker is ready again", isReady);
   expect(await stack.api.untilDelivery(event!, "delivered")).toMatchObject({ attemptCount: 1 });
   expect(endpoint.requests.filter(({ headers }) => headers["webhook-id"] === event)).toHaveLength(1);
 });

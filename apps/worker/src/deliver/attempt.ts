@@ -10,7 +10,7 @@ import type { Context } from "../context.ts";
 import type { Attempt, Delivery, Result, Subscription } from "../delivery.ts";
 import { send, type Exchange } from "../http/send.ts";
 import { signedRequest } from "../http/signed-request.ts";
-import type { SlotRequest } from "../isolation/slot-pool.ts";
+import type { SlotRequest, SlotResult } from "../isolation/slot-pool.ts";
 import type { JobLease } from "../job/lease.ts";
 import { admit, type Admission, type Admitted, type Refusal } from "./admission.ts";
 import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } from "./apply-transition.ts";
@@ -52,7 +52,7 @@ export async function attempt(
   lease: JobLease,
   onWaitOver: () => void,
 ): Promise<Result> {
-  const slot = await context.slots.acquire(slotRequestOf(delivery, admitted, trigger, lease.signal));
+  const slot = await acquireSlot(context, slotRequestOf(delivery, admitted, trigger, lease.signal));
   onWaitOver();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
@@ -72,6 +72,19 @@ export async function attempt(
   }
   if ("attempt" in sent) return decideAndRecord(context, delivery, sent.subscription, sent.attempt);
   return sent.admission === "given_back" ? GIVEN_BACK : refuse(context, delivery, sent.admission);
+}
+
+/** Nothing is sent while it could not be recorded. A slot is not kept meanwhile: it counts a request. */
+async function acquireSlot({ slots, recorder: { outage } }: Context, request: SlotRequest): Promise<SlotResult> {
+  const since = performance.now();
+  let slot = await slots.acquire(request);
+  while (slot.kind === "granted" && outage.isUnderWay) {
+    slot.release(undefined);
+    await outage.untilOver(request.signal);
+    slot = await slots.acquire(request);
+    if (slot.kind === "granted") slot.waitedMs = performance.now() - since;
+  }
+  return slot;
 }
 
 /** The subscription may have been changed, paused or deleted, and its secret rotated, while the request waited. */

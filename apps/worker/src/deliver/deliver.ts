@@ -1,6 +1,6 @@
 import { triggerOf } from "@postrider/shared/core/delivery/decision.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { isUnavailable } from "@postrider/shared/store/errors.ts";
+import { isRefusedStatement, isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
@@ -14,6 +14,7 @@ import { refuse } from "./refuse.ts";
  * Attempts a delivery if it is admitted. If that throws (a bug, a value that Postgres refuses), only this delivery is
  * dead-lettered.
  *
+ * @throws the error of a statement that Postgres refuses for every delivery; nothing was sent
  * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function deliverOrDeadLetter(
@@ -28,6 +29,7 @@ export async function deliverOrDeadLetter(
   } catch (error) {
     // Nothing was sent: after sending, the recorder waits for Postgres itself.
     if (lease.signal.aborted || isUnavailable(error)) return GIVEN_BACK;
+    if (isRefusedStatement(error)) throw error;
     context.log.error(
       { err: error, delivery: toPublicId("dlv", delivery.id) },
       "could not deliver because of an internal error",

@@ -6,7 +6,7 @@ import { keepLeases } from "../job/lease.ts";
 import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
 import { release } from "../release/release-held.ts";
 import { Releases } from "../release/releases.ts";
-import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
+import { laneOptions, LaneWorker, pauseDuringOutages, type Lane } from "./lane.ts";
 
 /**
  * Releases that can run at once. A release mostly sleeps, and one of a new subscription should not wait for a place while
@@ -30,6 +30,7 @@ export function startControlLane(context: Context): Lane {
   worker.on("failed", (job, error) => {
     if (job && error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
   });
+  const endPauses = pauseDuringOutages(worker, context);
   const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
 
   function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
@@ -54,6 +55,7 @@ export function startControlLane(context: Context): Lane {
   return {
     async stop() {
       stopping.abort();
+      endPauses();
       await worker.close();
     },
   };

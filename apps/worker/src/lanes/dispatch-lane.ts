@@ -4,8 +4,8 @@ import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import { deliverBatch } from "../deliver/deliver-batch.ts";
-import { POISON_STALLS, splitPoisonBatch } from "../deliver/poison.ts";
-import { RenewableLease } from "../job/lease.ts";
+import { deadLetterPoisonBatch, splitPoisonBatch } from "../deliver/poison.ts";
+import { RenewableLease, type JobLease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
 import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
 import { promoteDeferred } from "./promote-deferred.ts";
@@ -45,7 +45,8 @@ interface ActiveJob {
  * https://docs.bullmq.io/patterns/manually-fetching-jobs
  */
 export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane {
-  const { settings, slots, bodies, log } = context;
+  const { settings, slots, bodies, suspects, queues, log } = context;
+  const { outage } = context.recorder;
   const { lockDurationMs } = settings;
   const stopping = new AbortController();
   const loading = new Semaphore(MAX_LOADING);
@@ -73,10 +74,11 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   }
 
   /**
-   * Waits until this worker is not full. Even a full worker fetches a batch without a priority, so that its deliveries
+   * Waits until this worker is not full, and can record what it sends. Even a full worker fetches a batch without a priority, so that its deliveries
    * are not delayed by those of a tenant that exceeds its share.
    */
   async function waitForCapacity(): Promise<void> {
+    await outage.untilOver(stopping.signal);
     const since = performance.now();
     while ((slots.isFull || bodies.isFull) && !stopping.signal.aborted) {
       const isOverfull = slots.isOverfull || bodies.isOverfull;
@@ -89,7 +91,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   const pause = (ms: number) => sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
 
   const hasUrgent = () =>
-    context.redis.llen(context.queues.dispatch.toKey("wait")).then(
+    context.redis.llen(queues.dispatch.toKey("wait")).then(
       (waiting) => waiting > 0,
       () => false,
     );
@@ -119,6 +121,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     if (active.has(id)) {
       // The lock lapsed, and the job came back to this process while its requests are on the wire: wait for those.
       onQueued();
+      await suspects.takeBack(queues.dispatch, id);
       await postpone(job, token);
       return;
     }
@@ -126,18 +129,44 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     const deadline = setTimeout(() => entry.lease.end(), limits.deadlineMs);
     let finish = () => postpone(job, token);
     try {
-      const batch = { id, from: job.data.from, to: job.data.to };
-      if (job.stalledCounter >= POISON_STALLS) await splitPoisonBatch(context, batch);
-      const isFinished = await deliverBatch(context, batch, entry.lease, onQueued);
-      finish = isFinished ? () => complete(job, token) : () => giveBack(job, token);
+      finish = await work(job, token, entry.lease, onQueued);
     } catch (error) {
       log.error({ err: error, batch: id }, "could not deliver a batch because of an internal error; postponing it");
     }
     clearTimeout(deadline);
     onQueued();
+    // Another worker may have the job, and believe that this one died.
+    if (!entry.isLocked) await suspects.takeBack(queues.dispatch, id);
     // Before the lock is released: another lane, or this one, may take the job right after.
     if (active.get(id) === entry) active.delete(id);
     await finish();
+  }
+
+  /** @returns how the job ends */
+  async function work(job: Job<DispatchJob>, token: string, lease: JobLease, onQueued: () => void) {
+    const batch = { id: job.id!, from: job.data.from, to: job.data.to };
+    const end = (isFinished: boolean) => () => (isFinished ? complete(job, token) : giveBack(job, token));
+    // A fetch that had begun before the outage.
+    if (outage.isUnderWay) return end(false);
+    const isSuspect = suspects.isSuspect(job);
+    if (isSuspect && !job.data.suspicion && (await splitPoisonBatch(context, batch))) return end(true);
+    const verdict = await suspects.judge(job);
+    switch (verdict.kind) {
+      case "later":
+        return () => postpone(job, token, verdict.delayMs);
+      case "poison":
+        await deadLetterPoisonBatch(context, batch);
+        return end(true);
+      case "try": {
+        let isFinished = false;
+        try {
+          isFinished = await deliverBatch(context, batch, lease, onQueued);
+        } finally {
+          await verdict.end(isFinished);
+        }
+        return end(isFinished);
+      }
+    }
   }
 
   function activate(id: string, token: string): ActiveJob {
@@ -150,7 +179,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   // Each of these fails if the lock is lost. Then another worker has the job, or the stalled check requeues it.
   const complete = (job: Job, token: string) => moveJob(job, () => job.moveToCompleted("", token, false));
   const giveBack = (job: Job, token: string) => moveJob(job, () => job.moveToWait(token));
-  const postpone = (job: Job, token: string) => moveJob(job, () => job.moveToDelayed(now() + POSTPONE_MS, token));
+  const postpone = (job: Job, token: string, ms = POSTPONE_MS) =>
+    moveJob(job, () => job.moveToDelayed(now() + Math.ceil(ms), token));
 
   async function moveJob(job: Job, move: () => Promise<unknown>): Promise<void> {
     try {
@@ -162,10 +192,12 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
 
   async function renewLocks(): Promise<void> {
     const calledAt = performance.now();
-    for (const [id, { lease, startedAt }] of active) {
-      if (!lease.isHeld()) lease.end();
+    for (const [id, entry] of active) {
+      if (!entry.lease.isHeld()) entry.lease.end();
+      // What was sent waits for its record, and has its grace after that.
+      if (outage.isUnderWay) entry.startedAt = Math.max(entry.startedAt, calledAt - limits.deadlineMs);
       // It hangs. Without renewals the stalled check requeues the job, for this worker or another one.
-      if (calledAt - startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
+      if (calledAt - entry.startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
     const locked = [...active].filter(([, { isLocked }]) => isLocked);
     if (locked.length === 0) return;

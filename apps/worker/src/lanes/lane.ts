@@ -34,3 +34,11 @@ export class LaneWorker<Data> extends Worker<Data> {
     return Math.min(super.getBlockTimeout(blockUntil), MAX_BLOCK_S);
   }
 }
+
+/**
+ * Fetches no jobs while attempts cannot be recorded.
+ *
+ * @returns ends this
+ */
+export const pauseDuringOutages = (worker: Worker, { recorder }: Context): (() => void) =>
+  recorder.outage.onChange((isUnderWay) => void (isUnderWay ? worker.pause(true) : worker.resume()));

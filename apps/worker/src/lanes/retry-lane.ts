@@ -3,11 +3,12 @@ import { within } from "@postrider/shared/concurrency/within.ts";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
 import { deliverWithin } from "../deliver/deliver-within.ts";
-import { deadLetterPoison, POISON_STALLS } from "../deliver/poison.ts";
+import { GIVEN_BACK } from "../deliver/apply-transition.ts";
+import { deadLetterPoison } from "../deliver/poison.ts";
 import type { Result, Work } from "../delivery.ts";
 import { keepLeases, type JobLease } from "../job/lease.ts";
 import { backoffStrategy, INTERNAL_RETRY_MS, RetryLater } from "../job/retry-later.ts";
-import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
+import { laneOptions, LaneWorker, pauseDuringOutages, type Lane } from "./lane.ts";
 
 /** A job that takes longer hangs because of a bug. It is given up, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
@@ -30,7 +31,7 @@ const EARLY_MS = 500;
  * is its place among those of its tenant that are due in the same second.
  */
 export function startRetryLane(context: Context): Lane {
-  const { settings, queues, retryTurns, log } = context;
+  const { settings, queues, retryTurns, suspects, log } = context;
   const stopping = new AbortController();
   const worker = new LaneWorker<RetryJob>("retry", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
@@ -38,35 +39,58 @@ export function startRetryLane(context: Context): Lane {
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
+  const endPauses = pauseDuringOutages(worker, context);
   const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
   /** Retries that wait for a slot in this lane. */
   let waiting = 0;
 
-  function run(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
-    // The lock lapsed, and the job came back to this process while its first run is under way: wait for that one.
-    if (leases.endEarlier(job.id!)) return Promise.reject(new RetryLater("still under way", INTERNAL_RETRY_MS));
-    return leases.hold(job.id!, cancelled, (lease) => attemptAgain(job, lease));
+  async function run(job: Job<RetryJob>, cancelled: AbortSignal): Promise<void> {
+    if (leases.endEarlier(job.id!)) {
+      // The lock lapsed, and the job came back to this process while its first run is under way: wait for that one.
+      await suspects.takeBack(queues.retry, job.id!);
+      throw new RetryLater("still under way", INTERNAL_RETRY_MS);
+    }
+    try {
+      await leases.hold(job.id!, cancelled, (lease) => attemptAgain(job, lease));
+    } finally {
+      // The lock was lost. Another worker may have the job, and believe that this one died.
+      if (cancelled.aborted) await suspects.takeBack(queues.retry, job.id!);
+    }
   }
 
+  /** @throws RetryLater if it must not be tried now */
   async function attemptAgain(job: Job<RetryJob>, lease: JobLease): Promise<void> {
+    // A fetch that had begun before the outage.
+    if (context.recorder.outage.isUnderWay) throw new RetryLater("attempts cannot be recorded", INTERNAL_RETRY_MS);
+    const verdict = await suspects.judge(job);
+    if (verdict.kind === "later") throw new RetryLater("workers died while they delivered this", verdict.delayMs);
+    let result: Result = GIVEN_BACK;
+    try {
+      const work = await loadIfDue(job);
+      if (!work) return;
+      const isPoison = verdict.kind === "poison";
+      result = await withDeadline(
+        isPoison ? deadLetterPoison(context, work.delivery) : deliverInPlace(job, work, lease),
+      );
+      if (result.kind === "retrying") await takeTurn(job, work.delivery.tenant, result.delayMs);
+    } finally {
+      if (verdict.kind === "try") await verdict.end(result.kind !== "given_back");
+    }
+    if (result.kind === "retrying") await suspects.forget(job);
+    endJob(result);
+  }
+
+  /** @returns undefined where the job has nothing to do */
+  async function loadIfDue(job: Job<RetryJob>): Promise<Work | undefined> {
     const work = await context.loadWork(job.data.delivery);
-    // Deleted by retention, or of an earlier cycle: the job has nothing to do.
-    if (!work || work.delivery.cycle !== job.data.cycle) return;
+    // Deleted by retention, or of an earlier cycle.
+    if (!work || work.delivery.cycle !== job.data.cycle) return undefined;
     const { state, deadReason, lastError, dueInMs } = work.delivery;
     if (state === "dead") throw new UnrecoverableError(`${deadReason}: ${lastError ?? ""}`);
-    if (state !== "retrying") return;
+    if (state !== "retrying") return undefined;
     // The lock was lost before the job could be delayed, or Redis came back with older data.
     if (dueInMs !== null && dueInMs > EARLY_MS) throw new RetryLater("not due yet", dueInMs);
-    const stalls = job.stalledCounter - (job.data.stallsBefore ?? 0);
-    const result = await withDeadline(
-      stalls >= POISON_STALLS ? deadLetterPoison(context, work.delivery) : deliverInPlace(job, work, lease),
-    );
-    if (result.kind === "retrying") await takeTurn(job, work.delivery.tenant, result.delayMs);
-    // An attempt was recorded, so this delivery was not the reason for the stalls before it.
-    if (result.kind === "retrying" && stalls > 0) {
-      await job.updateData({ ...job.data, stallsBefore: job.stalledCounter });
-    }
-    endJob(result);
+    return work;
   }
 
   /** @throws RetryLater if the retry has waited too long for a slot */
@@ -88,6 +112,7 @@ export function startRetryLane(context: Context): Lane {
   return {
     async stop() {
       stopping.abort();
+      endPauses();
       await worker.close();
     },
   };

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
-import { isDataError, isMissingPartition, isUnavailable } from "@postrider/shared/store/errors.ts";
-import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
+import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import { recordAttempts, type DeliveryRecord } from "@postrider/shared/store/sql/record-attempts.ts";
+import type { DeliveryRecord } from "@postrider/shared/store/sql/record-attempts.ts";
+import { RecordingOutage } from "./recording-outage.ts";
+import { writeRecords, type RecordResult } from "./write-records.ts";
 
 const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
 /**
@@ -12,46 +13,79 @@ const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
  * worker's capacity, unpaced flushes would have only a few rows each.
  */
 const PACE = { ms: 20, after: 1, enough: MAX_FLUSH.rows };
-/** Every attempt must be recorded, so no record is rejected. The slots bound how many can wait. */
+/** Every attempt must be recorded, so no record is rejected. Nothing is sent while Postgres takes none. */
 const MAX_WAITING = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
-const POSTGRES_RETRY_MS = 500;
+/** Pauses between two tries. A restart takes seconds; a column or a grant is missing until somebody repairs it. */
+const RETRY_MS = { first: 500, maxUnavailable: 1_000, max: 10_000 };
+/** If more records wait and Postgres refuses each of them alone, the fault is not theirs. */
+const MAX_REFUSED = 10;
+
+const REFUSED = new Error("Postgres refused the record");
 
 export interface Recorder {
   /**
-   * Commits a transition and its attempt. While Postgres is down it waits, so that nothing that was sent is lost.
+   * Commits a transition and its attempt. It waits for as long as Postgres refuses it, whatever the reason, so that
+   * nothing that was sent is lost.
    *
    * @returns false if the delivery had changed its state before, so that the transition was not applied
    */
   record(record: DeliveryRecord): Promise<boolean>;
+  /** Records that are not committed yet. */
   readonly waiting: number;
+  /** How long the oldest of them has waited; 0 if there is none. */
+  readonly oldestMs: number;
+  readonly outage: RecordingOutage;
   /** Stops waiting for Postgres: records that the next try cannot write are dropped, and attempted again later. */
   giveUp(): void;
 }
 
 export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Recorder {
-  let givenUp = false;
-
-  /** Creates the partitions of the attempts, whose ids have the time of a clock that may have been wrong. */
-  const createPartitions = async (records: readonly DeliveryRecord[]): Promise<boolean> => {
-    const ids = records.flatMap(({ attempt }) => attempt?.id ?? []);
-    return (await ensurePartitionsOf(pool, ids).catch(() => [])).length > 0;
+  const givingUp = new AbortController();
+  /** When each waiting record was made, oldest first. */
+  const waiting = new Set<{ since: number }>();
+  const oldestMs = () => {
+    const [oldest] = waiting;
+    return oldest ? performance.now() - oldest.since : 0;
   };
+  const outage = new RecordingOutage(log, () => ({ waiting: waiting.size, oldestMs: Math.round(oldestMs()) }));
 
-  const commits = new GroupCommit<DeliveryRecord, boolean>({
-    async flush(records) {
-      for (let tries = 0; ; tries += 1) {
-        try {
-          return await recordAttempts(pool, records);
-        } catch (error) {
-          const lacksPartition = isMissingPartition(error);
-          if (lacksPartition && (await createPartitions(records))) continue;
-          if (givenUp || (!lacksPartition && (isDataError(error) || !isUnavailable(error)))) throw error;
-          if (tries === 0) log.warn({ err: error, records: records.length }, "could not record attempts; retrying");
-          await sleep(POSTGRES_RETRY_MS);
-        }
+  const pause = (maxMs: number) =>
+    sleep(maxMs * (0.75 + Math.random() / 2), undefined, { signal: givingUp.signal }).catch(() => undefined);
+
+  function pauseAfter(error: unknown, tries: number): Promise<void> {
+    const maxMs = isUnavailable(error) ? RETRY_MS.maxUnavailable : RETRY_MS.max;
+    return pause(Math.min(maxMs, RETRY_MS.first * 2 ** tries));
+  }
+
+  /** Repeats until Postgres has taken or refused every record. */
+  async function flush(records: readonly DeliveryRecord[]): Promise<RecordResult[]> {
+    const results: (RecordResult | undefined)[] = records.map(() => undefined);
+    for (let tries = 0; ; tries += 1) {
+      const isLastTry = givingUp.signal.aborted;
+      const missing = [...results.keys()].filter((index) => results[index] === undefined);
+      const written = await writeRecords(pool, log, missing.map((index) => records[index]!)); // prettier-ignore
+      for (const [n, index] of missing.entries()) results[index] = written.results[n];
+      const isTaken = results.some((result) => typeof result === "boolean");
+      const error = written.error ?? (isTaken || waiting.size <= MAX_REFUSED ? undefined : REFUSED);
+      if (error === undefined) {
+        // The lanes go on when all that has waited is committed, so that no job runs again before its record is.
+        if (commits.waitingRows === 0) outage.end();
+        return results as RecordResult[];
       }
-    },
-    failsAll: isUnavailable,
+      if (isLastTry) {
+        log.error({ err: error, records: missing.length }, "gave up recording attempts; they will be made again");
+        throw error;
+      }
+      outage.begin(error);
+      await pauseAfter(error, tries);
+      if (written.error === undefined) results.fill(undefined);
+    }
+  }
+
+  const commits = new GroupCommit<DeliveryRecord, RecordResult>({
+    flush,
+    // A flush fails only after giveUp(), and has isolated refused records itself.
+    failsAll: () => true,
     weigh: ({ attempt }) => ({ rows: 1, bytes: attempt?.responseBody?.length ?? 0 }),
     keysOf: ({ delivery }) => [delivery.id],
     pace: PACE,
@@ -59,13 +93,32 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
     maxFlush: MAX_FLUSH,
     maxWaiting: MAX_WAITING,
   });
+
   return {
-    record: (record) => commits.add(record),
-    get waiting() {
-      return commits.waitingRows;
+    async record(record) {
+      const entry = { since: performance.now() };
+      waiting.add(entry);
+      try {
+        for (;;) {
+          const result = await commits.add(record);
+          if (result !== "refused") return result;
+          // It is tried again beside others, which it does not block.
+          await pause(RETRY_MS.max);
+          if (givingUp.signal.aborted) throw REFUSED;
+        }
+      } finally {
+        waiting.delete(entry);
+      }
     },
+    get waiting() {
+      return waiting.size;
+    },
+    get oldestMs() {
+      return oldestMs();
+    },
+    outage,
     giveUp() {
-      givenUp = true;
+      givingUp.abort();
     },
   };
 }

@@ -70,6 +70,7 @@ async function releaseAll(
   let run: Run | undefined;
   await releases.waitForTurn(lease.signal);
   while (!lease.signal.aborted) {
+    await context.recorder.outage.untilOver(lease.signal);
     const limits = await readSubscriptionLimits(context.pool, subscriptionId);
     if (limits.state === "deleted") return cancelUnfinished(context, subscriptionId, lease);
     if (limits.state !== "active") return;

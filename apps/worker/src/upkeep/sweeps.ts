@@ -13,17 +13,22 @@ import {
   type SubscriptionWithHeld,
 } from "@postrider/shared/store/sql/find-subscriptions-with-held.ts";
 import type { Context } from "../context.ts";
+import { calmMs } from "../deliver/suspects.ts";
 import { PAGE, type Sweep } from "./sweep.ts";
 
-/** Clocks of workers may differ by this much, and a job that was put back may wait this long. */
+/** Clocks of workers may differ by this much, and a job that was put back may wait this long; a suspect's waits longer. */
 const SLACK_MS = 10_000;
 /** A clock that is further ahead than this was wrong: processes with such a clock do not start. */
 const MAX_CLOCK_SKEW_MS = 60_000;
 
 /** Dispatches batches of `pending` deliveries that have no live job. @param now Unix milliseconds */
-export const pendingSweep = ({ queues, pool }: Context, now: () => number, graceMs: number): Sweep<PendingBatch> => ({
+export const pendingSweep = (
+  { queues, pool, settings }: Context,
+  now: () => number,
+  graceMs: number,
+): Sweep<PendingBatch> => ({
   queue: queues.dispatch as Queue,
-  maxDelayMs: SLACK_MS,
+  maxDelayMs: calmMs(settings) + SLACK_MS,
   findPage: (last) => findPendingBatches(pool, last, PAGE),
   jobsOf: (batches) =>
     batches
@@ -40,7 +45,7 @@ const isFresh = (madeAt: number, now: number, graceMs: number): boolean =>
  * Adds the retry jobs of `retrying` deliveries that are past due and have no live job. Tenants take turns: all that is
  * past due counts, as one second's retries do otherwise.
  */
-export function retryingSweep({ queues, pool }: Context, graceMs: number): Sweep<PastDueRetry> {
+export function retryingSweep({ queues, pool, settings }: Context, graceMs: number): Sweep<PastDueRetry> {
   const found = new Map<string, number>();
   const priorityOf = (tenant: string) => {
     const index = found.get(tenant) ?? 0;
@@ -49,7 +54,7 @@ export function retryingSweep({ queues, pool }: Context, graceMs: number): Sweep
   };
   return {
     queue: queues.retry as Queue,
-    maxDelayMs: SLACK_MS,
+    maxDelayMs: calmMs(settings) + SLACK_MS,
     findPage: (last) => findPastDueRetries(pool, last, graceMs, PAGE),
     jobsOf: (retries) =>
       retries.map(({ id, cycle, tenant, eventType, url }) =>

@@ -6,10 +6,24 @@ import type { IdRange } from "../core/ids/id-range.ts";
 export interface Batch extends IdRange {
   id: string;
   size: number;
+  /** Workers may have died of its only delivery. */
+  isSuspect?: boolean;
+}
+
+/** What a job remembers of the workers that died while they worked on it (apps/worker/src/deliver/suspects.ts). */
+export interface StallHistory {
+  /** The job's stalls that do not count: an attempt was recorded after them, or their worker had not died. */
+  stallsBefore?: number;
+  suspicion?: {
+    /** The workers that died while they tried the suspect. */
+    diedIn: string[];
+    /** The worker that tries it now. */
+    triedBy?: string;
+  };
 }
 
 /** Data of a dispatch job. Its jobId is the batch's id, which the rows carry as `batch_id`. */
-export interface DispatchJob {
+export interface DispatchJob extends StallHistory {
   from: string;
   to: string;
   size: number;
@@ -29,11 +43,9 @@ export interface Retry {
 }
 
 /** Data of a retry job. A job whose `cycle` differs from the delivery's is stale. */
-export interface RetryJob {
+export interface RetryJob extends StallHistory {
   delivery: string;
   cycle: number;
-  /** The job's stalls when its last attempt was recorded. Only later stalls count against the delivery. */
-  stallsBefore?: number;
 }
 
 /** A dead letter without a failed retry job, which the board shows all the same. */
@@ -90,11 +102,11 @@ const releaseOptions: JobsOptions = {
  * The job of a batch. Its BullMQ priority is read from the batch's id, so that a job that Redis lost is recreated with
  * the same one. BullMQ takes lower numbers first, and 0 (no priority) before all others.
  */
-export function dispatchJob({ id, from, to, size }: Batch): NewJob<DispatchJob> {
+export function dispatchJob({ id, from, to, size, isSuspect = false }: Batch): NewJob<DispatchJob> {
   const priority = priorityOfBatch(id);
   return {
     name: `batch of ${size}`,
-    data: { from, to, size },
+    data: { from, to, size, ...(isSuspect ? { suspicion: { diedIn: [] } } : {}) },
     opts: { ...dispatchOptions, jobId: id, ...(priority > 0 ? { priority } : {}) },
   };
 }

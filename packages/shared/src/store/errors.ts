@@ -9,7 +9,8 @@ const databaseError = (error: unknown): DatabaseError | undefined => {
   return found instanceof DatabaseError ? found : undefined;
 };
 
-const sqlState = (error: unknown): string | undefined => databaseError(error)?.code;
+/** The SQLSTATE of an error that Postgres answered with, also where it is the cause of another one. */
+export const sqlState = (error: unknown): string | undefined => databaseError(error)?.code;
 
 export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error) === IDEMPOTENCY_CONFLICT;
 
@@ -43,6 +44,9 @@ export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && (/^(21|22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
 }
+
+/** True where Postgres refuses the statement, whatever its data: a bug, a renamed column, a lost grant. */
+export const isRefusedStatement = (error: unknown): boolean => sqlState(error) !== undefined && !isDataError(error);
 
 /** pg's messages for a connection that broke, was refused or timed out. These errors have no code. */
 const CONNECTION_ERROR = /connection|timeout|terminated|not queryable|pool after calling end/i;
