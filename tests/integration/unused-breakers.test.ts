@@ -3,6 +3,7 @@ import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
+import type { Subscription } from "../../apps/worker/src/delivery.ts";
 import { disableSubscription } from "../../apps/worker/src/deliver/disable-subscription.ts";
 import { resetUnusedBreakers } from "../../apps/worker/src/upkeep/reset-unused-breakers.ts";
 
@@ -46,11 +47,8 @@ test.each(["open", "half_open"] as const)(
   async (state) => {
     const [gone] = [await failing(state), await failing(state)];
     expect(await counted()).toEqual({ open: 0, half_open: 0, [state]: 2 });
-    const { rows } = await world.context.pool.query<{ revision: string }>(
-      "select updated_at::text as revision from subscriptions where id = $1",
-      [gone],
-    );
-    await disableSubscription(world.context, { id: gone, revision: rows[0]!.revision }, "gone");
+    const loaded = (await world.context.loadSubscribers([gone], Date.now())).get(gone)!.subscription as Subscription;
+    await disableSubscription(world.context, loaded, "gone");
     expect(await counted()).toEqual({ open: 0, half_open: 0, [state]: 1 });
     expect(await world.context.breakers.read([gone])).toMatchObject([{ state: "closed", failures: 0 }]);
   },

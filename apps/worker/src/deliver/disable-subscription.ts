@@ -14,11 +14,10 @@ export async function disableSubscription(
 ): Promise<void> {
   const subscription = toPublicId("sub", id);
   try {
-    const isDisabledNow = await disableSubscriptionRow(pool, id, revision, reason);
-    if (!isDisabledNow) return;
-    log.warn({ subscription, reason }, "disabled the subscription");
-    // Nothing probes it any more.
-    await resetBreakerOf(id);
+    const result = await disableSubscriptionRow(pool, id, revision, reason);
+    if (result === "disabled") log.warn({ subscription, reason }, "disabled the subscription");
+    // Nothing probes a disabled one any more.
+    if (result !== "changed") await resetBreakerOf(id);
   } catch (error) {
     log.warn({ err: error, subscription, reason }, "could not disable the subscription; its next 410 tries again");
   }

@@ -22,6 +22,6 @@ export function ignoreContinue(socket: Socket): void {
 }
 
 function onHeadersComplete(this: Parser, status: number, isUpgrade: boolean, shouldKeepAlive: boolean): number {
-  const { onHeadersComplete: original } = Object.getPrototypeOf(this) as Parser;
-  return original.call(this, status === 100 ? 102 : status, isUpgrade, shouldKeepAlive);
+  const original = Object.getPrototypeOf(this) as Parser;
+  return original.onHeadersComplete.call(this, status === 100 ? 102 : status, isUpgrade, shouldKeepAlive);
 }

@@ -144,7 +144,7 @@ describe("interim responses are ignored", () => {
     ["a 103", [HINTS, FINAL]],
     ["an unknown one", [head("199 Unknown"), FINAL]],
     ["several in a row", [CONTINUE, CONTINUE + HINTS, PROCESSING, HINTS, CONTINUE + FINAL]],
-    ["several, byte by byte", [...(CONTINUE + HINTS + CONTINUE + FINAL)]],
+    ["several, byte by byte", (CONTINUE + HINTS + CONTINUE + FINAL).split("")],
   ])("%s", async (_name, response) => {
     const { url, connections } = await receiver((socket) => {
       socket.setNoDelay(true);

@@ -1,21 +1,25 @@
 import type { Queryable } from "../pool.ts";
 
 const TEXT = `
-  update subscriptions set status = 'disabled', disabled_reason = $3, updated_at = now()
-  where id = $1 and updated_at = $2::timestamptz and status <> 'disabled'`;
+  with disabled as (
+    update subscriptions set status = 'disabled', disabled_reason = $3, updated_at = now()
+    where id = $1 and updated_at = $2::timestamptz and status <> 'disabled' returning 1
+  )
+  select case when exists (select from disabled) then 'disabled' when status = 'disabled' then 'was_disabled'
+    else 'changed' end as result
+  from subscriptions where id = $1`;
 
 /**
- * Disables a subscription. Its deliveries are still created, and held until it is enabled.
+ * Disables a subscription, unless it was changed. Its deliveries are still created, and held until it is enabled.
  *
  * @param revision the subscription's, as it was loaded for the request that is the reason
- * @returns false if it was already disabled, or was changed since
  */
 export async function disableSubscriptionRow(
   db: Queryable,
   id: string,
   revision: string,
   reason: string,
-): Promise<boolean> {
-  const { rowCount } = await db.query(TEXT, [id, revision, reason]);
-  return rowCount === 1;
+): Promise<"disabled" | "was_disabled" | "changed"> {
+  const { rows } = await db.query<{ result: "disabled" | "was_disabled" }>(TEXT, [id, revision, reason]);
+  return rows[0]?.result ?? "changed";
 }
