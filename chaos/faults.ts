@@ -4,6 +4,7 @@ import type { Stack } from "@postrider/testkit/stack/stack.ts";
 import type { Throwaway } from "../scripts/services/index.ts";
 import type { PlannedFault } from "./plan.ts";
 import type { Receivers, SubscriberMode } from "./receivers.ts";
+import { deleteKeys, evictKeys, type KeyKind } from "./redis-keys.ts";
 import { SHUTDOWN_DEADLINE_MS } from "./settings.ts";
 
 /** The targets of faults. */
@@ -70,6 +71,20 @@ export async function inject(stage: Stage, { name, lastsMs, worker, hits }: Plan
       await redis.kill("SIGSTOP");
       await pause(lastsMs);
       await redis.kill("SIGCONT");
+      return undefined;
+    case "redis-del-wait":
+    case "redis-del-prioritized":
+    case "redis-del-active":
+    case "redis-del-delayed":
+    case "redis-del-meta":
+    case "redis-del-job":
+    case "redis-del-lock":
+    case "redis-del-breaker":
+    case "redis-del-other":
+      await deleteKeys(redis.url, name.slice("redis-del-".length) as KeyKind, lastsMs);
+      return undefined;
+    case "redis-evict":
+      await evictKeys(redis.url, lastsMs);
       return undefined;
     case "postgres-restart":
       await postgres.restart();

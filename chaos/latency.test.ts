@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Evidence } from "./evidence.ts";
-import { measureLatency } from "./latency.ts";
+import { boundsExceeded, measureLatency } from "./latency.ts";
 
 const event = { ref: "e", tenant: "acme", type: "order.created", keyed: false };
 const receipt = (name: string, at: number, subscription = "sub_1") => ({ event: name, subscription, at });
@@ -47,4 +47,15 @@ test("the tail is from the end of the last fault to the last receipt of an event
   expect(measureLatency({ ...evidence, faults: [] }).tailMs).toBeUndefined();
   const early = { ...evidence, receipts: [receipt("evt_1", 1_100)] };
   expect(measureLatency(early).tailMs).toBe(0);
+});
+
+test("a run whose deliveries take too long names what took how long", () => {
+  const fast = measureLatency(evidence);
+  expect(boundsExceeded(fast)).toEqual([]);
+  expect(boundsExceeded(measureLatency({ ...evidence, receipts: [] }))).toEqual([]);
+  const slow = { ...fast.all, max: 1e9 };
+  expect(boundsExceeded({ ...fast, all: slow })).toEqual([
+    expect.stringMatching(/^too slow: the slowest delivery took 1000000000 ms/),
+  ]);
+  expect(boundsExceeded({ ...fast, tailMs: 1e9 })).toHaveLength(1);
 });

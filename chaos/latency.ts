@@ -1,3 +1,4 @@
+import { patience } from "@postrider/testkit/wait.ts";
 import { percentile } from "../bench/support/statistics.ts";
 import type { Evidence } from "./evidence.ts";
 
@@ -18,7 +19,29 @@ export interface Latency {
   tailMs: number | undefined;
 }
 
-/** How long deliveries took. The ledger sets no bounds for it. */
+/**
+ * What a run may take at most, in milliseconds. With the default load and two workers, the 15 faults of processes,
+ * servers and receivers, and seed 5, on a busy machine of two cores: under 50, 4,800, 5,100, 8,200 and 1,500. An outage of
+ * Redis takes up to 5 s of that by itself.
+ */
+const BOUNDS = { unbrokenP50: 500, unbrokenP99: 12_000, p99: 20_000, max: 45_000, tail: 30_000 } as const;
+
+/** @returns a sentence for each bound that was exceeded; a busy machine has more time (POSTRIDER_TEST_PATIENCE) */
+export function boundsExceeded({ unbroken, all, tailMs }: Latency): string[] {
+  const measured = {
+    unbrokenP50: ["half of the deliveries to working subscribers", unbroken.p50],
+    unbrokenP99: ["99 % of the deliveries to working subscribers", unbroken.p99],
+    p99: ["99 % of the deliveries", all.p99],
+    max: ["the slowest delivery", all.max],
+    tail: ["the last delivery after the last fault", tailMs ?? 0],
+  } as const;
+  return Object.entries(measured).flatMap(([name, [what, ms]]) => {
+    const bound = patience(BOUNDS[name as keyof typeof BOUNDS]);
+    return ms > bound ? [`too slow: ${what} took ${Math.round(ms)} ms, and ${bound} ms is the bound`] : [];
+  });
+}
+
+/** How long deliveries took. */
 export function measureLatency({ accepted, receipts, refusals, subscribers, faults }: Evidence): Latency {
   const numberOf = new Map(subscribers.map(({ id }, number) => [id, number]));
   const refused = new Set(refusals.map(({ event, subscription }) => `${event} ${subscription}`));

@@ -8,13 +8,14 @@ const HELP = `Usage: npm run chaos [-- --seed N --events N --rate N --faults a,b
 
 Runs ingest and workers on a PostgreSQL and a Redis of their own, posts events at a steady rate, and injects one fault
 after another. At the end a ledger compares the accepted events with the received deliveries. Exit code 1 if anything
-was lost, or if more deliveries arrived twice than the faults explain.
+was lost, if more deliveries arrived twice than the faults explain, or if deliveries took longer than the bounds of
+chaos/latency.ts.
 
   --seed N      the same seed gives the same plan (default: from the clock, and printed)
   --events N    minimum number of events (default 5000); the load continues until the last fault is over
   --rate N      events a second (default 100)
   --faults LIST of these, all by default:
-${FAULT_NAMES.map((name) => `                  ${name.padEnd(17)} ${FAULTS[name].about}`).join("\n")}
+${FAULT_NAMES.map((name) => `                  ${name.padEnd(21)} ${FAULTS[name].about}`).join("\n")}
   --rounds N    how often each fault is injected (default 1)
   --workers N   (default 2)
   --keep        keep the logs of a run that passed, too

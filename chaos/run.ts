@@ -10,7 +10,7 @@ import { Stack } from "@postrider/testkit/stack/stack.ts";
 import { holdsWithin } from "@postrider/testkit/wait.ts";
 import type { Evidence, FaultWindow, Subscriber } from "./evidence.ts";
 import { inject, type Stage } from "./faults.ts";
-import { type Latency, measureLatency } from "./latency.ts";
+import { boundsExceeded, type Latency, measureLatency } from "./latency.ts";
 import { audit, type Audit, hasPassed } from "./ledger.ts";
 import { Load } from "./load.ts";
 import { type PlannedFault, workersHit } from "./plan.ts";
@@ -117,13 +117,18 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       faults,
     };
     const audited = audit(evidence);
-    audited.violations.push(...violations, ...load.refused.map((answer) => `a valid request was refused: ${answer}`));
+    const latency = measureLatency(evidence);
+    audited.violations.push(
+      ...boundsExceeded(latency),
+      ...violations,
+      ...load.refused.map((answer) => `a valid request was refused: ${answer}`),
+    );
     const passed = hasPassed(audited);
     keep ||= !passed;
     if (keep) writeEvidence(logFolder, evidence);
     return {
       audit: audited,
-      latency: measureLatency(evidence),
+      latency,
       faults,
       posted: load.posted,
       loadMs,

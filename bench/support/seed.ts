@@ -54,7 +54,7 @@ export function seedRetries(database: Database, redisUrl: string, events: readon
   return withPool(database, async (pool) => {
     const redis = new Redis(redisUrl);
     const queues = createQueues(redis);
-    const enqueue = createEnqueue(queues, createRetryTurns(redis), (_lane, _jobs, error) => {
+    const enqueue = createEnqueue(queues, createRetryTurns(redis, Date.now), (_lane, _jobs, error) => {
       throw error;
     });
     const ids: string[] = [];

@@ -1,5 +1,5 @@
-import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chownSync, existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import type { Account } from "./processes.ts";
@@ -58,6 +58,16 @@ export async function initialise(
   rmSync(passwordFile, { force: true });
   if (code !== 0) throw new Error(`initdb failed: ${stderr.split("\n").slice(-3).join(" ")}`);
   renameSync(unfinished, dataOf(folder));
+}
+
+/** Copies a running server, so that this one starts as its streaming replica. */
+export async function copyServer(binaries: PostgresBinaries, server: PostgresServer, url: string): Promise<void> {
+  const { folder, account } = server;
+  // Another folder may hold only links to some of the programs.
+  const program = join(dirname(realpathSync(binaries.postgres)), "pg_basebackup");
+  const args = ["-d", url, "-D", dataOf(folder), "-R", "-X", "stream", "-c", "fast", "--no-sync"];
+  const { code, stderr } = await run(program, args, { account, cwd: folder });
+  if (code !== 0) throw new Error(`pg_basebackup failed: ${stderr.split("\n").slice(-3).join(" ")}`);
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { needPostgres, needRedis } from "./install.ts";
 import { stopWithParent, type StoppableServer } from "./stop-with-parent.ts";
 import { freePort } from "./ports.ts";
-import { dataOf, initialise, postgresUrl, startPostgres, stopPostgres } from "./postgres-server.ts";
+import { copyServer, dataOf, initialise, postgresUrl, startPostgres, stopPostgres } from "./postgres-server.ts";
 import { isAlive, signal, waitForExit } from "./processes.ts";
 import { redisUrl, startRedis, stopRedis } from "./redis-server.ts";
 import { reportOnStderr } from "./report.ts";
@@ -32,6 +32,9 @@ interface PostgresOptions {
   settings?: Record<string, string>;
   /** Dropped if the server does not start with them, such as a library that is not installed. */
   optional?: Record<string, string>;
+  password?: string;
+  /** Start as a streaming replica of the server with this URL. */
+  copyOf?: string;
 }
 
 const THROWAWAY_SETTINGS = {
@@ -49,7 +52,8 @@ const THROWAWAY_SETTINGS = {
  */
 export async function startThrowawayPostgres(dir: string, options: PostgresOptions = {}): Promise<Throwaway> {
   const binaries = await needPostgres(reportOnStderr);
-  const password = randomBytes(16).toString("hex");
+  const { copyOf } = options;
+  const password = options.password ?? (copyOf ? new URL(copyOf).password : randomBytes(16).toString("hex"));
   const server = { ...(await throwawayFolder(dir, "postgres-")), password };
   const port = options.port ?? (await freePort());
   const settings = { ...THROWAWAY_SETTINGS, ...options.settings };
@@ -65,7 +69,7 @@ export async function startThrowawayPostgres(dir: string, options: PostgresOptio
         ["KILL", 10],
       ],
     },
-    prepare: () => initialise(binaries, server, true),
+    prepare: () => (copyOf === undefined ? initialise(binaries, server, true) : copyServer(binaries, server, copyOf)),
     start: () => {
       const { optional } = options;
       return optional === undefined ? start({}) : start(optional).catch(() => start({}));
@@ -76,6 +80,7 @@ export async function startThrowawayPostgres(dir: string, options: PostgresOptio
 
 interface RedisOptions {
   port?: number;
+  password?: string;
   /** Command-line arguments, such as `--appendonly yes` for a log on disk. */
   args?: readonly string[];
 }
@@ -85,7 +90,7 @@ interface RedisOptions {
  */
 export async function startThrowawayRedis(dir: string, options: RedisOptions = {}): Promise<Throwaway> {
   const program = await needRedis(reportOnStderr);
-  const password = randomBytes(16).toString("hex");
+  const password = options.password ?? randomBytes(16).toString("hex");
   const server = { ...(await throwawayFolder(dir, "redis-")), password };
   const port = options.port ?? (await freePort());
   return throwaway({

@@ -36,6 +36,13 @@ test("core creates no date from the clock", () => {
   expect(occurrences(sources("packages/shared/src/core/**/*.ts"), /new Date\(\)|\bDate\(\)/g)).toEqual([]);
 });
 
+test("time comes from runtime/clock.ts, because the machine's clock may be wrong", () => {
+  expect(occurrences(sources("{apps,packages/shared}/**/*.ts"), /\bDate\.now\b|new Date\(\)/g)).toEqual([
+    "packages/shared/src/runtime/clock.ts: Date.now",
+    "packages/shared/src/runtime/process/run.ts: Date.now",
+  ]);
+});
+
 test("deliveries are updated by the statements of store/sql and nowhere else", () => {
   const updates = occurrences(sources("{apps,packages/shared}/**/*.ts"), /\bupdate deliveries\b/g);
   expect(updates.length).toBeGreaterThan(5);

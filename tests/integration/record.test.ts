@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { retryDelivery } from "@postrider/shared/runtime/retry-delivery.ts";
-import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { createIdSource, newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import type { Delivery } from "../../apps/worker/src/delivery.ts";
@@ -90,6 +90,14 @@ test("recording the same attempt twice has no effect, so a commit whose answer w
   await record(delivery, { state: "retrying", delayMs: 0 }, id);
   expect(await record(delivery, { state: "retrying", delayMs: 0 }, id)).toBe(false);
   expect(await attempts()).toEqual([{ number: 1, superseded: false }]);
+});
+
+test("an attempt whose id was made by a clock thirty days ahead is recorded, and so are those after it", async () => {
+  const ahead = createIdSource(() => Date.now() + 30 * 86_400_000);
+  expect(await record(delivery, { state: "retrying", delayMs: 0 }, ahead())).toBe(true);
+  const loaded = (await world.load())[0]!;
+  expect(await record(loaded, { state: "delivered" })).toBe(true);
+  expect(await attempts()).toHaveLength(2);
 });
 
 test("an outcome from before a manual retry changes nothing", async () => {

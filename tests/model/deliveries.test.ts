@@ -11,7 +11,7 @@ let database: TestDatabase;
 let pool: Pool;
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = createPool(database.url, "model", 4, createLogger("model", "silent"));
+  pool = createPool(database.url, "postrider-model", 4, createLogger("model", "silent"));
 });
 afterAll(async () => {
   await pool.end();

@@ -1,6 +1,8 @@
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import type { ConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
 import { openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
+import { readinessOf } from "@postrider/shared/runtime/readiness.ts";
 import { LoginThrottle } from "./access/throttle.ts";
 import { createPasswordCheck } from "./access/password.ts";
 import { createSessions } from "./access/sessions.ts";
@@ -21,9 +23,10 @@ export function createContext(settings: ConsoleSettings) {
     settings,
     breakers: createBreakers(infrastructure.redis, settings.breaker),
     isPassword: createPasswordCheck(settings.consolePassword),
-    sessions: createSessions(settings.encryptionKey, settings.consolePassword, Date.now),
-    throttle: new LoginThrottle(Date.now),
+    sessions: createSessions(settings.encryptionKey, settings.consolePassword, now),
+    throttle: new LoginThrottle(() => performance.now()),
     /** Without Redis the board has nothing to show. */
-    isReady: async () => infrastructure.redis.status === "ready",
+    readiness: async () =>
+      readinessOf({ redis: infrastructure.redis.status === "ready" ? "ok" : "unavailable" }, ["redis"]),
   };
 }

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
+import { watchClock } from "@postrider/shared/runtime/watch-clock.ts";
 import type { ConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
 import { createApp } from "./app.ts";
 import { createContext } from "./context.ts";
@@ -9,7 +10,7 @@ import { createContext } from "./context.ts";
 /** Starts the console: its pages and the admin server. */
 export async function startConsole(settings: ConsoleSettings): Promise<RunningApp> {
   const context = createContext(settings);
-  const { log, registry, isReady } = context;
+  const { log, registry, readiness } = context;
   const server = createServer(createApp(context));
   const port = await listen(server, settings.host, [settings.consolePort]);
   const admin = await startAdminServer({
@@ -17,14 +18,16 @@ export async function startConsole(settings: ConsoleSettings): Promise<RunningAp
     host: settings.host,
     adminPort: settings.adminPort,
     registry,
-    ready: isReady,
+    ready: readiness,
   });
+  const clockWatch = watchClock(context);
   log.info({ port, adminPort: admin.port }, "console is listening");
   return {
     log,
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
       await closeServer(server, settings.shutdownDeadlineMs / 2);
+      await clockWatch.stop();
       await closeServer(admin.server, 0);
       await context.close();
     },

@@ -15,7 +15,7 @@ const POOL_SIZE = 20;
 export async function createContext(settings: IngestSettings) {
   const infrastructure = openInfrastructure("ingest", settings, { poolSize: POOL_SIZE });
   const { log, pool, redis, queues, registry } = infrastructure;
-  const secretBox = await checkDatabase(infrastructure, settings, Date.now);
+  const secretBox = await checkDatabase(infrastructure, settings);
   let acceptor: Acceptor | undefined;
   const metrics = createIngestMetrics(registry, () => acceptor?.waitingRows ?? 0);
   acceptor = createAcceptor(

@@ -4,10 +4,11 @@ import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer, listen } from "@postrider/shared/runtime/listen.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
 import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
+import { watchClock } from "@postrider/shared/runtime/watch-clock.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { createContext } from "./context.ts";
 import { createApp } from "./http/app.ts";
-import { checkHealth } from "./http/health.ts";
+import { readReadiness } from "./http/health.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -22,16 +23,17 @@ export async function startIngest(settings: IngestSettings): Promise<RunningApp>
     host: settings.host,
     adminPort: settings.adminPort,
     registry,
-    ready: async () => (await checkHealth(context)).postgres === "ok",
+    ready: () => readReadiness(context),
   });
-  const upkeep = every(HOUR_MS, "upkeep", log, () => ensureCurrentPartitions(pool, Date.now()));
+  const clockWatch = watchClock(context);
+  const upkeep = every(HOUR_MS, "upkeep", log, () => ensureCurrentPartitions(pool));
   log.info({ port, adminPort: admin.port }, "ingest is listening");
   return {
     log,
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
       await closeServer(server, settings.shutdownDeadlineMs / 2);
-      await upkeep.stop();
+      await Promise.all([clockWatch.stop(), upkeep.stop()]);
       await closeServer(admin.server, 0);
       await context.close();
     },

@@ -8,6 +8,7 @@ import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createJobLookup } from "@postrider/shared/queue/job-presence.ts";
 import { createWorkerConnection } from "@postrider/shared/queue/connection.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { BodyBudget } from "./load/body-budget.ts";
@@ -41,7 +42,7 @@ export interface Overrides {
 export async function createContext(settings: WorkerSettings, overrides: Overrides = {}) {
   const infrastructure = openInfrastructure("worker", settings, { poolSize: POOL_SIZE, serverSettings: STEADY_PLANS });
   const { log, pool, redis, queues, enqueue, registry } = infrastructure;
-  const secretBox = await checkDatabase(infrastructure, settings, Date.now);
+  const secretBox = await checkDatabase(infrastructure, settings);
   const workerRedis = createWorkerConnection(settings.redisUrl, log);
   const slots = overrides.slots ?? new Slots(settings.maxInFlight, settings.deliveryTimeoutMs, createRateLimit(redis));
   const bodies = new BodyBudget();
@@ -52,7 +53,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   );
   const breakers = createBreakers(redis, settings.breaker);
   const fleetMetrics = createFleetMetrics("worker", redis, () =>
-    readFleetState({ pool, redis, queues, breakers }, Date.now()),
+    readFleetState({ pool, redis, queues, breakers }, now()),
   );
   const subscriptionHealth = createSubscriptionHealth(pool, log, settings);
   const breakerReports =
@@ -79,7 +80,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     recorder,
     metrics,
     fleetMetrics,
-    onRedisError: createRedisErrorLog(log, Date.now),
+    onRedisError: createRedisErrorLog(log),
     breakerReports,
     subscriptionHealth,
     lookUpJobs: (queue: Queue) => createJobLookup(redis, queue),

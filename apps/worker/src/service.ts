@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
-import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer } from "@postrider/shared/runtime/listen.ts";
+import { healthOf, postgresHealth, readinessOf } from "@postrider/shared/runtime/readiness.ts";
+import { watchClock } from "@postrider/shared/runtime/watch-clock.ts";
 import { every } from "@postrider/shared/concurrency/every.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
 import { createContext, type Overrides } from "./context.ts";
@@ -12,12 +13,9 @@ import { startDeadLetters } from "./lanes/dead-letters.ts";
 import { startDispatchLane } from "./lanes/dispatch-lane.ts";
 import { startRetryLane } from "./lanes/retry-lane.ts";
 import { expireHeld } from "./upkeep/expire-held.ts";
-import { removeExpiredKeys } from "./upkeep/remove-expired-keys.ts";
-import { takesWrites } from "./fleet/redis-log.ts";
-import { dropOldPartitions } from "./upkeep/retention.ts";
+import { checkWrites } from "./fleet/redis-log.ts";
+import { startUpkeep } from "./upkeep/upkeep.ts";
 import { createWatchdogMemory, runOnce, WATCHDOG_GRACE_MS } from "./upkeep/watchdog.ts";
-
-const HOUR_MS = 3_600_000;
 
 /** Starts a worker: the lanes, the watchdog, the upkeep and the admin server. */
 export async function startWorker(settings: WorkerSettings, overrides: Overrides = {}): Promise<RunningApp> {
@@ -41,13 +39,12 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
     setTimeout(watchdog.trigger, WATCHDOG_GRACE_MS + 500).unref();
   };
   redis.on("ready", onRedisReady);
-  const upkeep = every(HOUR_MS, "upkeep", log, async () => {
-    await ensureCurrentPartitions(pool, Date.now());
-    await removeExpiredKeys(pool);
-    await dropOldPartitions(context, Date.now());
-  });
-  upkeep.trigger();
-  const ready = async () => (await takesWrites(redis)) && (await pool.query("select 1")).rowCount === 1;
+  const upkeep = startUpkeep(context);
+  const clockWatch = watchClock(context);
+  const ready = async () => {
+    const [postgres, redisHealth] = await Promise.all([postgresHealth(pool), healthOf(checkWrites(redis))]);
+    return readinessOf({ postgres, redis: redisHealth }, ["postgres", "redis"]);
+  };
   const admin = await startAdminServer({
     app: "worker",
     host: settings.host,
@@ -68,6 +65,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
         watchdog.stop(),
         expiry.stop(),
         upkeep.stop(),
+        clockWatch.stop(),
         heartbeat.stop(),
         ...lanes.map((lane) => lane.stop()),
       ]);

@@ -10,11 +10,11 @@ test("/healthz answers 200 without a key", async () => {
   expect((await e2e.api.call("GET", "/healthz", withoutKey)).status).toBe(200);
 });
 
-test("/readyz names Postgres and Redis, and is ok when both answer", async () => {
+test("/readyz names Postgres, Redis and the clock, and is ok when all are", async () => {
   const ready = await e2e.api.call("GET", "/readyz", withoutKey);
   expect(ready).toMatchObject({ status: 200, body: { status: "ok" } });
   const { checks } = ready.body as { checks: Record<string, unknown> };
-  expect(Object.keys(checks).sort()).toEqual(["postgres", "redis"]);
+  expect(Object.keys(checks).sort()).toEqual(["clock", "postgres", "redis"]);
 });
 
 async function metricsOf(adminUrl: string) {

@@ -51,8 +51,9 @@ export function useConsole(): UsedConsole {
   const used = useConsoleSettings() as UsedConsole;
   beforeAll(async () => {
     used.app = await startConsole(used.env);
-    await waitFor("the console is connected to Redis", used.app.context.isReady);
-    await ensureCurrentPartitions(used.app.context.pool, Date.now());
+    const isReady = async () => (await used.app.context.readiness()).status === "ok";
+    await waitFor("the console is connected to Redis", isReady);
+    await ensureCurrentPartitions(used.app.context.pool);
   });
   beforeEach(async () => {
     await used.app.context.queues.retry.obliterate({ force: true });

@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { priorityOfBatch } from "@postrider/shared/core/ids/batch-id.ts";
 import { createEnqueue } from "@postrider/shared/queue/enqueue.ts";
 import { createRetryTurns } from "@postrider/shared/queue/retry-turns.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import type { Queues } from "@postrider/shared/queue/queues.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
@@ -23,7 +24,7 @@ export function createDispatcher(
   let kept: Batch[] = [];
   let isFailing = false;
 
-  const enqueue = createEnqueue(queues, createRetryTurns(redis), (_lane, jobs, error) => {
+  const enqueue = createEnqueue(queues, createRetryTurns(redis, now), (_lane, jobs, error) => {
     metrics.dispatchEnqueueFailures.inc(jobs);
     // One line per outage, not one per flush.
     if (!isFailing) log.warn({ err: error }, "could not dispatch batches; their deliveries wait in Postgres");

@@ -1,7 +1,6 @@
-import { timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { isMissingPartition } from "@postrider/shared/store/errors.ts";
-import { ensurePartitions } from "@postrider/shared/store/partitions.ts";
+import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { acceptEvents, type AcceptedEvent, type AcceptRow } from "@postrider/shared/store/sql/accept.ts";
 
@@ -12,8 +11,8 @@ export async function insertEvents(pool: Pool, events: readonly AcceptedEvent[])
     return await acceptEvents(pool, events, batchSeed);
   } catch (error) {
     if (!isMissingPartition(error)) throw error;
-    const times = events.map(({ id }) => timeOfId(id));
-    await ensurePartitions(pool, Math.min(...times), Math.max(...times));
+    const ids = events.map(({ id }) => id);
+    await ensurePartitionsOf(pool, ids);
     return acceptEvents(pool, events, batchSeed);
   }
 }

@@ -43,11 +43,11 @@ function createCachedLookup(pool: Pool): (hash: Buffer) => Promise<Caller | unde
   return async (hash) => {
     const cacheKey = hash.toString("base64");
     const cached = cache.get(cacheKey);
-    if (cached && cached.expiresAt > Date.now()) return cached.caller;
+    if (cached && cached.expiresAt > performance.now()) return cached.caller;
     const row = await findApiKey(pool, hash);
     const caller = row && { tenant: row.tenant ?? undefined, scopes: new Set(row.scopes) };
     if (cache.size >= CACHE_SIZE) cache.clear();
-    cache.set(cacheKey, { caller, expiresAt: Date.now() + CACHE_MS });
+    cache.set(cacheKey, { caller, expiresAt: performance.now() + CACHE_MS });
     return caller;
   };
 }

@@ -1,12 +1,10 @@
 import { Router } from "express";
-import { within } from "@postrider/shared/concurrency/within.ts";
+import { healthOf, postgresHealth, readinessOf, type Readiness } from "@postrider/shared/runtime/readiness.ts";
 import type { Context } from "../context.ts";
 
-const CHECK_TIMEOUT_MS = 2_000;
-
 /**
- * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted. Without Redis ingest is only
- * `degraded`.
+ * `/healthz`: the process runs. `/readyz`: Postgres answers, so events can be accepted. Without Redis, or with a wrong
+ * clock, ingest is only `degraded`.
  */
 export function healthRoutes(context: Context): Router {
   const routes = Router();
@@ -16,23 +14,14 @@ export function healthRoutes(context: Context): Router {
   });
 
   routes.get("/readyz", async (_request, response) => {
-    const checks = await checkHealth(context);
-    const status = checks.postgres !== "ok" ? "unavailable" : checks.redis === "ok" ? "ok" : "degraded";
-    response.status(status === "unavailable" ? 503 : 200).json({ status, checks });
+    const readiness = await readReadiness(context);
+    response.status(readiness.status === "unavailable" ? 503 : 200).json(readiness);
   });
 
   return routes;
 }
 
-export async function checkHealth({ pool, redis }: Context): Promise<{ postgres: string; redis: string }> {
-  const [postgresHealth, redisHealth] = await Promise.all([healthOf(pool.query("select 1")), healthOf(redis.ping())]);
-  return { postgres: postgresHealth, redis: redisHealth };
-}
-
-function healthOf(check: Promise<unknown>): Promise<"ok" | "unavailable"> {
-  const health = check.then(
-    () => "ok" as const,
-    () => "unavailable" as const,
-  );
-  return within<"ok" | "unavailable">(CHECK_TIMEOUT_MS, health, () => "unavailable");
+export async function readReadiness({ pool, redis }: Context): Promise<Readiness> {
+  const [postgres, redisHealth] = await Promise.all([postgresHealth(pool), healthOf(redis.ping())]);
+  return readinessOf({ postgres, redis: redisHealth }, ["postgres"]);
 }

@@ -7,6 +7,7 @@ import { parseSubscription, subscriptionChange } from "./input.ts";
 import type { Presenter } from "./present.ts";
 import { resetBreaker } from "./reset-breaker.ts";
 import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 
 /** The answers of the old URL say nothing about the new one. */
 const NO_HEALTH = { failingSince: null, lastSuccessAt: null, lastFailureAt: null, lastError: null };
@@ -37,7 +38,7 @@ export function patchSubscription(context: Context, present: Presenter): Request
 export function deleteSubscription(context: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "sub");
-    await updateSubscription(context.db, callerOf(response), id, () => ({ deletedAt: new Date() }));
+    await updateSubscription(context.db, callerOf(response), id, () => ({ deletedAt: new Date(now()) }));
     // The release job that this wakes cancels the unfinished deliveries.
     await resetBreaker(context, id);
     response.status(204).end();

@@ -3,6 +3,7 @@ import type { RequestHandler } from "express";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { formatSecret } from "@postrider/shared/core/signing.ts";
 import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { requestLog } from "../http/request-id.ts";
@@ -31,7 +32,7 @@ export function rotateSecret({ db, secretBox, log }: Context): RequestHandler {
     const input = body(request, rotation);
     const secret = input.secret ?? newSecret();
     const row = await updateSubscription(db, callerOf(response), id, ({ secrets }) => ({
-      secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, Date.now()),
+      secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, now()),
     }));
     requestLog(log, response).info(
       { subscription: toPublicId("sub", id), live: row.secrets.length },

@@ -5,6 +5,7 @@ import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { Transition } from "@postrider/shared/core/delivery/transitions.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { markProbed } from "@postrider/shared/store/sql/mark-probed.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import type { Attempt, Delivery, Result, Subscription } from "../delivery.ts";
 import { send, type Exchange } from "../http/send.ts";
@@ -140,7 +141,7 @@ async function sendNow(
   }
   if (!lease.isHeld()) return { admission: "given_back" };
   const id = newId();
-  const startedAt = new Date();
+  const startedAt = new Date(now());
   const startedAtMs = performance.now();
   const exchange = await send(agent, signedRequest(subscription, eventId, Buffer.from(body), startedAt));
   return { subscription, attempt: { id, trigger, startedAt, startedAtMs, exchange } };
@@ -154,7 +155,7 @@ async function decideAndRecord(
   sent: Attempt,
 ): Promise<Result> {
   const { id, trigger, startedAt, exchange } = sent;
-  const outcome = classify(exchange, Date.now());
+  const outcome = classify(exchange, now());
   const transition = transitionAfter(outcome, delivery, subscription, trigger);
   const error = errorOf(transition, exchange);
   observeAttempt(context, { delivery, subscription, attempt: sent, outcome, transition, error });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
@@ -29,7 +30,7 @@ export async function deliverBatch(
   if (deliveries === undefined) return false;
   if (deliveries.length === 0) return true;
   const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
-  const subscribers = await untilAvailable(context, lease, () => context.loadSubscribers(subscriptionIds, Date.now()));
+  const subscribers = await untilAvailable(context, lease, () => context.loadSubscribers(subscriptionIds, now()));
   if (subscribers === undefined) return false;
   const done = await deliverAll(context, deliveries, subscribers, lease, onQueued);
   return done === deliveries.length;

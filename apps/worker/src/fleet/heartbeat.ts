@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { HEARTBEAT_MS, recordHeartbeat, removeHeartbeat } from "@postrider/shared/runtime/fleet/roster.ts";
 import { publishLimits, removeLimits } from "@postrider/shared/runtime/fleet/limits.ts";
 import { every } from "@postrider/shared/concurrency/every.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 
 /** Registers this worker and its limits in Redis, for the console, the metrics and the API. No work depends on it. */
@@ -11,10 +12,10 @@ export function startHeartbeat(
   adminPort: number,
 ): { stop(): Promise<void> } {
   const id = randomUUID();
-  const self = { host: hostname(), pid: process.pid, adminPort, startedAt: Date.now() };
+  const self = { host: hostname(), pid: process.pid, adminPort, startedAt: now() };
   const send = () =>
     Promise.all([
-      recordHeartbeat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: Date.now() }),
+      recordHeartbeat(redis, id, { ...self, slots: slots.size, inFlight: slots.inUse, seenAt: now() }),
       publishLimits(redis, id, slots.limited()),
     ]);
   const beats = every(HEARTBEAT_MS, "heartbeat", log, () => send().catch(() => undefined));

@@ -10,7 +10,7 @@ const PROBE_TTL_MS = 10_000;
  * other errors (out of memory, read-only, a failed script) are logged here once per kind and half minute, because every
  * loop gets them again and again.
  */
-export function createRedisErrorLog(log: Logger, now: () => number): (error: Error) => void {
+export function createRedisErrorLog(log: Logger): (error: Error) => void {
   const lastLoggedAt = new Map<string, number>();
   return (error) => {
     const kind = /^[A-Z]+(?= )/.exec(error.message)?.[0];
@@ -18,8 +18,9 @@ export function createRedisErrorLog(log: Logger, now: () => number): (error: Err
       log.debug({ err: error }, "a lane got an error from Redis or BullMQ");
       return;
     }
-    if (now() - (lastLoggedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS) return;
-    lastLoggedAt.set(kind, now());
+    const now = performance.now();
+    if (now - (lastLoggedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS) return;
+    lastLoggedAt.set(kind, now);
     const advice =
       kind === "OOM"
         ? "Redis is out of memory: raise maxmemory; deliveries wait in Postgres meanwhile"
@@ -28,11 +29,8 @@ export function createRedisErrorLog(log: Logger, now: () => number): (error: Err
   };
 }
 
-/** Whether Redis takes writes: one that is out of memory, or a replica, still answers a PING. */
-export async function takesWrites(redis: Redis): Promise<boolean> {
-  if (redis.status !== "ready") return false;
-  return redis.set(WRITE_CHECK_KEY, "1", "PX", PROBE_TTL_MS).then(
-    () => true,
-    () => false,
-  );
+/** Rejects where Redis takes no writes: one that is out of memory, or a replica, still answers a PING. */
+export async function checkWrites(redis: Redis): Promise<void> {
+  if (redis.status !== "ready") throw new Error("Redis is unreachable");
+  await redis.set(WRITE_CHECK_KEY, "1", "PX", PROBE_TTL_MS);
 }

@@ -1,4 +1,4 @@
-import { Worker, type Job } from "bullmq";
+import type { Job } from "bullmq";
 import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
 import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import type { Context } from "../context.ts";
@@ -6,7 +6,7 @@ import { keepLeases } from "../job/lease.ts";
 import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
 import { release } from "../release/release-held.ts";
 import { Releases } from "../release/releases.ts";
-import { laneOptions, type Lane } from "./lane.ts";
+import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
 
 /**
  * Releases that can run at once. A release mostly sleeps, and one of a new subscription should not wait for a place while
@@ -20,7 +20,7 @@ export function startControlLane(context: Context): Lane {
   const { settings, pool, redis, log } = context;
   const stopping = new AbortController();
   const releases = new Releases(redis, PLACES);
-  const worker = new Worker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
+  const worker = new LaneWorker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
     concurrency: releases.max,
     settings: { backoffStrategy },

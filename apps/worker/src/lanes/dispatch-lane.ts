@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Worker, type Job } from "bullmq";
+import type { Job } from "bullmq";
 import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import { deliverBatch } from "../deliver/deliver-batch.ts";
 import { POISON_STALLS, splitPoisonBatch } from "../deliver/poison.ts";
 import { RenewableLease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
-import { laneOptions, type Lane } from "./lane.ts";
+import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
 import { promoteDeferred } from "./promote-deferred.ts";
 
 /** How many batches may be fetched and loaded at once, without the bodies that wait for their turn. */
@@ -51,7 +52,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   /** Jobs under way in this process, with or without their locks. A job that hangs for too long is removed. */
   const active = new Map<string, ActiveJob>();
   const running = new Set<Promise<void>>();
-  const worker = new Worker<DispatchJob>("dispatch", null, laneOptions(context));
+  const worker = new LaneWorker<DispatchJob>("dispatch", null, laneOptions(context));
   worker.on("error", context.onRedisError);
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "requeued a batch whose worker died"));
   void worker.startStalledCheckTimer();
@@ -149,7 +150,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   // Each of these fails if the lock is lost. Then another worker has the job, or the stalled check requeues it.
   const complete = (job: Job, token: string) => moveJob(job, () => job.moveToCompleted("", token, false));
   const giveBack = (job: Job, token: string) => moveJob(job, () => job.moveToWait(token));
-  const postpone = (job: Job, token: string) => moveJob(job, () => job.moveToDelayed(Date.now() + POSTPONE_MS, token));
+  const postpone = (job: Job, token: string) => moveJob(job, () => job.moveToDelayed(now() + POSTPONE_MS, token));
 
   async function moveJob(job: Job, move: () => Promise<unknown>): Promise<void> {
     try {
@@ -160,11 +161,11 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   }
 
   async function renewLocks(): Promise<void> {
-    const now = performance.now();
+    const calledAt = performance.now();
     for (const [id, { lease, startedAt }] of active) {
       if (!lease.isHeld()) lease.end();
       // It hangs. Without renewals the stalled check requeues the job, for this worker or another one.
-      if (now - startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
+      if (calledAt - startedAt > limits.deadlineMs + limits.graceMs) active.delete(id);
     }
     const locked = [...active].filter(([, { isLocked }]) => isLocked);
     if (locked.length === 0) return;
@@ -173,7 +174,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     try {
       const lost = new Set(await worker.extendJobLocks(ids, tokens, lockDurationMs));
       for (const [id, entry] of locked) {
-        if (!lost.has(id)) entry.lease.renew(now);
+        if (!lost.has(id)) entry.lease.renew(calledAt);
         else if (active.get(id) === entry) loseLock(id, entry);
       }
     } catch (error) {

@@ -1,4 +1,4 @@
-import { UnrecoverableError, Worker, type Job } from "bullmq";
+import { UnrecoverableError, type Job } from "bullmq";
 import { within } from "@postrider/shared/concurrency/within.ts";
 import type { RetryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Context } from "../context.ts";
@@ -7,7 +7,7 @@ import { deadLetterPoison, POISON_STALLS } from "../deliver/poison.ts";
 import type { Result, Work } from "../delivery.ts";
 import { keepLeases, type JobLease } from "../job/lease.ts";
 import { backoffStrategy, INTERNAL_RETRY_MS, RetryLater } from "../job/retry-later.ts";
-import { laneOptions, type Lane } from "./lane.ts";
+import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
 
 /** A job that takes longer hangs because of a bug. It is given up, so that its lock is not renewed for ever. */
 const JOB_DEADLINE_MS = 6 * 60_000;
@@ -32,7 +32,7 @@ const EARLY_MS = 500;
 export function startRetryLane(context: Context): Lane {
   const { settings, queues, retryTurns, log } = context;
   const stopping = new AbortController();
-  const worker = new Worker<RetryJob>("retry", (job, _token, signal) => run(job, signal!), {
+  const worker = new LaneWorker<RetryJob>("retry", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
     concurrency: settings.maxInFlight,
     settings: { backoffStrategy },

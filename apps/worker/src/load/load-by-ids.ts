@@ -1,6 +1,7 @@
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { ScheduledDelivery, Work } from "../delivery.ts";
 import type { LoadSubscribers } from "./load-subscribers.ts";
 
@@ -16,7 +17,7 @@ export function createWorkLoader(pool: Pool, loadSubscribers: LoadSubscribers) {
     async flush(ids) {
       const deliveries = await loadDeliveriesByIds(pool, ids);
       const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
-      const subscribers = await loadSubscribers(subscriptionIds, Date.now());
+      const subscribers = await loadSubscribers(subscriptionIds, now());
       const found = new Map(deliveries.map((delivery) => [delivery.id, delivery]));
       return ids.map((id) => {
         const delivery = found.get(id);

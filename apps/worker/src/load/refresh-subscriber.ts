@@ -1,4 +1,5 @@
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Subscriber } from "../delivery.ts";
 import type { LoadSubscribers } from "./load-subscribers.ts";
 
@@ -9,7 +10,7 @@ const MAX_WAITING = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INF
 export function createSubscriberRefresh(load: LoadSubscribers): (subscriptionId: string) => Promise<Subscriber> {
   const reads = new GroupCommit<string, Subscriber>({
     async flush(ids) {
-      const subscribers = await load(ids, Date.now());
+      const subscribers = await load(ids, now());
       return ids.map((id) => subscribers.get(id)!);
     },
     isDataError: () => false,

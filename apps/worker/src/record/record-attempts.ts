@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isDataError, isMissingPartition, isUnavailable } from "@postrider/shared/store/errors.ts";
-import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
+import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { recordAttempts, type DeliveryRecord } from "@postrider/shared/store/sql/record-attempts.ts";
 
@@ -30,17 +30,22 @@ export interface Recorder {
 
 export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Recorder {
   let givenUp = false;
+
+  /** Creates the partitions of the attempts, whose ids have the time of a clock that may have been wrong. */
+  const createPartitions = async (records: readonly DeliveryRecord[]): Promise<boolean> => {
+    const ids = records.flatMap(({ attempt }) => attempt?.id ?? []);
+    return (await ensurePartitionsOf(pool, ids).catch(() => [])).length > 0;
+  };
+
   const commits = new GroupCommit<DeliveryRecord, boolean>({
     async flush(records) {
       for (let tries = 0; ; tries += 1) {
         try {
           return await recordAttempts(pool, records);
         } catch (error) {
-          if (isMissingPartition(error)) {
-            await ensureCurrentPartitions(pool, Date.now());
-            continue;
-          }
-          if (givenUp || isDataError(error) || !isUnavailable(error)) throw error;
+          const lacksPartition = isMissingPartition(error);
+          if (lacksPartition && (await createPartitions(records))) continue;
+          if (givenUp || (!lacksPartition && (isDataError(error) || !isUnavailable(error)))) throw error;
           if (tries === 0) log.warn({ err: error, records: records.length }, "could not record attempts; retrying");
           await sleep(POSTGRES_RETRY_MS);
         }

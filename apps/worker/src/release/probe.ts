@@ -1,5 +1,6 @@
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import { nextToProbeWith } from "@postrider/shared/store/sql/next-to-probe-with.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import { showDeadLetter } from "../deliver/dead-letter.ts";
 import { deliverWithin } from "../deliver/deliver-within.ts";
@@ -30,7 +31,7 @@ export async function probe(
   if (!delivery) return false;
   // It left `held` since it was chosen: the next call chooses another one, or none.
   if (delivery.state !== "held") return true;
-  const subscriber = (await context.loadSubscribers([subscriptionId], Date.now())).get(subscriptionId)!;
+  const subscriber = (await context.loadSubscribers([subscriptionId], now())).get(subscriptionId)!;
   const { cooldownMs } = context.settings.breaker;
   const putBackMs = () => {
     const spreadMs = PUT_BACK_MS_PER_WAITING * releases.waitingProbes * (0.5 + Math.random());

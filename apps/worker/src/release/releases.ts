@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, readRoster } from "@postrider/shared/runtime/fleet/roster.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import { startRun, type Run } from "./run.ts";
 
 /**
@@ -97,10 +98,10 @@ export class Releases {
 
   /** Live workers of the fleet, at least one. The last known number while Redis is unreachable. */
   async workers(): Promise<number> {
-    const now = performance.now();
-    if (now - this.#countedAt > HEARTBEAT_MS) {
-      this.#countedAt = now;
-      const roster = await readRoster(this.#redis, Date.now()).catch(() => undefined);
+    const calledAt = performance.now();
+    if (calledAt - this.#countedAt > HEARTBEAT_MS) {
+      this.#countedAt = calledAt;
+      const roster = await readRoster(this.#redis, now()).catch(() => undefined);
       if (roster) this.#workers = Math.max(1, roster.length);
     }
     return this.#workers;

@@ -1,4 +1,5 @@
 import { expireHeldRows } from "@postrider/shared/store/sql/expire-held.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 
 /** Rows per statement, so that no lock is held for long. A run shows the first page of them on the board. */
@@ -13,7 +14,7 @@ const PAGE = 1_000;
 export async function expireHeld({ pool, settings, enqueue, metrics, log }: Context): Promise<number> {
   const { holdLimitMs } = settings;
   for (let expired = 0; ;) {
-    const rows = await expireHeldRows(pool, { holdLimitMs, now: Date.now(), limit: PAGE });
+    const rows = await expireHeldRows(pool, { holdLimitMs, now: now(), limit: PAGE });
     if (expired === 0) {
       await enqueue.showDeadLetters(
         rows.map(({ id, lastError, ...row }) => ({ ...row, delivery: id, error: `expired: ${lastError}` })),

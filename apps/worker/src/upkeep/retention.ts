@@ -1,6 +1,7 @@
 import type { PoolClient } from "pg";
 import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
 import { listPartitions, PARTITION_LOCK, type Partition } from "@postrider/shared/store/partitions.ts";
+import { readClock } from "@postrider/shared/store/sql/read-clock.ts";
 import { expirePartitionRows } from "@postrider/shared/store/sql/expire-partition.ts";
 import type { Context } from "../context.ts";
 
@@ -15,24 +16,26 @@ export interface RetentionRun {
   expired: number;
 }
 
+/** Within a day, deliveries go before their events: if a run ends in between, no delivery is left without its event. */
+const DROP_ORDER = ["attempts", "deliveries", "events"] as const satisfies Partition["table"][];
+
 /**
- * Drops the partitions whose whole day is older than RETENTION_DAYS. One process at a time does it; the others find
- * the lock taken and do nothing.
+ * Drops the partitions whose whole day is older than RETENTION_DAYS by Postgres's clock, oldest day first. One process
+ * at a time does it; the others find the lock taken and do nothing.
  *
- * @param now Unix milliseconds
+ * @throws the first error, after the other days: a day that cannot be dropped keeps none of them
  */
-export async function dropOldPartitions(context: Context, now: number): Promise<RetentionRun> {
+export async function dropOldPartitions(context: Context): Promise<RetentionRun> {
   const { pool, settings, log, metrics } = context;
-  const cutoff = firstIdAt(now - settings.retentionDays * DAY_MS);
   const run: RetentionRun = { dropped: [], expired: 0 };
+  const errors: unknown[] = [];
   const client = await pool.connect();
   try {
     if (!(await tryLock(client))) return run;
-    for (const partition of await listPartitions(client)) {
-      if (partition.to > cutoff) continue;
-      if (partition.table === "deliveries") run.expired += await expireUnfinished(client, partition);
-      await drop(client, partition);
-      run.dropped.push(partition.name);
+    const cutoff = firstIdAt((await readClock(client)) - settings.retentionDays * DAY_MS);
+    const old = (await listPartitions(client)).filter(({ to }) => to <= cutoff);
+    for (const partitions of Map.groupBy(old, ({ from }) => from).values()) {
+      await dropDay(client, partitions, run).catch((error: unknown) => errors.push(error));
     }
   } finally {
     // Ending the session releases the lock in any case.
@@ -40,7 +43,16 @@ export async function dropOldPartitions(context: Context, now: number): Promise<
   }
   if (run.expired > 0) metrics.transitions.inc({ state: "dead", reason: "expired" }, run.expired);
   if (run.dropped.length > 0) log.info(run, "dropped the partitions past their retention");
+  if (errors.length > 0) throw errors[0];
   return run;
+}
+
+async function dropDay(client: PoolClient, partitions: readonly Partition[], run: RetentionRun): Promise<void> {
+  for (const partition of DROP_ORDER.flatMap((table) => partitions.filter((one) => one.table === table))) {
+    if (partition.table === "deliveries") run.expired += await expireUnfinished(client, partition);
+    await drop(client, partition);
+    run.dropped.push(partition.name);
+  }
 }
 
 async function tryLock(client: PoolClient): Promise<boolean> {

@@ -21,7 +21,7 @@ export interface Sweep<Row> {
   findPage: (last: Row | undefined) => Promise<Row[]>;
   /** The jobs that a page of unfinished work needs. */
   jobsOf: (page: readonly Row[]) => Job[];
-  /** Of the given jobs' ids, those that Postgres still has work for. */
+  /** Of the given jobs' ids, the ones that Postgres still has work for. */
   findNeeded: (jobIds: readonly string[]) => Promise<readonly string[]>;
 }
 

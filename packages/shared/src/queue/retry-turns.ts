@@ -37,18 +37,22 @@ const SLACK_S = 60;
 /** The priority of a tenant's retry that has `index` others before it. */
 export const priorityOfTurn = (index: number): number => Math.min(Math.floor(index / PER_TURN), MAX_PRIORITY);
 
-/** Counts in Redis, over the fleet. Lost counts cost only the order. */
-export function createRetryTurns(redis: Redis): RetryTurns {
+/**
+ * Counts in Redis, over the fleet. Lost counts cost only the order.
+ *
+ * @param now Unix milliseconds, by a clock that the fleet shares
+ */
+export function createRetryTurns(redis: Redis, now: () => number): RetryTurns {
   if (!(COMMAND in redis)) redis.defineCommand(COMMAND, { lua: SCRIPT });
   const run = (redis as unknown as Record<string, (...args: (string | number)[]) => Promise<number>>)[COMMAND]!.bind(
     redis,
   );
   return (retries) => {
-    const now = Date.now();
+    const nowMs = now();
     // Sent together: each call is written to the socket without waiting for the answer to the one before.
     return Promise.all(
       retries.map(({ tenant, delayMs, isManual, activeJobKey }) => {
-        const keys = [dueRetriesKey(Math.floor((now + delayMs) / 1_000)), ...(activeJobKey ? [activeJobKey] : [])];
+        const keys = [dueRetriesKey(Math.floor((nowMs + delayMs) / 1_000)), ...(activeJobKey ? [activeJobKey] : [])];
         // The names of tenants contain no colon.
         const field = isManual ? `manual:${tenant}` : tenant;
         return run(keys.length, ...keys, field, PER_TURN, MAX_PRIORITY, Math.ceil(delayMs / 1_000) + SLACK_S);

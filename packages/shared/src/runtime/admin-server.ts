@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { Registry } from "prom-client";
 import { listen } from "./listen.ts";
+import type { Readiness } from "./readiness.ts";
 
 /** Offset from ADMIN_PORT of ingest, the first worker and the console. */
 const PORT_OFFSET = { ingest: 0, worker: 1, console: 2 } as const;
@@ -28,7 +29,7 @@ export async function startAdminServer(options: {
   registry: Registry;
   /** Metrics to append to the registry's, in the same format. */
   further?: () => Promise<string>;
-  ready: () => Promise<boolean>;
+  ready: () => Promise<Readiness>;
 }): Promise<AdminServer> {
   const { registry, further, ready } = options;
   const server = createServer((request, response) => {
@@ -48,9 +49,9 @@ export async function startAdminServer(options: {
       case "/healthz":
         return { status: 200, type: "application/json", body: '{"status":"ok"}' };
       case "/readyz": {
-        const isReady = await ready();
-        const body = JSON.stringify({ status: isReady ? "ok" : "unavailable" });
-        return { status: isReady ? 200 : 503, type: "application/json", body };
+        const readiness = await ready();
+        const status = readiness.status === "unavailable" ? 503 : 200;
+        return { status, type: "application/json", body: JSON.stringify(readiness) };
       }
       default:
         return { status: 404, type: "text/plain", body: "not found: try /metrics, /healthz or /readyz\n" };

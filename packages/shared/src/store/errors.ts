@@ -14,6 +14,9 @@ export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error
 export const isMissingPartition = (error: unknown): boolean =>
   sqlState(error) === "23514" && error instanceof Error && error.message.startsWith("no partition of relation");
 
+/** True where a table of the statement does not exist. */
+export const isMissingTable = (error: unknown): boolean => sqlState(error) === "42P01";
+
 /**
  * True where the data of one item fails a statement, so that the other items would succeed without it: classes 22 (data
  * exception), 23 (constraint), 54 (program limit), and our own conflict.

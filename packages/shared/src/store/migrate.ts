@@ -34,7 +34,7 @@ export async function migrate(databaseUrl: string): Promise<{ applied: number; p
       migrationsSchema: "public",
     });
     const applied = (await readApplied(client)).length - before.length;
-    const partitions = await ensureCurrentPartitions(pool, Date.now());
+    const partitions = await ensureCurrentPartitions(pool);
     return { applied, partitions };
   } finally {
     // Ending the session releases the lock.

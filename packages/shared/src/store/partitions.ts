@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from "pg";
-import { firstIdAt } from "../core/ids/id-range.ts";
+import { firstIdAt, timeOfId } from "../core/ids/id-range.ts";
+import { readClock } from "./sql/read-clock.ts";
 
 const PARTITIONED_TABLES = ["events", "deliveries", "attempts"] as const;
 const DAY_MS = 86_400_000;
@@ -18,11 +19,20 @@ const partitionName = (table: string, dayMs: number): string =>
  *
  * @returns the names of the new partitions
  */
-export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number): Promise<string[]> {
-  const wanted: { table: string; name: string; dayMs: number }[] = [];
-  for (let dayMs = startOfDay(fromMs); dayMs <= toMs; dayMs += DAY_MS) {
-    for (const table of PARTITIONED_TABLES) wanted.push({ table, name: partitionName(table, dayMs), dayMs });
-  }
+export function ensurePartitions(pool: Pool, fromMs: number, toMs: number): Promise<string[]> {
+  const days: number[] = [];
+  for (let dayMs = startOfDay(fromMs); dayMs <= toMs; dayMs += DAY_MS) days.push(dayMs);
+  return ensureDays(pool, days);
+}
+
+/** Creates the missing partitions of these ids, whatever their time. Returns the names of the new ones. */
+export const ensurePartitionsOf = (pool: Pool, ids: readonly string[]): Promise<string[]> =>
+  ensureDays(pool, [...new Set(ids.map((id) => startOfDay(timeOfId(id))))]);
+
+async function ensureDays(pool: Pool, days: readonly number[]): Promise<string[]> {
+  const wanted = days.flatMap((dayMs) =>
+    PARTITIONED_TABLES.map((table) => ({ table, name: partitionName(table, dayMs), dayMs })),
+  );
   if ((await missing(pool, wanted)).length === 0) return [];
   const client = await pool.connect();
   try {
@@ -40,9 +50,14 @@ export async function ensurePartitions(pool: Pool, fromMs: number, toMs: number)
   }
 }
 
-/** Creates the partitions from yesterday to seven days ahead. Every process calls it at start, and hourly. */
-export const ensureCurrentPartitions = (pool: Pool, nowMs: number): Promise<string[]> =>
-  ensurePartitions(pool, nowMs - DAY_MS, nowMs + 7 * DAY_MS);
+/**
+ * Creates the partitions from yesterday to seven days ahead, by Postgres's clock. Every process calls it at start, and
+ * hourly.
+ */
+export async function ensureCurrentPartitions(pool: Pool): Promise<string[]> {
+  const nowMs = await readClock(pool);
+  return ensurePartitions(pool, nowMs - DAY_MS, nowMs + 7 * DAY_MS);
+}
 
 /** A daily partition: the ids from `from` (inclusive) to `to` (exclusive). */
 export interface Partition {

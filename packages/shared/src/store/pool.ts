@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Logger } from "pino";
@@ -20,6 +21,24 @@ export type Db = NodePgDatabase<typeof schema>;
  */
 export const STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
 
+/** A pool whose open connections can be destroyed where they are of no use (runtime/process/server-check.ts). */
+export class TrackedPool extends pg.Pool {
+  readonly sockets: ReadonlySet<Socket>;
+
+  constructor(config: pg.PoolConfig) {
+    const sockets = new Set<Socket>();
+    super({
+      ...config,
+      stream: () => {
+        const socket = new Socket();
+        sockets.add(socket);
+        return socket.once("close", () => sockets.delete(socket));
+      },
+    });
+    this.sockets = sockets;
+  }
+}
+
 /**
  * Creates a pool of connections to Postgres. Every wait is bounded, so that a process responds "unavailable" while
  * Postgres is unreachable, and its requests do not pile up.
@@ -27,11 +46,17 @@ export const STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seq
  * @param size maximum number of connections
  * @param serverSettings command-line options of the server for these connections
  */
-export function createPool(databaseUrl: string, app: string, size: number, log: Logger, serverSettings?: string): Pool {
-  const pool = new pg.Pool({
+export function createPool(
+  databaseUrl: string,
+  applicationName: string,
+  size: number,
+  log: Logger,
+  serverSettings?: string,
+): TrackedPool {
+  const pool = new TrackedPool({
     connectionString: databaseUrl,
     max: size,
-    application_name: `postrider-${app}`,
+    application_name: applicationName,
     connectionTimeoutMillis: 3_000,
     // The client's timeout is for a network that drops packets. It is longer, so that the server's normally comes
     // first.

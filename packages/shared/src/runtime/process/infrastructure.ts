@@ -2,11 +2,13 @@ import { createQueues } from "../../queue/queues.ts";
 import { createProducerConnection } from "../../queue/connection.ts";
 import { createRetryTurns } from "../../queue/retry-turns.ts";
 import { createEnqueue, type OnEnqueueFailure } from "../../queue/enqueue.ts";
-import { refuseWrongClock } from "../../store/clock.ts";
 import { refuseWrongKey } from "../../store/encryption-key.ts";
+import { refuseOtherSchema } from "../../store/schema-range.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
+import { now, refuseWrongClock } from "../clock.ts";
+import { startServerCheck } from "./server-check.ts";
 import type { InfraSettings } from "../settings/infra.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { createRegistry, registerConnections } from "../telemetry/metrics.ts";
@@ -20,17 +22,23 @@ export interface InfrastructureOptions {
   serverSettings?: string;
 }
 
-/** Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet. */
+/**
+ * Creates a process's log, metrics and clients of Postgres and Redis. It sends no command to them yet, but for the
+ * check of where the connections to Postgres lead.
+ */
 export function openInfrastructure(
   app: "ingest" | "worker" | "console",
   settings: InfraSettings,
   { poolSize, serverSettings }: InfrastructureOptions,
 ) {
   const log = createLogger(app, settings.logLevel);
-  const pool = createPool(settings.databaseUrl, app, poolSize, log, serverSettings);
+  const { databaseUrl } = settings;
+  const applicationName = `postrider-${app}`;
+  const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
+  const serverCheck = startServerCheck({ databaseUrl, applicationName, sockets: pool.sockets }, log);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
-  const retryTurns = createRetryTurns(redis);
+  const retryTurns = createRetryTurns(redis, now);
   const registry = createRegistry(app);
   registerConnections(registry, pool, redis);
   return {
@@ -44,6 +52,7 @@ export function openInfrastructure(
     async close() {
       await queues.close();
       redis.disconnect();
+      await serverCheck.stop();
       await pool.end();
     },
   };
@@ -55,18 +64,18 @@ const logEnqueueFailure =
     log.debug({ err: error, lane, jobs }, "could not add jobs to the lane; leaving it to the watchdog");
 
 /**
- * Checks the database before a process that writes to it starts: the clocks must agree and ENCRYPTION_KEY must open the
- * stored secrets. Creates today's partitions.
+ * Checks the database before a process that writes to it starts: the schema must serve this code, the clocks must agree
+ * and ENCRYPTION_KEY must open the stored secrets. Creates today's partitions.
  *
  * @throws Error of one line if the process must not start
  */
 export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,
   { encryptionKey }: Pick<InfraSettings, "encryptionKey">,
-  now: () => number,
 ): Promise<SecretBox> {
-  await refuseWrongClock(pool, now);
-  await ensureCurrentPartitions(pool, now());
+  await refuseOtherSchema(pool);
+  await refuseWrongClock(pool);
+  await ensureCurrentPartitions(pool);
   const secretBox = createSecretBox(encryptionKey);
   await refuseWrongKey(pool, secretBox);
   return secretBox;

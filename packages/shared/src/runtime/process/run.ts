@@ -1,3 +1,4 @@
+import { now } from "../clock.ts";
 import { SettingsError } from "../settings/read.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { waitForShutdown } from "./shutdown-signal.ts";
@@ -14,6 +15,9 @@ export interface RunningApp {
  * reason is on stderr) or could not stop in time.
  */
 export async function runProcess(start: () => Promise<RunningApp>): Promise<void> {
+  // BullMQ computes from Date.now() when a delayed job is due, and takes no other clock. A job that a process with a
+  // wrong clock delays would be late for all others, and it would find theirs late.
+  Date.now = now;
   let app: RunningApp;
   try {
     app = await start();

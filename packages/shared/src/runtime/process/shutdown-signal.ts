@@ -15,8 +15,8 @@ export function waitForShutdown(): Promise<string> {
   return new Promise((resolve) => {
     let interruptedAt: number | undefined;
     process.on("SIGINT", () => {
-      interruptedAt ??= Date.now();
-      if (Date.now() - interruptedAt > SAME_INTERRUPT_MS) process.exit(130);
+      interruptedAt ??= performance.now();
+      if (performance.now() - interruptedAt > SAME_INTERRUPT_MS) process.exit(130);
       resolve("SIGINT");
     });
     process.on("SIGTERM", () => resolve("SIGTERM"));

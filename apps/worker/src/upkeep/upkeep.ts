@@ -1,0 +1,23 @@
+import { every } from "@postrider/shared/concurrency/every.ts";
+import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
+import type { Context } from "../context.ts";
+import { removeExpiredKeys } from "./remove-expired-keys.ts";
+import { dropOldPartitions } from "./retention.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** The hourly tasks, each by itself, so that a failing one keeps no other from running. They run at once, too. */
+export function startUpkeep(context: Context): { stop(): Promise<void> } {
+  const { pool, log } = context;
+  const tasks = [
+    every(HOUR_MS, "creating partitions", log, () => ensureCurrentPartitions(pool)),
+    every(HOUR_MS, "removing expired idempotency keys", log, () => removeExpiredKeys(pool)),
+    every(HOUR_MS, "dropping old partitions", log, () => dropOldPartitions(context)),
+  ];
+  for (const task of tasks) task.trigger();
+  return {
+    async stop() {
+      await Promise.all(tasks.map((task) => task.stop()));
+    },
+  };
+}
