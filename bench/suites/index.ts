@@ -1,4 +1,5 @@
 import { accept } from "./accept.ts";
+import { backlog } from "./backlog/index.ts";
 import { deliver } from "./deliver.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { growth } from "./growth/index.ts";
@@ -8,4 +9,4 @@ import { recovery } from "./recovery.ts";
 import type { Suite } from "./suite.ts";
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, ...isolation, ...growth, memory];
+export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, backlog, ...isolation, ...growth, memory];

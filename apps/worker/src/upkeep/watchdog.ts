@@ -67,7 +67,7 @@ export async function runOnce(
     await client.query("commit");
     client.release();
     observe(context, run);
-    await note(context, run, at);
+    await note(context, run, at, performance.now() - startedAt);
     return run;
   } catch (error) {
     // The connection is in an unknown state (Postgres may have ended it): the pool replaces it.
@@ -130,9 +130,15 @@ function observe({ log, metrics }: Context, run: WatchdogRun): void {
 }
 
 /** Notes the run for the console and the metrics. An unreachable Redis fails no run. */
-const note = ({ redis }: Context, { pending, retrying, held }: WatchdogRun, at: number): Promise<void> =>
+const note = (
+  { redis }: Context,
+  { pending, retrying, held }: WatchdogRun,
+  at: number,
+  durationMs: number,
+): Promise<void> =>
   noteRun(redis, {
     at: Math.round(at),
+    durationMs: Math.round(durationMs),
     pending: pending.repaired,
     retrying: retrying.repaired,
     held: held.repaired,

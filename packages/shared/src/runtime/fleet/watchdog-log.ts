@@ -11,6 +11,7 @@ export interface Repairs {
 /** A run of the watchdog. `at` is Unix milliseconds. */
 export interface WatchdogEntry extends Repairs {
   at: number;
+  durationMs: number;
 }
 
 /** The last run, and the last run that added a job; undefined if none is known. */
