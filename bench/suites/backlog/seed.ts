@@ -46,7 +46,7 @@ export async function seedBacklog(
   const pool = new pg.Pool({ connectionString: database.url, max: 1 });
   const redis = new Redis(redisUrl);
   const queues = createQueues(redis);
-  const enqueue = createEnqueue(queues, createRetryTurns(redis), (_lane, _jobs, error) => {
+  const enqueue = createEnqueue(queues, createRetryTurns(redis, Date.now), (_lane, _jobs, error) => {
     throw error;
   });
   for (let made = 0; made < count; made += SUBSCRIPTIONS) {
