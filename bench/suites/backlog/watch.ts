@@ -10,11 +10,11 @@ const WINDOW_MS = 250;
 /** Looks at Redis while a backlog is worked on. */
 export function watchRedis(redisUrl: string) {
   const redis = new Redis(redisUrl);
-  let isWatching = true;
+  const stopping = new AbortController();
   let maxPingMs = 0;
   let maxRunMs = 0;
   const watching = (async () => {
-    while (isWatching) {
+    while (!stopping.signal.aborted) {
       const since = performance.now();
       await redis.ping();
       maxPingMs = Math.max(maxPingMs, performance.now() - since);
@@ -26,7 +26,7 @@ export function watchRedis(redisUrl: string) {
   return {
     /** The slowest answer to a PING, and the longest run of the watchdog. */
     async stop(): Promise<Figures> {
-      isWatching = false;
+      stopping.abort();
       await watching;
       redis.disconnect();
       return { ping: maxPingMs, watchdog: maxRunMs / 1000 };
