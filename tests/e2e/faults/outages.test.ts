@@ -140,7 +140,8 @@ test("while Postgres is read-only ingest answers 503, and outcomes are recorded 
   });
   expect(refused).toMatchObject({ status: 503, body: { code: "database_unavailable" } });
   answering.open();
-  const isWaiting = (worker: AppProcess) => worker.output(200).includes("could not record attempts");
+  const isWaiting = (worker: AppProcess) =>
+    /could not record attempts.*read-only|read-only.*could not record attempts/.test(worker.output(200));
   const waiting = await waitFor("the outcome waits", () => stack.workers.find(isWaiting));
   const isReady = async () => (await fetch(`${waiting.adminUrl}/readyz`)).status === 200;
   await waitFor("its worker is unready", async () => !(await isReady()));
