@@ -14,10 +14,10 @@ export const delivery: Dashboard = {
       { expr: perSecond("postrider_attempts_total", "", "status"), legend: "{{status}}" },
     ]),
     lines(
-      "Attempts without a response, by error",
+      "Attempts without a complete response, by error",
       "reqps",
       "dns, refused, unreachable, tls: the subscriber's configuration or the network. timeout, reset: " +
-        "usually its load.",
+        "usually its load. body: the status came, and its body was cut off or does not decode.",
       [{ expr: perSecond("postrider_attempts_total", 'error!="none"', "error"), legend: "{{error}}" }],
     ),
     lines("Attempts by trigger", "reqps", "auto: the schedule; manual: a manual retry; probe: an open breaker.", [
