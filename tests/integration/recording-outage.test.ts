@@ -1,17 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
-import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { dispatchJob, retryJob } from "@postrider/shared/queue/jobs.ts";
 import { answer, gate } from "@postrider/testkit/receiver/behaviours.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import type { Delivery } from "../../apps/worker/src/delivery.ts";
 import { startControlLane } from "../../apps/worker/src/lanes/control-lane.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
-import { createRecorder } from "../../apps/worker/src/record/record-attempts.ts";
 
 let world: World;
 let receiver: Receiver;
@@ -137,80 +134,4 @@ test("what was sent is recorded although the lock of its batch was lost meanwhil
     await waitFor("it is delivered", async () => (await states())[0] === "delivered");
   });
   expect((await query("select superseded from attempts")).rows).toEqual([{ superseded: false }]);
-});
-
-const recordOf = (delivery: Delivery, responseBody: string) => ({
-  delivery,
-  transition: { state: "delivered" } as const,
-  attempt: {
-    id: newId(),
-    trigger: "auto" as const,
-    startedAt: new Date(),
-    durationMs: 5,
-    responseStatus: 200,
-    responseBody,
-    error: null,
-  },
-  scheduleStep: 1,
-  lastError: null,
-});
-
-async function loaded(count: number): Promise<Delivery[]> {
-  await world.subscribe();
-  await world.accept(...Array.from({ length: count }, () => ({})));
-  return world.load();
-}
-
-test("a record that Postgres refuses for its text is recorded without it, alone or among others", async () => {
-  const [alone, ...others] = await loaded(9);
-  const { recorder } = world.context;
-  expect(await recorder.record(recordOf(alone!, "\0"))).toBe(true);
-  const results = await Promise.all(
-    others.map((delivery, index) => recorder.record(recordOf(delivery, index % 3 === 0 ? "\0" : "fine"))),
-  );
-  expect(results.every(Boolean)).toBe(true);
-  expect(await states()).toEqual(Array.from({ length: 9 }, () => "delivered"));
-  const { rows } = await query("select response_body, count(*)::int from attempts group by 1 order by 1");
-  expect(rows).toEqual([
-    { response_body: "[omitted: Postgres refused it]", count: 4 },
-    { response_body: "fine", count: 5 },
-  ]);
-});
-
-test("a delivery whose row takes no change waits, and does not block the others", async () => {
-  const [broken, ...others] = await loaded(4);
-  await query(`create function refuse() returns trigger language plpgsql as
-    $$ begin raise exception 'damaged page' using errcode = 'XX001'; end $$`);
-  await query(`create trigger refuse before update on deliveries for each row when (old.id = '${broken!.id}')
-    execute function refuse()`);
-  const { recorder } = world.context;
-  const stuck = recorder.record(recordOf(broken!, "fine"));
-  try {
-    const rest = others.map((delivery) => recorder.record(recordOf(delivery, "fine")));
-    expect(await Promise.all(rest)).toEqual([true, true, true]);
-    expect(recorder.outage.isUnderWay).toBe(false);
-    expect(recorder.waiting).toBe(1);
-  } finally {
-    await query("drop function refuse() cascade");
-  }
-  expect(await stuck).toBe(true);
-});
-
-test("the log names the SQLSTATE and how many wait, and a worker that stops gives up after one more try", async () => {
-  const [first, second] = await loaded(2);
-  const lines: unknown[] = [];
-  const log = createLogger("worker", "info", { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const recorder = createRecorder(world.context.pool, log);
-  await refusals[0]!.begin();
-  try {
-    const waiting = [recorder.record(recordOf(first!, "fine")), recorder.record(recordOf(second!, "fine"))];
-    const ended = Promise.allSettled(waiting);
-    await waitFor("the recorder waits", () => recorder.outage.isUnderWay);
-    expect(lines).toMatchObject([{ level: "error", sqlState: "42703", waiting: 2 }]);
-    recorder.giveUp();
-    expect((await ended).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-    expect(lines.at(-1)).toMatchObject({ level: "error", records: 2 });
-  } finally {
-    await refusals[0]!.end();
-  }
 });

@@ -5,7 +5,7 @@ import { dispatchJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import { PAGE, sweep, type Cursor, type Sweep, type SweepRun } from "../../apps/worker/src/upkeep/sweep.ts";
+import { newCursor, PAGE, sweep, type Cursor, type Sweep, type SweepRun } from "../../apps/worker/src/upkeep/sweep.ts";
 import { createWatchdogMemory, runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 
 let world: World;
@@ -123,7 +123,7 @@ test("a run of the watchdog does not walk the queue for each of the jobs in it",
   await redis.lpush(queues.retry.toKey("wait"), ...ids);
   const send = vi.spyOn(redis, "sendCommand");
   const run = await waitFor("a run over all", async () => {
-    const one = await runOnce(world.context, { ...createWatchdogMemory(), runs: 1 });
+    const one = await runOnce(world.context, { ...createWatchdogMemory(), retrying: { last: undefined, walks: 1 } });
     return one.retrying.examined === 20_000 && one;
   });
   const names = send.mock.calls.map(([command]) => command.name);
@@ -162,12 +162,11 @@ test("a sweep that runs out of time goes on behind the last row that it examined
     jobsOf: () => [],
     findNeeded: () => Promise.resolve([]),
   };
-  const cursor: Cursor<number> = { last: undefined };
+  const cursor: Cursor<number> = newCursor();
   const overdue: SweepRun = {
     lookUpJobs: world.context.lookUpJobs,
     now: Date.now,
     deadline: performance.now(),
-    mayReadLongLists: false,
     stillLeading: () => Promise.resolve(),
   };
   for (let run = 0; run < 4; run += 1) await sweep(work, cursor, overdue);

@@ -14,7 +14,8 @@ import { refuse } from "./refuse.ts";
  * Attempts a delivery if it is admitted. If that throws (a bug, a value that Postgres refuses), only this delivery is
  * dead-lettered.
  *
- * @throws the error of a statement that Postgres refuses for every delivery; nothing was sent
+ * @throws the error of a statement that Postgres refuses for every delivery, or where an earlier outcome of this one
+ *   waits to be recorded; nothing was sent
  * @param onWaitOver called when the request no longer waits for a slot: it has one, or will not be sent now
  */
 export async function deliverOrDeadLetter(
@@ -24,6 +25,7 @@ export async function deliverOrDeadLetter(
   onWaitOver: () => void = () => undefined,
 ): Promise<Result> {
   const { delivery } = work;
+  if (context.recorder.isRecording(delivery.id)) throw new Error("its outcome waits to be recorded");
   try {
     return await deliver(context, work, lease, onWaitOver);
   } catch (error) {

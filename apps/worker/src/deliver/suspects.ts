@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Queue } from "bullmq";
-import type { StallHistory } from "@postrider/shared/queue/jobs.ts";
+import type { StallHistory, Suspicion } from "@postrider/shared/queue/jobs.ts";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 
@@ -113,6 +113,11 @@ export class Suspects {
     await job.updateData({ ...data, stallsBefore: job.stalledCounter });
   }
 
+  #withoutMe({ diedIn, triedBy }: Suspicion): Suspicion {
+    const isMine = triedBy === undefined || triedBy === this.#id;
+    return { diedIn: diedIn.filter((id) => id !== this.#id), ...(isMine ? {} : { triedBy }) };
+  }
+
   /** Takes back the stalls of a job that this worker works on, or has worked on until now: it did not die of it. */
   async takeBack(queue: Pick<Queue<StallHistory>, "getJob">, jobId: string): Promise<void> {
     try {
@@ -122,7 +127,7 @@ export class Suspects {
       await job.updateData({
         ...data,
         stallsBefore: job.stalledCounter,
-        ...(suspicion && { suspicion: { ...suspicion, diedIn: suspicion.diedIn.filter((id) => id !== this.#id) } }),
+        ...(suspicion && { suspicion: this.#withoutMe(suspicion) }),
       });
     } catch (error) {
       this.#log.debug({ err: error, job: jobId }, "could not take back the stalls of a job");

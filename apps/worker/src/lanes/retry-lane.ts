@@ -70,6 +70,7 @@ export function startRetryLane(context: Context): Lane {
       if (!work) return;
       const isPoison = verdict.kind === "poison";
       result = await withDeadline(
+        context,
         isPoison ? deadLetterPoison(context, work.delivery) : deliverInPlace(job, work, lease),
       );
       if (result.kind === "retrying") await takeTurn(job, work.delivery.tenant, result.delayMs);
@@ -118,13 +119,17 @@ export function startRetryLane(context: Context): Lane {
   };
 }
 
+const TOO_LONG: Result = { kind: "retrying", delayMs: INTERNAL_RETRY_MS, error: "internal: took too long" };
+
 /** A record that Postgres commits after the deadline is still applied, by compare-and-set. */
-const withDeadline = (result: Promise<Result>): Promise<Result> =>
-  within(JOB_DEADLINE_MS, result, () => ({
-    kind: "retrying",
-    delayMs: INTERNAL_RETRY_MS,
-    error: "internal: took too long",
-  }));
+async function withDeadline({ recorder }: Context, result: Promise<Result>): Promise<Result> {
+  for (;;) {
+    const ended = await within<Result | undefined>(JOB_DEADLINE_MS, result, () => undefined);
+    if (ended) return ended;
+    // What was sent waits for its record, and its job for it: another worker would send it again.
+    if (!recorder.outage.isUnderWay) return TOO_LONG;
+  }
+}
 
 /** Ends the job like its delivery: completed, delayed or failed. BullMQ takes the last two as errors. */
 function endJob(result: Result): void {

@@ -17,8 +17,10 @@ const PACE = { ms: 20, after: 1, enough: MAX_FLUSH.rows };
 const MAX_WAITING = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 /** Pauses between two tries. A restart takes seconds; a column or a grant is missing until somebody repairs it. */
 const RETRY_MS = { first: 500, maxUnavailable: 1_000, max: 10_000 };
-/** If more records wait and Postgres refuses each of them alone, the fault is not theirs. */
+/** If more records wait and Postgres refuses each of them alone, the fault may not be theirs: nothing is sent for a while. */
 const MAX_REFUSED = 10;
+/** The longest such pause. After it others are sent: Postgres may refuse only these, for example those of one partition. */
+const MAX_REFUSAL_PAUSE_MS = 5 * 60_000;
 
 const REFUSED = new Error("Postgres refused the record");
 
@@ -35,6 +37,8 @@ export interface Recorder {
   /** How long the oldest of them has waited; 0 if there is none. */
   readonly oldestMs: number;
   readonly outage: RecordingOutage;
+  /** Whether an outcome of the delivery waits to be recorded, so that it must not be sent again. */
+  isRecording(deliveryId: string): boolean;
   /** Stops waiting for Postgres: records that the next try cannot write are dropped, and attempted again later. */
   giveUp(): void;
 }
@@ -43,6 +47,8 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
   const givingUp = new AbortController();
   /** When each waiting record was made, oldest first. */
   const waiting = new Set<{ since: number }>();
+  /** Their deliveries, with the number of their records. */
+  const deliveries = new Map<string, number>();
   const oldestMs = () => {
     const [oldest] = waiting;
     return oldest ? performance.now() - oldest.since : 0;
@@ -57,6 +63,17 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
     return pause(Math.min(maxMs, RETRY_MS.first * 2 ** tries));
   }
 
+  /** Waits, but not while records wait that Postgres may take. */
+  async function untilOthersWait(maxMs: number): Promise<void> {
+    const deadline = performance.now() + maxMs;
+    while (performance.now() < deadline && commits.waitingRows === 0 && !givingUp.signal.aborted) {
+      await pause(RETRY_MS.first);
+    }
+  }
+
+  /** Flushes in a row that Postgres refused, one record after the other. */
+  let refusals = 0;
+
   /** Repeats until Postgres has taken or refused every record. */
   async function flush(records: readonly DeliveryRecord[]): Promise<RecordResult[]> {
     const results: (RecordResult | undefined)[] = records.map(() => undefined);
@@ -65,9 +82,15 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
       const missing = [...results.keys()].filter((index) => results[index] === undefined);
       const written = await writeRecords(pool, log, missing.map((index) => records[index]!)); // prettier-ignore
       for (const [n, index] of missing.entries()) results[index] = written.results[n];
-      const isTaken = results.some((result) => typeof result === "boolean");
-      const error = written.error ?? (isTaken || waiting.size <= MAX_REFUSED ? undefined : REFUSED);
+      const { error } = written;
       if (error === undefined) {
+        const isTaken = results.some((result) => typeof result === "boolean");
+        if (isTaken) refusals = 0;
+        else if (!isLastTry && waiting.size > MAX_REFUSED && commits.waitingRows === 0) {
+          outage.begin(REFUSED);
+          await untilOthersWait(Math.min(MAX_REFUSAL_PAUSE_MS, RETRY_MS.max * 2 ** refusals));
+          refusals += 1;
+        }
         // The lanes go on when all that has waited is committed, so that no job runs again before its record is.
         if (commits.waitingRows === 0) outage.end();
         return results as RecordResult[];
@@ -78,7 +101,6 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
       }
       outage.begin(error);
       await pauseAfter(error, tries);
-      if (written.error === undefined) results.fill(undefined);
     }
   }
 
@@ -97,7 +119,9 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
   return {
     async record(record) {
       const entry = { since: performance.now() };
+      const { id } = record.delivery;
       waiting.add(entry);
+      deliveries.set(id, (deliveries.get(id) ?? 0) + 1);
       try {
         for (;;) {
           const result = await commits.add(record);
@@ -108,6 +132,9 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
         }
       } finally {
         waiting.delete(entry);
+        const others = deliveries.get(id)! - 1;
+        if (others > 0) deliveries.set(id, others);
+        else deliveries.delete(id);
       }
     },
     get waiting() {
@@ -117,6 +144,7 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
       return oldestMs();
     },
     outage,
+    isRecording: (deliveryId) => deliveries.has(deliveryId),
     giveUp() {
       givingUp.abort();
     },

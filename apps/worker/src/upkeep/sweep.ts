@@ -11,7 +11,11 @@ export interface Swept {
 /** Where a sweep goes on: after the last row that was examined, or from the start. */
 export interface Cursor<Row> {
   last: Row | undefined;
+  /** How often it has reached the end. */
+  walks: number;
 }
+
+export const newCursor = (): Cursor<never> => ({ last: undefined, walks: 0 });
 
 export interface Sweep<Row> {
   queue: Queue;
@@ -32,8 +36,6 @@ export interface SweepRun {
   now: () => number;
   /** When the sweep must stop, in milliseconds of `performance.now()`. */
   deadline: number;
-  /** Whether it may read the lists of its queue, however long they are. */
-  mayReadLongLists: boolean;
   /** Called before each page. @throws if this process no longer leads */
   stillLeading: () => Promise<void>;
 }
@@ -43,7 +45,9 @@ export const PAGE = 500;
 const SHORT_LIST = 10_000;
 /** More ids would take too much memory. Jobs that are in no list are then found when the backlog is shorter. */
 const LONGEST_LIST = 1_000_000;
-/** Jobs that may be in no list, per run. */
+/** Long lists are read in every n-th walk through all unfinished work, to find jobs that are in none. */
+const LONG_LISTS_EVERY = 10;
+/** A run stops when it has found so many jobs that may be in no list. */
 const MAX_SUSPECTS = 10_000;
 
 /**
@@ -55,7 +59,7 @@ const MAX_SUSPECTS = 10_000;
 export async function sweep<Row>(
   { queue, maxDelayMs, findPage, jobsOf, findNeeded }: Sweep<Row>,
   cursor: Cursor<Row>,
-  { lookUpJobs, now, deadline, mayReadLongLists, stillLeading }: SweepRun,
+  { lookUpJobs, now, deadline, stillLeading }: SweepRun,
 ): Promise<Swept> {
   const lookup = lookUpJobs(queue);
   const lane = () => ({ queue, lookup, latest: now() + maxDelayMs });
@@ -70,21 +74,24 @@ export async function sweep<Row>(
     total.repaired += added;
     if (unlisted.length > 0) {
       listed ??= await readLists();
-      if (listed !== "too long")
-        suspects.push(...unlistedIn(listed, unlisted).slice(0, MAX_SUSPECTS - suspects.length));
+      if (listed !== "too long") suspects.push(...unlistedIn(listed, unlisted));
     }
     cursor.last = page.length < PAGE ? undefined : page.at(-1);
-  } while (cursor.last !== undefined && performance.now() < deadline);
+  } while (cursor.last !== undefined && suspects.length < MAX_SUSPECTS && performance.now() < deadline);
   if (suspects.length > 0) {
     // Jobs that were added after the first look are in the second.
     const orphans = unlistedIn(await lookup.listed(), suspects);
-    total.repaired += await replace(lane(), orphans, findNeeded);
+    for (let start = 0; start < orphans.length; start += PAGE) {
+      await stillLeading();
+      total.repaired += await replace(lane(), orphans.slice(start, start + PAGE), findNeeded);
+    }
   }
+  if (cursor.last === undefined) cursor.walks += 1;
   return total;
 
   async function readLists(): Promise<Set<string> | "too long"> {
-    const length = await lookup.countListed();
-    return length <= (mayReadLongLists ? LONGEST_LIST : SHORT_LIST) ? lookup.listed() : "too long";
+    const max = cursor.walks % LONG_LISTS_EVERY === 0 ? LONGEST_LIST : SHORT_LIST;
+    return (await lookup.countListed()) <= max ? lookup.listed() : "too long";
   }
 }
 

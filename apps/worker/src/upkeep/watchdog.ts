@@ -2,7 +2,7 @@ import type { PoolClient } from "pg";
 import { noteRun } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
 import type { Context } from "../context.ts";
 import { heldSweep, pendingSweep, retryingSweep } from "./sweeps.ts";
-import { sweep, type Cursor, type Sweep, type Swept, type SweepRun } from "./sweep.ts";
+import { newCursor, sweep, type Cursor, type Sweep, type Swept, type SweepRun } from "./sweep.ts";
 
 /** A run of the watchdog, per state. `leader` is false where another process had the lock, and this one did nothing. */
 export interface WatchdogRun {
@@ -14,17 +14,15 @@ export interface WatchdogRun {
   hasMore: boolean;
 }
 
-/** What a process remembers from one run to its next. */
-export interface WatchdogMemory {
-  runs: number;
-  readonly cursors: Readonly<Record<State, Cursor<unknown>>>;
-}
+/** What a process remembers from one run to its next: where each sweep goes on. */
+export type WatchdogMemory = Readonly<Record<State, Cursor<unknown>>>;
 
 type State = "pending" | "retrying" | "held";
 
 export const createWatchdogMemory = (): WatchdogMemory => ({
-  runs: 0,
-  cursors: { pending: { last: undefined }, retrying: { last: undefined }, held: { last: undefined } },
+  pending: newCursor(),
+  retrying: newCursor(),
+  held: newCursor(),
 });
 
 /** One run at a time in the fleet. */
@@ -35,8 +33,6 @@ const FROZEN_LEADER_MS = 15_000;
 export const WATCHDOG_GRACE_MS = 2_000;
 /** A sweep stops after this, so that those of the other states have their turn. */
 const MAX_SWEEP_MS = 5_000;
-/** Long lists are read in every n-th run, to find jobs that are in none. */
-const LONG_LISTS_EVERY = 10;
 const NOTHING: Swept = { examined: 0, repaired: 0 };
 
 /**
@@ -94,19 +90,16 @@ async function sweepAll(
   const graceMs = Math.min(WATCHDOG_GRACE_MS, context.settings.watchdogIntervalMs);
   const run: WatchdogRun = { leader: true, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
   const errors: unknown[] = [];
-  const mayReadLongLists = memory.runs % LONG_LISTS_EVERY === 0;
-  memory.runs += 1;
 
   async function runSweep<Row>(state: State, work: Sweep<Row>): Promise<void> {
     const sweepRun: SweepRun = {
       lookUpJobs: context.lookUpJobs,
       now,
       deadline: performance.now() + MAX_SWEEP_MS,
-      mayReadLongLists,
       stillLeading: async () => void (await client.query("select 1")),
     };
     try {
-      const cursor = memory.cursors[state] as Cursor<Row>;
+      const cursor = memory[state] as Cursor<Row>;
       run[state] = await sweep(work, cursor, sweepRun);
       if (cursor.last !== undefined && run[state].repaired > 0) run.hasMore = true;
     } catch (error) {

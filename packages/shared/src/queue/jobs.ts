@@ -14,12 +14,15 @@ export interface Batch extends IdRange {
 export interface StallHistory {
   /** The job's stalls that do not count: an attempt was recorded after them, or their worker had not died. */
   stallsBefore?: number;
-  suspicion?: {
-    /** The workers that died while they tried the suspect. */
-    diedIn: string[];
-    /** The worker that tries it now. */
-    triedBy?: string;
-  };
+  suspicion?: Suspicion;
+}
+
+/** A job that is tried to find out whether its workers die of it. */
+export interface Suspicion {
+  /** The workers that died while they tried the suspect. */
+  diedIn: string[];
+  /** The worker that tries it now. */
+  triedBy?: string;
 }
 
 /** Data of a dispatch job. Its jobId is the batch's id, which the rows carry as `batch_id`. */
