@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
 import { closeServer, createPublicServer, listen } from "@postrider/shared/runtime/listen.ts";
 import type { RunningApp } from "@postrider/shared/runtime/process/run.ts";
@@ -26,9 +27,11 @@ export async function startConsole(settings: ConsoleSettings): Promise<RunningAp
     stopDeadlineMs: settings.shutdownDeadlineMs,
     async stop() {
       await closeServer(server, settings.shutdownDeadlineMs / 2);
-      await clockWatch.stop();
+      // Postgres may not answer.
+      const leftMs = settings.shutdownDeadlineMs / 5;
+      await Promise.race([clockWatch.stop(), pause(leftMs)]);
       await closeServer(admin.server, 0);
-      await context.close();
+      await Promise.race([context.close(), pause(leftMs)]);
     },
   };
 }

@@ -39,9 +39,11 @@ export async function startIngest(settings: IngestSettings): Promise<RunningApp>
       if (drainDelayMs > 0) log.info({ drainDelayMs }, "draining: /readyz answers 503");
       await pause(drainDelayMs);
       await closeServer(server, (shutdownDeadlineMs - drainDelayMs) / 2);
-      await Promise.all([clockWatch.stop(), upkeep.stop()]);
+      // Postgres may not answer.
+      const leftMs = ((shutdownDeadlineMs - drainDelayMs) / 2) * 0.4;
+      await Promise.race([Promise.all([clockWatch.stop(), upkeep.stop()]), pause(leftMs)]);
       await closeServer(admin.server, 0);
-      await context.close();
+      await Promise.race([context.close(), pause(leftMs)]);
     },
   };
 }

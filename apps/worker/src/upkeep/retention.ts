@@ -33,7 +33,7 @@ export async function dropOldPartitions(context: Context): Promise<RetentionRun>
   try {
     if (!(await tryLock(client))) return run;
     const cutoff = firstIdAt((await readClock(client)) - settings.retentionDays * DAY_MS);
-    const old = (await listPartitions(client)).filter(({ to }) => to <= cutoff);
+    const old = (await listPartitions(client)).filter(({ to }) => to !== "" && to <= cutoff);
     for (const partitions of Map.groupBy(old, ({ from }) => from).values()) {
       await dropDay(client, partitions, run).catch((error: unknown) => errors.push(error));
     }

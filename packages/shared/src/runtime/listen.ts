@@ -1,11 +1,11 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ServerSettings } from "./settings/server.ts";
 
 /** Node's default for a whole request with its body. */
 const REQUEST_TIMEOUT_MS = 300_000;
-/** How often a closing server looks for connections whose last request is answered. */
-const CLOSE_IDLE_EVERY_MS = 50;
+/** The responses under way of each public server. */
+const underWay = new WeakMap<Server, Set<ServerResponse>>();
 
 /**
  * Creates a public server. It keeps idle connections for longer than a load balancer does, so that it never closes one
@@ -14,15 +14,20 @@ const CLOSE_IDLE_EVERY_MS = 50;
 export const createPublicServer = (
   { keepAliveTimeoutMs, headersTimeoutMs }: ServerSettings,
   listener: RequestListener,
-): Server =>
-  createServer(
-    {
-      keepAliveTimeout: keepAliveTimeoutMs,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
-    },
-    listener,
-  );
+): Server => {
+  const server = createServer({
+    keepAliveTimeout: keepAliveTimeoutMs,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
+  });
+  const responses = new Set<ServerResponse>();
+  underWay.set(server, responses);
+  server.on("request", (_request, response) => {
+    responses.add(response);
+    response.once("close", () => responses.delete(response));
+  });
+  return server.on("request", listener);
+};
 
 /**
  * Listens on the first free port of the candidates.
@@ -63,10 +68,16 @@ export async function closeServer(server: Server, deadlineMs: number): Promise<v
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  // A client may keep its connection after the answer to a request that was under way.
-  const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+  drainConnections(server);
+  for (const response of underWay.get(server) ?? []) endConnectionAfter(response);
   const overdue = setTimeout(() => server.closeAllConnections(), deadlineMs);
   await closed;
-  clearInterval(closingIdle);
   clearTimeout(overdue);
+}
+
+/** A client may keep its connection after a response that promised it, and has to read that response first. */
+function endConnectionAfter(response: ServerResponse): void {
+  const { socket } = response;
+  response.shouldKeepAlive = false;
+  response.once("close", () => socket?.end());
 }

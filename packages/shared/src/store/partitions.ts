@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from "pg";
 import { firstIdAt, timeOfId } from "../core/ids/id-range.ts";
+import { withConnection } from "./pool.ts";
 import { repeatConflicts } from "./repeat-conflicts.ts";
 import { readClock } from "./sql/read-clock.ts";
 
@@ -44,22 +45,20 @@ async function ensureDays(pool: Pool, days: readonly number[]): Promise<string[]
   return repeatConflicts(() => createMissing(pool, wanted));
 }
 
-async function createMissing(pool: Pool, wanted: readonly WantedPartition[]): Promise<string[]> {
-  const client = await pool.connect();
-  try {
-    await client.query("begin");
-    await client.query("select pg_advisory_xact_lock($1)", [PARTITION_LOCK]);
-    const absent = await missing(client, wanted);
-    for (const { table, name, dayMs } of absent) await createPartition(client, table, name, dayMs);
-    await client.query("commit");
-    return absent.map(({ name }) => name);
-  } catch (error) {
-    await client.query("rollback").catch(() => undefined);
-    throw error;
-  } finally {
-    client.release();
-  }
-}
+const createMissing = (pool: Pool, wanted: readonly WantedPartition[]): Promise<string[]> =>
+  withConnection(pool, async (client) => {
+    try {
+      await client.query("begin");
+      await client.query("select pg_advisory_xact_lock($1)", [PARTITION_LOCK]);
+      const absent = await missing(client, wanted);
+      for (const { table, name, dayMs } of absent) await createPartition(client, table, name, dayMs);
+      await client.query("commit");
+      return absent.map(({ name }) => name);
+    } catch (error) {
+      await client.query("rollback").catch(() => undefined);
+      throw error;
+    }
+  });
 
 /**
  * Creates the partitions from yesterday to seven days ahead, by Postgres's clock. Every process calls it at start, and
@@ -75,6 +74,7 @@ export interface Partition {
   table: (typeof PARTITIONED_TABLES)[number];
   name: string;
   from: string;
+  /** Empty where its bounds are not two ids, as of a partition that Postrider has not made. */
   to: string;
   /** True after an interrupted DETACH … CONCURRENTLY. */
   detaching: boolean;

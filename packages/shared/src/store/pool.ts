@@ -2,7 +2,7 @@ import { Socket } from "node:net";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Logger } from "pino";
-import { isConflict, isDataError } from "./errors.ts";
+import { isConflict, isDataError, isUnavailable } from "./errors.ts";
 import { repeatConflicts } from "./repeat-conflicts.ts";
 import * as schema from "./schema/index.ts";
 import { connectTo } from "./session.ts";
@@ -10,7 +10,7 @@ import { connectTo } from "./session.ts";
 export type Pool = pg.Pool;
 /** Anything that runs a statement: the pool, or a connection inside a transaction. */
 export type Queryable = pg.Pool | pg.PoolClient;
-export type Db = NodePgDatabase<typeof schema>;
+export type Db = NodePgDatabase<typeof schema> & { $client: Pool };
 export type Transaction = Parameters<Parameters<Db["transaction"]>[0]>[0];
 
 /**
@@ -109,4 +109,23 @@ export const createDb = (pool: Pool): Db => drizzle(pool, { schema });
  * @param work may run several times
  */
 export const transaction = <T>(db: Db, work: (tx: Transaction) => Promise<T>): Promise<T> =>
-  repeatConflicts(() => db.transaction(work));
+  repeatConflicts(() => withConnection(db.$client, (client) => drizzle(client, { schema }).transaction(work)));
+
+/**
+ * Runs `work` with a connection of the pool, which the pool keeps only where no transaction is open on it afterwards. A
+ * statement that got no answer may still begin one, and then the next user's statements would never be committed.
+ */
+export async function withConnection<T>(pool: Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let isUsable = false;
+  try {
+    const result = await work(client);
+    isUsable = true;
+    return result;
+  } catch (error) {
+    isUsable = !isUnavailable(error) && client.getTransactionStatus() === "I";
+    throw error;
+  } finally {
+    client.release(!isUsable);
+  }
+}
