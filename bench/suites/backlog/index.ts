@@ -53,11 +53,15 @@ export const backlog = scenario(
 
 async function compare(bench: Bench, database: Database, one: Case): Promise<Comparison> {
   const count = one.size[bench.isQuick ? "quick" : "full"];
+  const say = (line: string) => bench.say(`backlog, ${one.title}: ${line}`);
   const contenders = WORKERS.map((workers) => ({
     name: nameOf(workers),
-    measure: () => measure(bench, database, { ...one, count, workers }),
+    async measure() {
+      const figures = await measure(bench, database, { ...one, count, workers });
+      say(Object.entries(figures).map(([metric, value]) => `${metric} ${value.toFixed(2)}`).join(", ")); // prettier-ignore
+      return figures;
+    },
   }));
-  const say = (line: string) => bench.say(`backlog, ${one.title}: ${line}`);
   const measured = await measureInRounds(contenders, bench.rounds, say);
   return {
     title: `backlog, ${count} ${one.title}`,

@@ -43,6 +43,8 @@ export async function seedBacklog(
   }
   // They are proven: a new subscription would have to answer before it gets more than one request at a time.
   await database.run("update subscriptions set last_success_at = now()");
+  // Of an active one they would be released.
+  if (waiting === "expiry") await database.run("update subscriptions set status = 'paused'");
   const pool = new pg.Pool({ connectionString: database.url, max: 1 });
   const redis = new Redis(redisUrl);
   const queues = createQueues(redis);
