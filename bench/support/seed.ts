@@ -52,11 +52,7 @@ export interface FailedEvent {
 /** Inserts deliveries that wait for a retry, with their jobs. @returns the public id of each event */
 export function seedRetries(database: Database, redisUrl: string, events: readonly FailedEvent[]): Promise<string[]> {
   return withPool(database, async (pool) => {
-    const redis = new Redis(redisUrl);
-    const queues = createQueues(redis);
-    const enqueue = createEnqueue(queues, createRetryTurns(redis, Date.now), (_lane, _jobs, error) => {
-      throw error;
-    });
+    const { enqueue, close } = openEnqueue(redisUrl);
     const ids: string[] = [];
     for (const { tenant, subscriptions, dueAt } of events) {
       const event = newId();
@@ -77,13 +73,28 @@ export function seedRetries(database: Database, redisUrl: string, events: readon
       }
       ids.push(toPublicId("evt", event));
     }
-    await queues.close();
-    redis.disconnect();
+    await close();
     return ids;
   });
 }
 
-async function withPool<T>(database: Database, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
+/** Adds jobs, and throws where Redis takes none. */
+export function openEnqueue(redisUrl: string) {
+  const redis = new Redis(redisUrl);
+  const queues = createQueues(redis);
+  const enqueue = createEnqueue(queues, createRetryTurns(redis, Date.now), (_lane, _jobs, error) => {
+    throw error;
+  });
+  return {
+    enqueue,
+    close: async () => {
+      await queues.close();
+      redis.disconnect();
+    },
+  };
+}
+
+export async function withPool<T>(database: Database, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
   const pool = new pg.Pool({ connectionString: database.url, max: 1 });
   try {
     return await work(pool);

@@ -8,7 +8,7 @@ import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { splitPoisonBatch } from "../../apps/worker/src/deliver/poison.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
-import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
+import { whileLanesRun } from "./run-lanes.ts";
 
 let world: World;
 let receiver: Receiver;
@@ -28,15 +28,6 @@ beforeEach(async () => {
 
 const dispatch = () => world.context.queues.dispatch.addBulk(world.batches.map(dispatchJob));
 
-async function whileLanesRun(work: () => Promise<void>): Promise<void> {
-  const lanes = [startDispatchLane(world.context), startRetryLane(world.context)];
-  try {
-    await work();
-  } finally {
-    await Promise.all(lanes.map((lane) => lane.stop()));
-  }
-}
-
 const settled = () =>
   waitFor("every delivery is settled", async () => (await world.rows()).every(({ settled_at }) => settled_at !== null));
 
@@ -50,7 +41,7 @@ test("a damaged secret dead-letters only the deliveries of its own subscription,
   );
   await world.accept(...Array.from({ length: 10 }, () => ({})));
   await dispatch();
-  await whileLanesRun(async () => void (await settled()));
+  await whileLanesRun(world.context, async () => void (await settled()));
   const rows = await world.rows();
   expect(rows.filter(({ state }) => state === "delivered")).toHaveLength(10);
   const dead = rows.filter(({ state }) => state === "dead");
@@ -69,7 +60,7 @@ test("a delivery whose event is missing is dead-lettered as internal, and the re
   await world.accept({}, {}, {});
   await world.context.pool.query("delete from events where id = (select id from events order by id limit 1)");
   await dispatch();
-  await whileLanesRun(async () => void (await settled()));
+  await whileLanesRun(world.context, async () => void (await settled()));
   expect((await world.rows()).map(({ state }) => state).sort()).toEqual(["dead", "delivered", "delivered"]);
 });
 
@@ -83,7 +74,7 @@ test("an internal dead letter can be retried after the fix", async () => {
   await pool.query("update subscriptions set secrets = '[]' where id = $1", [subscription]);
   await world.accept({});
   await dispatch();
-  await whileLanesRun(async () => {
+  await whileLanesRun(world.context, async () => {
     await settled();
     await pool.query("update subscriptions set secrets = $2 where id = $1", [
       subscription,

@@ -10,6 +10,7 @@ import { Suspects, type Verdict } from "../../apps/worker/src/deliver/suspects.t
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
+import { whileLanesRun } from "./run-lanes.ts";
 
 let world: World;
 let receiver: Receiver;
@@ -124,15 +125,6 @@ test("suspects are tried together until a worker dies, and then one at a time", 
   expect((await judgeWith(other, second!)).kind).toBe("later");
 });
 
-async function whileLanesRun(work: () => Promise<void>): Promise<void> {
-  const lanes = [startDispatchLane(world.context), startRetryLane(world.context)];
-  try {
-    await work();
-  } finally {
-    await Promise.all(lanes.map((lane) => lane.stop()));
-  }
-}
-
 const settled = () =>
   waitFor("every delivery is settled", async () => (await world.rows()).every(({ settled_at }) => settled_at !== null));
 
@@ -149,7 +141,7 @@ test("the lanes deliver what stalled often in workers that died of something els
   await queues.retry.addBulk([retry]);
   await redis.hset(queues.dispatch.toKey(world.batches[0]!.id), "stc", 3);
   await redis.hset(queues.retry.toKey(retry.opts.jobId), "stc", 3);
-  await whileLanesRun(async () => void (await settled()));
+  await whileLanesRun(world.context, async () => void (await settled()));
   expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered", "delivered", "delivered"]);
   expect(endpoint.requests).toHaveLength(3);
 });
@@ -167,7 +159,7 @@ test("the lanes dead-letter poison as internal, without an attempt", async () =>
   const retry = retryJob({ delivery: retrying!.id, cycle: 0, eventType: "x", url: undefined, delayMs: 0 });
   await queues.dispatch.addBulk([{ ...dispatched, data: { ...dispatched.data, suspicion } }]);
   await queues.retry.addBulk([{ ...retry, data: { ...retry.data, suspicion } }]);
-  await whileLanesRun(async () => void (await settled()));
+  await whileLanesRun(world.context, async () => void (await settled()));
   const dead = { state: "dead", dead_reason: "internal", attempt_count: 0 };
   expect(await world.rows()).toMatchObject([dead, dead]);
   // The retry's own job fails. The other one is shown in the queue for this.

@@ -1,21 +1,14 @@
-import { Redis } from "ioredis";
-import pg from "pg";
+import type pg from "pg";
 import { familyRange } from "../../../packages/shared/src/core/ids/id-range.ts";
-import { createEnqueue } from "../../../packages/shared/src/queue/enqueue.ts";
-import { createQueues } from "../../../packages/shared/src/queue/queues.ts";
-import { createRetryTurns } from "../../../packages/shared/src/queue/retry-turns.ts";
 import { newId } from "../../../packages/shared/src/runtime/new-id.ts";
 import type { Database } from "../../support/database.ts";
-import { seedSubscriptions } from "../../support/seed.ts";
+import { openEnqueue, seedSubscriptions, withPool } from "../../support/seed.ts";
 
 /** A backlog's deliveries, and what they wait for. */
 export type Waiting = "dispatch" | "retry" | "expiry";
 
 const TENANTS = 100;
 const PER_TENANT = 10;
-/** Jobs per call to Redis. */
-const PER_CALL = 1_000;
-
 const SUBSCRIPTIONS = TENANTS * PER_TENANT;
 
 const COMMON = "delivery_id($1), $1, subscription_id, tenant, 'bench.event'";
@@ -45,28 +38,20 @@ export async function seedBacklog(
   await database.run("update subscriptions set last_success_at = now()");
   // Of an active one they would be released.
   if (waiting === "expiry") await database.run("update subscriptions set status = 'paused'");
-  const pool = new pg.Pool({ connectionString: database.url, max: 1 });
-  const redis = new Redis(redisUrl);
-  const queues = createQueues(redis);
-  const enqueue = createEnqueue(queues, createRetryTurns(redis, Date.now), (_lane, _jobs, error) => {
-    throw error;
-  });
-  for (let made = 0; made < count; made += SUBSCRIPTIONS) {
-    const rows = await insertEvent(pool, subscriptions, waiting);
-    if (!isQueued) continue;
-    for (let from = 0; from < rows.length; from += PER_CALL) {
-      const page = rows.slice(from, from + PER_CALL);
+  const { enqueue, close } = openEnqueue(redisUrl);
+  await withPool(database, async (pool) => {
+    for (let made = 0; made < count; made += SUBSCRIPTIONS) {
+      const rows = await insertEvent(pool, subscriptions, waiting);
+      if (!isQueued) continue;
       if (waiting === "dispatch") {
-        await enqueue.dispatch(page.map(({ id, batch }) => ({ id: batch!, size: 1, ...familyRange([id]) })));
+        await enqueue.dispatch(rows.map(({ id, batch }) => ({ id: batch!, size: 1, ...familyRange([id]) })));
       } else if (waiting === "retry") {
         const job = { cycle: 0, eventType: "bench.event", url, delayMs: 0 };
-        await enqueue.retry(page.map(({ id, tenant }) => ({ ...job, delivery: id, tenant })));
+        await enqueue.retry(rows.map(({ id, tenant }) => ({ ...job, delivery: id, tenant })));
       }
     }
-  }
-  await queues.close();
-  redis.disconnect();
-  await pool.end();
+  });
+  await close();
   await database.run("vacuum analyze events, deliveries");
   await database.run("checkpoint");
 }
