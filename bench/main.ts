@@ -11,13 +11,14 @@ and a Redis of the benchmark's own with durable settings. Without a suite, all o
 
 ${SUITES.map(({ name, about }) => `  ${name.padEnd(26)}${about}`).join("\n")}
 
-"isolation" is all those whose names begin with it.
+"isolation" and "backlog" are all those whose names begin with it.
 
   --rounds N  how often each contender is measured (default 3)
   --quick     one short round: whether it works, and a rough figure
   --profile   CPU profiles of Postrider's processes, in bench/results/ (they cost time: do not compare then)
   --flood-seconds N
               how long the flood of isolation-flood lasts (1 to 60)
+  --backlog N how much waits in each suite of backlog (1,000 to 1,000,000)
   --help
 
 Results are printed and written to bench/results/.
@@ -40,6 +41,9 @@ if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100))
 const floodSeconds = values["flood-seconds"] === undefined ? undefined : Number(values["flood-seconds"]);
 if (floodSeconds !== undefined && !(Number.isInteger(floodSeconds) && floodSeconds >= 1 && floodSeconds <= 60))
   refuse("--flood-seconds must be a whole number from 1 to 60");
+const backlog = values.backlog === undefined ? undefined : Number(values.backlog);
+if (backlog !== undefined && !(Number.isInteger(backlog) && backlog >= 1_000 && backlog <= 1_000_000))
+  refuse("--backlog must be a whole number from 1,000 to 1,000,000");
 
 const startedAt = new Date();
 const elapsedS = () => (Date.now() - startedAt.getTime()) / 1000;
@@ -51,6 +55,7 @@ try {
     rounds,
     isQuick: values.quick,
     floodSeconds,
+    backlog,
     profileDir: values.profile ? RESULTS_DIR : undefined,
     say,
   };
@@ -81,6 +86,7 @@ function readArguments() {
         quick: { type: "boolean", default: false },
         profile: { type: "boolean", default: false },
         "flood-seconds": { type: "string" },
+        backlog: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });

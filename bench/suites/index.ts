@@ -9,4 +9,4 @@ import { recovery } from "./recovery.ts";
 import type { Suite } from "./suite.ts";
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, backlog, ...isolation, ...growth, memory];
+export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, ...backlog, ...isolation, ...growth, memory];

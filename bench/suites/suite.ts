@@ -11,6 +11,8 @@ export interface Bench {
   profileDir: string | undefined;
   /** How long a flood lasts; undefined for the suite's own choice. */
   floodSeconds: number | undefined;
+  /** How much waits in each suite of `backlog`; undefined for the suite's own choice. */
+  backlog: number | undefined;
   say: (line: string) => void;
 }
 

@@ -139,6 +139,54 @@ test("a delivery whose row takes no change waits, and does not block the others"
   expect(await stuck).toBe(true);
 });
 
+test("a row that another transaction has locked waits, and does not block the others", async () => {
+  const deliveries = await loaded(20);
+  const { recorder, pool } = world.context;
+  const locker = await pool.connect();
+  try {
+    await locker.query("begin");
+    await locker.query("select from deliveries where id = $1 for update", [deliveries[7]!.id]);
+    const records = deliveries.map((delivery) => recorder.record(recordOf(delivery, "fine")));
+    const locked = records.splice(7, 1)[0]!;
+    expect(await Promise.all(records)).toEqual(records.map(() => true));
+    expect(recorder.waiting).toBe(1);
+    await locker.query("commit");
+    expect(await locked).toBe(true);
+  } finally {
+    await locker.query("rollback");
+    locker.release();
+  }
+});
+
+test("a commit whose answer was lost is not taken for another worker's", async () => {
+  const deliveries = await loaded(3);
+  const { pool } = world.context;
+  let isLost = false;
+  const losing = new Proxy(pool, {
+    get(target, name) {
+      if (name !== "query") return Reflect.get(target, name) as unknown;
+      return async (...args: Parameters<typeof pool.query>) => {
+        const result = await pool.query(...args);
+        if (isLost) return result;
+        isLost = true;
+        throw new Error("Connection terminated unexpectedly");
+      };
+    },
+  });
+  const recorder = createRecorder(losing, world.context.log);
+  const retried = recorder.record({
+    ...recordOf(deliveries[0]!, "fine"),
+    transition: { state: "retrying", delayMs: 60_000 },
+  });
+  const delivered = recorder.record(recordOf(deliveries[1]!, "fine"));
+  expect(await Promise.all([retried, delivered])).toEqual([true, true]);
+  // What another worker has recorded is still superseded.
+  expect(await recorder.record(recordOf(deliveries[0]!, "late"))).toBe(true);
+  expect(
+    await recorder.record({ ...recordOf(deliveries[1]!, "late"), transition: { state: "retrying", delayMs: 1 } }),
+  ).toBe(false);
+});
+
 test("the log names the SQLSTATE and how many wait, and a worker that stops gives up after one more try", async () => {
   const [first, second] = await loaded(2);
   const lines: unknown[] = [];

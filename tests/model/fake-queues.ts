@@ -52,6 +52,7 @@ export class FakeQueue {
     remove: async (ids) => {
       for (const id of ids) if (this.jobs.get(id)?.state === "failed") this.jobs.delete(id);
     },
+    countWaiting: async () => 0,
     countListed: async () => 0,
     listed: async () => new Set(),
   };

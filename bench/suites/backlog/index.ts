@@ -1,15 +1,19 @@
 import { holdsWithin } from "@postrider/testkit/wait.ts";
+import { cpuPerEvent } from "../../support/cpu.ts";
 import type { Database } from "../../support/database.ts";
 import { type Fleet, type FleetKind, withFleet } from "../../support/fleet.ts";
 import { type Comparison, type Figures, measureInRounds, withRatio } from "../../support/rounds.ts";
 import { seedRetries, seedSubscriptions } from "../../support/seed.ts";
 import { wallClock } from "../../support/wall-clock.ts";
 import { scenario } from "../scenario.ts";
-import type { Bench } from "../suite.ts";
+import type { Bench, Suite } from "../suite.ts";
 import { seedBacklog, type Waiting } from "./seed.ts";
-import { steadiness, watchRedis } from "./watch.ts";
+import { perSecond, steadiness, watchRedis } from "./watch.ts";
 
 interface Case {
+  /** The end of its suite's name. */
+  name: string;
+  about: string;
   title: string;
   waiting: Waiting;
   isQueued: boolean;
@@ -19,10 +23,33 @@ interface Case {
 
 const SIZE = { quick: 10_000, full: 200_000 };
 const CASES: readonly Case[] = [
-  { title: "queued jobs", waiting: "dispatch", isQueued: true, size: SIZE },
-  { title: "retries due at once", waiting: "retry", isQueued: true, size: SIZE },
-  { title: "pending, Redis emptied", waiting: "dispatch", isQueued: false, size: SIZE },
   {
+    name: "queued",
+    about: "200,000 queued jobs of one delivery each",
+    title: "queued jobs",
+    waiting: "dispatch",
+    isQueued: true,
+    size: SIZE,
+  },
+  {
+    name: "retries",
+    about: "200,000 retries due at once",
+    title: "retries due at once",
+    waiting: "retry",
+    isQueued: true,
+    size: SIZE,
+  },
+  {
+    name: "emptied",
+    about: "200,000 pending after Redis was emptied",
+    title: "pending, Redis emptied",
+    waiting: "dispatch",
+    isQueued: false,
+    size: SIZE,
+  },
+  {
+    name: "expiry",
+    about: "300,000 held deliveries that expire at once",
     title: "held deliveries that expire at once",
     waiting: "expiry",
     isQueued: false,
@@ -41,18 +68,14 @@ const POLL_MS = 100;
 const nameOf = (workers: number) => `${workers} workers`;
 
 /** The effect of a large backlog on the rate, on Redis, on the watchdog and on other tenants' retries. */
-export const backlog = scenario(
-  "backlog",
-  "200,000 queued jobs, retries due at once, an emptied Redis, 300,000 that expire: the rate over time, others' retries",
-  async (bench, database) => {
-    const comparisons: Comparison[] = [];
-    for (const one of CASES) comparisons.push(await compare(bench, database, one));
-    return comparisons;
-  },
+export const backlog: readonly Suite[] = CASES.map((one) =>
+  scenario(`backlog-${one.name}`, `${one.about}: the rate over time, others' retries`, async (bench, database) => [
+    await compare(bench, database, one),
+  ]),
 );
 
 async function compare(bench: Bench, database: Database, one: Case): Promise<Comparison> {
-  const count = one.size[bench.isQuick ? "quick" : "full"];
+  const count = bench.backlog ?? one.size[bench.isQuick ? "quick" : "full"];
   const say = (line: string) => bench.say(`backlog, ${one.title}: ${line}`);
   const contenders = WORKERS.map((workers) => ({
     name: nameOf(workers),
@@ -68,6 +91,10 @@ async function compare(bench: Bench, database: Database, one: Case): Promise<Com
     columns: [
       { metric: "delivered/s", label: one.waiting === "expiry" ? "expired/s" : "delivered/s", digits: 0 },
       { metric: "median", label: "median of the windows, per second", digits: 0 },
+      { metric: "cpu worker", label: "worker CPU, µs each", digits: 0 },
+      { metric: "cpu postgres", label: "Postgres, µs", digits: 0 },
+      { metric: "cpu redis", label: "Redis, µs", digits: 0 },
+      { metric: "sql", label: "SQL statements each", digits: 2 },
       { metric: "slump", label: "longest below half of it, s", digits: 2 },
       { metric: "missing", label: "not finished in time", digits: 0 },
       { metric: "ping", label: "slowest PING, ms", digits: 0 },
@@ -104,6 +131,7 @@ async function follow(bench: Bench, database: Database, fleet: Fleet, size: Size
   const watch = watchRedis(redisUrl);
   const startedAt = wallClock();
   await fleet.startWorkers(size.workers);
+  const [cpuBefore, sqlBefore] = [fleet.readCpu(), await database.countStatements()];
   const others = due.size;
   const isExpiry = waiting === "expiry";
   const counts: [at: number, expired: number][] = [[startedAt, 0]];
@@ -119,15 +147,21 @@ async function follow(bench: Bench, database: Database, fleet: Fleet, size: Size
     const { requests } = await fleet.subscribers.count();
     return requests[0]! >= count && requests[1]! >= others;
   });
+  const cost = {
+    ...cpuPerEvent(cpuBefore, fleet.readCpu(), count),
+    sql: ((await database.countStatements()) - sqlBefore) / count,
+  };
   const { ids, times } = await fleet.subscribers.report();
   const late = lateness(due, ids, times);
   // Events of the backlog have many deliveries each, so their receipts are not told apart by id.
   const arrived = isExpiry ? [] : times.filter((_, index) => !due.has(ids[index]!));
   const rates = isExpiry ? expiryRate(counts) : steadiness(arrived, isComplete);
+  if (!isExpiry) bench.say(`backlog, ${size.title}: in each second ${perSecond(arrived).join(" ")}`);
   return {
     ...rates,
     missing: isExpiry ? count - counts.at(-1)![1] : count - arrived.length,
     ...(await watch.stop()),
+    ...cost,
     "late p99": late[Math.floor((late.length - 1) * 0.99)] ?? WITHIN_MS / 1000,
     "late max": late.at(-1) ?? WITHIN_MS / 1000,
   };

@@ -13,6 +13,7 @@ export function watchRedis(redisUrl: string) {
   const stopping = new AbortController();
   let maxPingMs = 0;
   let maxRunMs = 0;
+  let lastAt = 0;
   const watching = (async () => {
     while (!stopping.signal.aborted) {
       const since = performance.now();
@@ -20,6 +21,10 @@ export function watchRedis(redisUrl: string) {
       maxPingMs = Math.max(maxPingMs, performance.now() - since);
       const { lastRun } = await readWatchdogLog(redis);
       maxRunMs = Math.max(maxRunMs, lastRun?.durationMs ?? 0);
+      if (process.env.WDDEBUG && lastRun && lastRun.at !== lastAt) {
+        lastAt = lastRun.at;
+        console.error("run", new Date().toISOString(), JSON.stringify(lastRun));
+      }
       await sleep(PING_MS);
     }
   })();
@@ -32,6 +37,16 @@ export function watchRedis(redisUrl: string) {
       return { ping: maxPingMs, watchdog: maxRunMs / 1000 };
     },
   };
+}
+
+/** How many arrive in each second from the first. @param times ascending, milliseconds */
+export function perSecond(times: readonly number[]): number[] {
+  const counts: number[] = [];
+  for (const time of times) {
+    const second = Math.floor((time - times[0]!) / 1000);
+    counts[second] = (counts[second] ?? 0) + 1;
+  }
+  return Array.from(counts, (count) => count ?? 0);
 }
 
 /**

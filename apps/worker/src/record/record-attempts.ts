@@ -3,9 +3,10 @@ import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-c
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
+import { findRecorded } from "@postrider/shared/store/sql/find-recorded.ts";
 import type { DeliveryRecord } from "@postrider/shared/store/sql/record-attempts.ts";
 import { RecordingOutage } from "./recording-outage.ts";
-import { writeRecords, type RecordResult } from "./write-records.ts";
+import { writeAgain, writeRecords, type RecordResult } from "./write-records.ts";
 
 const MAX_FLUSH = { rows: 500, bytes: 8 * 1024 * 1024 };
 /**
@@ -80,9 +81,9 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
     for (let tries = 0; ; tries += 1) {
       const isLastTry = givingUp.signal.aborted;
       const missing = [...results.keys()].filter((index) => results[index] === undefined);
-      const written = await writeRecords(pool, log, missing.map((index) => records[index]!)); // prettier-ignore
-      for (const [n, index] of missing.entries()) results[index] = written.results[n];
-      const { error } = written;
+      const { results: latest, error } = await writeRecords(pool, log, missing.map((index) => records[index]!)); // prettier-ignore
+      for (const [n, index] of missing.entries()) results[index] = latest[n];
+      if (tries > 0 && error === undefined) await findCommittedBefore(pool, records, results);
       if (error === undefined) {
         const isTaken = results.some((result) => typeof result === "boolean");
         if (isTaken) refusals = 0;
@@ -123,10 +124,8 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
       waiting.add(entry);
       deliveries.set(id, (deliveries.get(id) ?? 0) + 1);
       try {
-        for (;;) {
-          const result = await commits.add(record);
+        for (let result = await commits.add(record); ; result = await writeAgain(pool, log, record)) {
           if (result !== "refused") return result;
-          // It is tried again beside others, which it does not block.
           await pause(RETRY_MS.max);
           if (givingUp.signal.aborted) throw REFUSED;
         }
@@ -149,4 +148,23 @@ export function createRecorder(pool: Pool, log: Logger, onFlush?: OnFlush): Reco
       givingUp.abort();
     },
   };
+}
+
+/**
+ * An earlier try may have been committed although its answer was lost. Its repeat then finds the deliveries moved, as if
+ * another worker had moved them: where the attempt stands beside the transition, it was ours.
+ */
+async function findCommittedBefore(
+  pool: Pool,
+  records: readonly DeliveryRecord[],
+  results: (RecordResult | undefined)[],
+): Promise<void> {
+  const isUnapplied = ({ attempt }: DeliveryRecord, index: number) => attempt && results[index] === false;
+  const attemptIds = records.filter(isUnapplied).map(({ attempt }) => attempt!.id);
+  if (attemptIds.length === 0) return;
+  // Without an answer the transitions count as not applied, and the watchdog adds the jobs that are missing.
+  const recorded = await findRecorded(pool, attemptIds).catch(() => new Set<string>());
+  for (const [index, { attempt }] of records.entries()) {
+    if (attempt && recorded.has(attempt.id)) results[index] = true;
+  }
 }

@@ -2,9 +2,10 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
-import { isMissingPartition, isUnavailable, sqlState } from "@postrider/shared/store/errors.ts";
+import { isMissingPartition, isTimeout, isUnavailable, sqlState } from "@postrider/shared/store/errors.ts";
 import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
-import type { Pool } from "@postrider/shared/store/pool.ts";
+import { withConnection, type Pool } from "@postrider/shared/store/pool.ts";
+import { repeatConflicts } from "@postrider/shared/store/repeat-conflicts.ts";
 import { recordAttempts, type DeliveryRecord } from "@postrider/shared/store/sql/record-attempts.ts";
 
 /** Whether a transition was applied; `refused` where Postgres takes other records and no part of this one. */
@@ -16,26 +17,57 @@ export interface Written {
   error: unknown;
 }
 
+/** How long a part of a flush waits for locks while the row that another transaction has locked is searched for. */
+const MAX_LOCK_WAIT = "500ms";
+
+/** Whether Postgres writes no record at the moment. */
+const concernsAll = (error: unknown): boolean => isUnavailable(error) && !isTimeout(error);
+
 /**
  * Tries once to write records. If Postgres refuses them together but takes a record of nothing, some of them are refused
- * for what they contain: these are found by halving, and written with less, so that they don't block the others.
+ * for what they contain, or their rows are locked: these are found by halving, so that they don't block the others. The
+ * former are written with less, and the latter are refused for now.
  */
 export async function writeRecords(pool: Pool, log: Logger, records: readonly DeliveryRecord[]): Promise<Written> {
   const whole = await tryWrite(pool, records);
-  if (whole.error === undefined || isUnavailable(whole.error)) return whole;
+  if (whole.error === undefined || concernsAll(whole.error)) return whole;
   // A column was renamed, or a grant was lost: then every record is refused.
   if (!(await takesRecords(pool))) return whole;
   return writeEach(pool, log, records);
 }
 
-async function tryWrite(pool: Pool, records: readonly DeliveryRecord[]): Promise<Written> {
+async function tryWrite(
+  pool: Pool,
+  records: readonly DeliveryRecord[],
+  write: typeof writeTogether = writeTogether,
+): Promise<Written> {
   try {
-    return { results: await recordAttempts(pool, records), error: undefined };
+    return { results: await write(pool, records), error: undefined };
   } catch (error) {
-    if (isMissingPartition(error) && (await createPartitions(pool, records))) return tryWrite(pool, records);
+    if (isMissingPartition(error) && (await createPartitions(pool, records))) return tryWrite(pool, records, write);
     return { results: records.map(() => undefined), error };
   }
 }
+
+const writeTogether = (pool: Pool, records: readonly DeliveryRecord[]): Promise<boolean[]> =>
+  recordAttempts(pool, records);
+
+/** As writeTogether(), but it does not wait long for locks. */
+const writePart = (pool: Pool, records: readonly DeliveryRecord[]): Promise<boolean[]> =>
+  repeatConflicts(() =>
+    withConnection(pool, async (client) => {
+      await client.query("begin");
+      try {
+        await client.query(`set local lock_timeout = '${MAX_LOCK_WAIT}'`);
+        const results = await recordAttempts(client, records);
+        await client.query("commit");
+        return results;
+      } catch (error) {
+        await client.query("rollback").catch(() => undefined);
+        throw error;
+      }
+    }),
+  );
 
 /** Creates the partitions of the attempts, whose ids have the time of a clock that may have been wrong. */
 async function createPartitions(pool: Pool, records: readonly DeliveryRecord[]): Promise<boolean> {
@@ -44,21 +76,36 @@ async function createPartitions(pool: Pool, records: readonly DeliveryRecord[]):
 }
 
 async function writeEach(pool: Pool, log: Logger, records: readonly DeliveryRecord[]): Promise<Written> {
-  const written = await tryWrite(pool, records);
-  if (written.error === undefined || isUnavailable(written.error)) return written;
-  if (records.length === 1) return writeReduced(pool, log, records[0]!, written.error);
+  const written = await tryWrite(pool, records, writePart);
+  if (written.error === undefined || concernsAll(written.error)) return written;
+  if (records.length === 1) return writeAlone(pool, log, records[0]!, written.error);
   const middle = records.length >> 1;
   const first = await writeEach(pool, log, records.slice(0, middle));
   const second = await writeEach(pool, log, records.slice(middle));
   return { results: [...first.results, ...second.results], error: first.error ?? second.error };
 }
 
+/** Writes a record again that was refused. It is alone, so that it holds up no others. */
+export async function writeAgain(pool: Pool, log: Logger, record: DeliveryRecord): Promise<RecordResult> {
+  const { results } = await writeEach(pool, log, [record]);
+  return results[0] ?? "refused";
+}
+
 const OMITTED = "[omitted: Postgres refused it]";
+
+function writeAlone(pool: Pool, log: Logger, record: DeliveryRecord, refusal: unknown): Promise<Written> | Written {
+  if (!isTimeout(refusal)) return writeReduced(pool, log, record, refusal);
+  log.warn(
+    { err: refusal, delivery: toPublicId("dlv", record.delivery.id) },
+    "another transaction has locked the row of a delivery; its outcome waits to be recorded",
+  );
+  return { results: ["refused"], error: undefined };
+}
 
 /** Writes a record that Postgres refuses alone with as much of it as Postgres takes. The receiver has got it already. */
 async function writeReduced(pool: Pool, log: Logger, record: DeliveryRecord, refusal: unknown): Promise<Written> {
   for (const [kept, reduced] of reductions(record)) {
-    const written = await tryWrite(pool, [reduced]);
+    const written = await tryWrite(pool, [reduced], writePart);
     if (isUnavailable(written.error)) return written;
     if (written.error !== undefined) continue;
     log.error(

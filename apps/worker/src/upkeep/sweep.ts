@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import type { JobLookup } from "@postrider/shared/queue/job-presence.ts";
 import { addMissing, replace, type Job } from "./add-missing.ts";
@@ -41,6 +42,10 @@ export interface SweepRun {
 }
 
 export const PAGE = 500;
+/** After a page a sweep pauses for this many times as long as the page took: its work delays deliveries. */
+const PAUSE_FACTOR = 2;
+/** Below this many waiting jobs the workers would soon have nothing to do, so missing jobs are added without pauses. */
+const ENOUGH_WAITING = 2_000;
 /** Reading lists of this length takes a few milliseconds of Redis, so every run may. */
 const SHORT_LIST = 10_000;
 /** More ids would take too much memory. Jobs that are in no list are then found when the backlog is shorter. */
@@ -68,6 +73,7 @@ export async function sweep<Row>(
   const total: Swept = { examined: 0, repaired: 0 };
   do {
     await stillLeading();
+    const startedAt = performance.now();
     const page = await findPage(cursor.last);
     const { added, unlisted } = await addMissing(lane(), jobsOf(page), findNeeded);
     total.examined += page.length;
@@ -77,6 +83,8 @@ export async function sweep<Row>(
       if (listed !== "too long") suspects.push(...unlistedIn(listed, unlisted));
     }
     cursor.last = page.length < PAGE ? undefined : page.at(-1);
+    if (cursor.last !== undefined && (added === 0 || (await lookup.countWaiting()) > ENOUGH_WAITING))
+      await sleep((performance.now() - startedAt) * PAUSE_FACTOR);
   } while (cursor.last !== undefined && suspects.length < MAX_SUSPECTS && performance.now() < deadline);
   if (suspects.length > 0) {
     // Jobs that were added after the first look are in the second.

@@ -21,6 +21,8 @@ export interface JobLookup {
   find(ids: readonly string[], latest: number): Promise<JobPresence[]>;
   /** Removes jobs that are still stuck or unlisted, and leaves others alone. @param latest as in find() */
   remove(ids: readonly string[], latest: number): Promise<void>;
+  /** The number of jobs that a worker could take now. */
+  countWaiting(): Promise<number>;
   /** The number of jobs in the lists of the queue. */
   countListed(): Promise<number>;
   /** Ids of all jobs that were in a list of the queue during the whole call. */
@@ -50,6 +52,13 @@ export function createJobLookup(redis: Redis, queue: Pick<Queue, "toKey">): JobL
     find: (ids, latest) => run(ids, latest, false),
     async remove(ids, latest) {
       await run(ids, latest, true);
+    },
+    async countWaiting() {
+      const [wait, prioritized] = await Promise.all([
+        redis.llen(queue.toKey("wait")),
+        redis.zcard(queue.toKey("prioritized")),
+      ]);
+      return wait + prioritized;
     },
     async countListed() {
       const lengths = await Promise.all(LISTS.map((name) => redis.llen(queue.toKey(name))));

@@ -65,6 +65,8 @@ export function createPool(
     // The client's timeout is for a network that drops packets. It is longer, so that the server's normally comes
     // first.
     statement_timeout: 15_000,
+    // Our own statements hold locks for milliseconds. A lock request that waits also blocks all that come after it.
+    lock_timeout: 3_000,
     query_timeout: 20_000,
     keepAlive: true,
   });
