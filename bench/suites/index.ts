@@ -1,4 +1,5 @@
 import { accept } from "./accept.ts";
+import { attacks } from "./attacks/index.ts";
 import { backlog } from "./backlog/index.ts";
 import { deliver } from "./deliver.ts";
 import { endToEnd } from "./end-to-end.ts";
@@ -9,4 +10,14 @@ import { recovery } from "./recovery.ts";
 import type { Suite } from "./suite.ts";
 
 /** In the order in which they run. */
-export const SUITES: readonly Suite[] = [accept, deliver, endToEnd, recovery, ...backlog, ...isolation, ...growth, memory];
+export const SUITES: readonly Suite[] = [
+  accept,
+  deliver,
+  endToEnd,
+  recovery,
+  ...backlog,
+  ...isolation,
+  attacks,
+  ...growth,
+  memory,
+];

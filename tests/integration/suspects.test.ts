@@ -8,6 +8,7 @@ import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { Suspects, type Verdict } from "../../apps/worker/src/deliver/suspects.ts";
 import { startDispatchLane } from "../../apps/worker/src/lanes/dispatch-lane.ts";
+import { request } from "../../apps/worker/src/isolation/slots-test-kit.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 import { startRetryLane } from "../../apps/worker/src/lanes/retry-lane.ts";
 import { whileLanesRun } from "./run-lanes.ts";
@@ -204,4 +205,26 @@ test("a stall of a batch or a retry that its own process still works on is taken
     await Promise.all(lanes.map((lane) => lane.stop()));
   }
   expect((await world.rows()).map(({ state }) => state)).toEqual(["delivered", "delivered"]);
+});
+
+test("a suspect that gets no slot is put back without its mark", async () => {
+  const endpoint = receiver.endpoint(answer(200));
+  await world.subscribe({ url: endpoint.url });
+  await world.accept({});
+  const { queues, pool, slots } = world.context;
+  const { rows } = await pool.query<{ id: string }>("update subscriptions set max_in_flight = 1 returning id");
+  // A released delivery waits for its slot, however long that takes.
+  await pool.query("update deliveries set held_at = now()");
+  const [dispatched] = world.batches.splice(0).map(dispatchJob);
+  await queues.dispatch.addBulk([{ ...dispatched!, data: { ...dispatched!.data, suspicion: { diedIn: ["1"] } } }]);
+  const slot = await slots.acquire({ ...request(rows[0]!.id), maxInFlight: 1 });
+  const job = async () => (await queues.dispatch.getJob(dispatched!.opts.jobId))!;
+  await whileLanesRun(world.context, async () => {
+    await waitFor("it is marked", async () => (await job()).data.suspicion?.triedBy !== undefined);
+    await waitFor("it is put back", async () => await (await job()).isDelayed());
+    expect((await job()).data.suspicion).toEqual({ diedIn: ["1"] });
+    if (slot.kind === "granted") slot.release(200, 1);
+    await settled();
+  });
+  expect(endpoint.requests).toHaveLength(1);
 });

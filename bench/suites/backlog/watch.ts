@@ -13,7 +13,6 @@ export function watchRedis(redisUrl: string) {
   const stopping = new AbortController();
   let maxPingMs = 0;
   let maxRunMs = 0;
-  let lastAt = 0;
   const watching = (async () => {
     while (!stopping.signal.aborted) {
       const since = performance.now();
@@ -21,10 +20,6 @@ export function watchRedis(redisUrl: string) {
       maxPingMs = Math.max(maxPingMs, performance.now() - since);
       const { lastRun } = await readWatchdogLog(redis);
       maxRunMs = Math.max(maxRunMs, lastRun?.durationMs ?? 0);
-      if (process.env.WDDEBUG && lastRun && lastRun.at !== lastAt) {
-        lastAt = lastRun.at;
-        console.error("run", new Date().toISOString(), JSON.stringify(lastRun));
-      }
       await sleep(PING_MS);
     }
   })();
@@ -50,7 +45,8 @@ export function perSecond(times: readonly number[]): number[] {
 }
 
 /**
- * How evenly deliveries arrive: the median rate, and the longest time in which fewer than half as many arrived.
+ * How evenly deliveries arrive: the median rate, how long it takes until half of it is reached (workers have just been
+ * started, and their code is not compiled yet), and the longest time after that in which fewer than half as many arrived.
  *
  * @param times ascending, milliseconds
  * @param isComplete whether all arrived; then the last seconds, which run out of work, do not count
@@ -65,14 +61,19 @@ export function steadiness(times: readonly number[], isComplete: boolean): Figur
     if (window < windows.length) windows[window]! += 1;
   }
   const median = windows.toSorted((a, b) => a - b)[Math.floor(windows.length / 2)] ?? 0;
+  const warm = Math.max(
+    windows.findIndex((count) => count >= median / 2),
+    0,
+  );
   let [current, longest] = [0, 0];
-  for (const count of windows) {
+  for (const count of windows.slice(warm)) {
     current = count < median / 2 ? current + 1 : 0;
     longest = Math.max(longest, current);
   }
   return {
     "delivered/s": (times.length / (times.at(-1)! - first)) * 1000,
     median: (median / WINDOW_MS) * 1000,
+    warm: (warm * WINDOW_MS) / 1000,
     slump: (longest * WINDOW_MS) / 1000,
   };
 }

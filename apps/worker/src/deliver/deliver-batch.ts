@@ -12,17 +12,24 @@ import { deliverOrDeadLetter, lacksBody } from "./deliver.ts";
 
 const POSTGRES_RETRY_MS = 500;
 
+/** What a lane learns of the batch's progress. */
+export interface BatchProgress {
+  /** Called once every delivery waits for its slot or for its body, so that the next job may be fetched. */
+  onQueued: () => void;
+  /** Called once no delivery waits any more. */
+  onStarted?: () => void;
+}
+
 /**
  * Delivers the deliveries of a batch that are still pending.
  *
- * @param onQueued called once every delivery waits for its slot or for its body, so that the next job may be fetched
  * @returns true when every delivery is recorded; false when the lease ended before
  */
 export async function deliverBatch(
   context: Context,
   batch: { id: string } & IdRange,
   lease: JobLease,
-  onQueued: () => void,
+  progress: BatchProgress,
 ): Promise<boolean> {
   // Deliveries to these subscriptions will probably be held, so their bodies are not read.
   const bodiless = context.breakerReports.notClosed();
@@ -32,7 +39,7 @@ export async function deliverBatch(
   const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
   const subscribers = await untilAvailable(context, lease, () => context.loadSubscribers(subscriptionIds, now()));
   if (subscribers === undefined) return false;
-  const done = await deliverAll(context, deliveries, subscribers, lease, onQueued);
+  const done = await deliverAll(context, deliveries, subscribers, lease, progress);
   return done === deliveries.length;
 }
 
@@ -42,7 +49,7 @@ async function deliverAll(
   deliveries: readonly Delivery[],
   subscribers: ReadonlyMap<string, Subscriber>,
   lease: JobLease,
-  onQueued: () => void,
+  { onQueued, onStarted }: BatchProgress,
 ): Promise<number> {
   const { bodies, pool } = context;
   const ended: Promise<void>[] = [];
@@ -93,6 +100,7 @@ async function deliverAll(
   const starting = [...ready.map(startLoaded), ...sliceByBytes(lacking).map(loadAndStart)];
   onQueued();
   await Promise.all(starting);
+  onStarted?.();
   // The batch must not run again while some of its requests are under way.
   await Promise.all(ended);
   if (failures.length > 0) throw failures[0];

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job } from "bullmq";
+import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
@@ -21,6 +22,8 @@ const REDIS_RETRY_MS = 1_000;
 const PROMOTE_MS = 1_000;
 /** A batch that failed, or whose earlier run is still under way, runs again after this. */
 const POSTPONE_MS = 1_000;
+/** A suspect is marked while it waits, and its worker may die of something else meanwhile. So it does not wait long. */
+const MAX_SUSPECT_WAIT_MS = 1_500;
 
 interface BatchLimits {
   /** A batch older than this acquires no more slots and is given back; its requests on the wire are finished. */
@@ -158,15 +161,23 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
         await deadLetterPoisonBatch(context, batch);
         return end(true);
       case "try": {
+        if (!isSuspect) return end(await deliverBatch(context, batch, lease, { onQueued }));
         let isFinished = false;
         try {
-          isFinished = await deliverBatch(context, batch, lease, onQueued);
+          isFinished = await deliverSuspect(batch, lease, onQueued);
         } finally {
           await verdict.end(isFinished);
         }
-        return end(isFinished);
+        return isFinished ? end(true) : () => postpone(job, token);
       }
     }
+  }
+
+  async function deliverSuspect(batch: { id: string } & IdRange, lease: JobLease, onQueued: () => void) {
+    const tooLong = new AbortController();
+    const timer = setTimeout(() => tooLong.abort(), MAX_SUSPECT_WAIT_MS);
+    const patience = { signal: AbortSignal.any([lease.signal, tooLong.signal]), isHeld: () => lease.isHeld() };
+    return deliverBatch(context, batch, patience, { onQueued, onStarted: () => clearTimeout(timer) });
   }
 
   function activate(id: string, token: string): ActiveJob {
