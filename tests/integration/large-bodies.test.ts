@@ -48,7 +48,8 @@ async function accept(tenant: string, count: number): Promise<Batch[]> {
 
 function deliver(batches: readonly Batch[]): void {
   const lease = { signal: stopping.signal, isHeld: () => !stopping.signal.aborted };
-  for (const batch of batches) running.push(deliverBatch({ ...world.context, bodies }, batch, lease, { onQueued: () => undefined }));
+  for (const batch of batches)
+    running.push(deliverBatch({ ...world.context, bodies }, batch, lease, { onQueued: () => undefined }));
 }
 
 /** Takes every slot. @returns releases one of them */

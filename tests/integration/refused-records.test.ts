@@ -1,3 +1,4 @@
+import type { QueryConfig } from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
@@ -165,8 +166,8 @@ test("a commit whose answer was lost is not taken for another worker's", async (
   const losing = new Proxy(pool, {
     get(target, name) {
       if (name !== "query") return Reflect.get(target, name) as unknown;
-      return async (...args: Parameters<typeof pool.query>) => {
-        const result = await pool.query(...args);
+      return async (config: QueryConfig) => {
+        const result = await pool.query(config);
         if (isLost) return result;
         isLost = true;
         throw new Error("Connection terminated unexpectedly");

@@ -72,7 +72,7 @@ function measure(bench: Bench, database: Database, attack: Attack | undefined): 
       isTraced: true,
     });
     let made = 0;
-    let failure: unknown;
+    let failure: Error | undefined;
     let attacking = Promise.resolve();
     const figures = await measureLatencies(
       fleet,
@@ -82,13 +82,13 @@ function measure(bench: Bench, database: Database, attack: Attack | undefined): 
       {
         begin() {
           const note = (requests = 1) => void (made += requests);
-          attacking = (start?.(note) ?? Promise.resolve()).catch((error: unknown) => void (failure = error));
+          attacking = (start?.(note) ?? Promise.resolve()).catch((error: Error) => void (failure = error));
         },
         end: () => stopping.abort(),
       },
     );
     await Promise.race([attacking, sleep(5_000)]);
-    if (failure !== undefined) bench.say(`${ATTACKER} failed: ${String(failure)}`);
+    if (failure !== undefined) bench.say(`${ATTACKER} failed: ${failure.message}`);
     return { ...figures, attacks: made };
   }).finally(() => stopping.abort());
 }
