@@ -165,7 +165,6 @@ test("a sweep that runs out of time goes on behind the last row that it examined
   const cursor: Cursor<number> = newCursor();
   const overdue: SweepRun = {
     lookUpJobs: world.context.lookUpJobs,
-    now: Date.now,
     deadline: performance.now(),
     stillLeading: () => Promise.resolve(),
   };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import type { JobLookup } from "@postrider/shared/queue/job-presence.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import { addMissing, replace, type Job } from "./add-missing.ts";
 
 /** What a sweep looked at, and how many jobs it added. */
@@ -33,8 +34,6 @@ export interface Sweep<Row> {
 /** What a sweep may use. */
 export interface SweepRun {
   lookUpJobs: (queue: Queue) => JobLookup;
-  /** Unix milliseconds, by Postgres's clock. */
-  now: () => number;
   /** When the sweep must stop, in milliseconds of `performance.now()`. */
   deadline: number;
   /** Called before each page. @throws if this process no longer leads */
@@ -64,7 +63,7 @@ const MAX_SUSPECTS = 10_000;
 export async function sweep<Row>(
   { queue, maxDelayMs, findPage, jobsOf, findNeeded }: Sweep<Row>,
   cursor: Cursor<Row>,
-  { lookUpJobs, now, deadline, stillLeading }: SweepRun,
+  { lookUpJobs, deadline, stillLeading }: SweepRun,
 ): Promise<Swept> {
   const lookup = lookUpJobs(queue);
   const lane = () => ({ queue, lookup, latest: now() + maxDelayMs });

@@ -3,6 +3,7 @@ import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/delivery/retry-schedu
 import { familyRange, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
 import { dispatchJob, releaseJob, retryJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
 import { priorityOfTurn } from "@postrider/shared/queue/retry-turns.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
 import { findPastDueRetries, type PastDueRetry } from "@postrider/shared/store/sql/find-past-due-retries.ts";
 import { findPendingBatches, type PendingBatch } from "@postrider/shared/store/sql/find-pending-batches.ts";
 import { findStillDue } from "@postrider/shared/store/sql/find-still-due.ts";
@@ -21,12 +22,8 @@ const SLACK_MS = 10_000;
 /** A clock that is further ahead than this was wrong: processes with such a clock do not start. */
 const MAX_CLOCK_SKEW_MS = 60_000;
 
-/** Dispatches batches of `pending` deliveries that have no live job. @param now Unix milliseconds */
-export const pendingSweep = (
-  { queues, pool, settings }: Context,
-  now: () => number,
-  graceMs: number,
-): Sweep<PendingBatch> => ({
+/** Dispatches batches of `pending` deliveries that have no live job. */
+export const pendingSweep = ({ queues, pool, settings }: Context, graceMs: number): Sweep<PendingBatch> => ({
   queue: queues.dispatch as Queue,
   maxDelayMs: calmMs(settings) + SLACK_MS,
   findPage: (last) => findPendingBatches(pool, last, PAGE),

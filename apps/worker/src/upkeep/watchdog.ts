@@ -1,5 +1,7 @@
 import type { PoolClient } from "pg";
 import { noteRun } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
+import { now } from "@postrider/shared/runtime/clock.ts";
+import { withConnection } from "@postrider/shared/store/pool.ts";
 import type { Context } from "../context.ts";
 import { heldSweep, pendingSweep, retryingSweep } from "./sweeps.ts";
 import { newCursor, sweep, type Cursor, type Sweep, type Swept, type SweepRun } from "./sweep.ts";
@@ -34,6 +36,7 @@ export const WATCHDOG_GRACE_MS = 2_000;
 /** A sweep stops after this, so that those of the other states have their turn. */
 const MAX_SWEEP_MS = 5_000;
 const NOTHING: Swept = { examined: 0, repaired: 0 };
+const NOT_LEADING: WatchdogRun = { leader: false, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
 
 /**
  * Re-dispatches unfinished work that has no live job: batches of `pending` deliveries, `retrying` deliveries past due,
@@ -48,53 +51,38 @@ export async function runOnce(
   memory: WatchdogMemory = createWatchdogMemory(),
   frozenLeaderMs = FROZEN_LEADER_MS,
 ): Promise<WatchdogRun> {
-  const client = await context.pool.connect();
-  try {
+  const startedAt = performance.now();
+  const run = await withConnection(context.pool, async (client) => {
     await client.query("begin");
     await client.query(`set local idle_in_transaction_session_timeout = ${frozenLeaderMs}`);
-    const startedAt = performance.now();
-    const { leader, at } = await tryLock(client);
-    if (!leader) {
-      await client.query("rollback");
-      client.release();
-      return { leader, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
-    }
-    const run = await sweepAll(context, memory, () => at + (performance.now() - startedAt), client);
+    const isLeader = await tryLock(client);
+    const swept = isLeader ? await sweepAll(context, memory, client) : NOT_LEADING;
     await client.query("commit");
-    client.release();
+    return swept;
+  });
+  if (run.leader) {
     observe(context, run);
-    await note(context, run, at, performance.now() - startedAt);
-    return run;
-  } catch (error) {
-    // The connection is in an unknown state (Postgres may have ended it): the pool replaces it.
-    client.release(true);
-    throw error;
+    await note(context, run, performance.now() - startedAt);
   }
+  return run;
 }
 
-async function tryLock(client: PoolClient): Promise<{ leader: boolean; at: number }> {
-  const { rows } = await client.query<{ leader: boolean; at: number }>(
-    "select pg_try_advisory_xact_lock($1) as leader, (extract(epoch from clock_timestamp()) * 1000)::float8 as at",
-    [WATCHDOG_LOCK],
-  );
-  return rows[0]!;
+async function tryLock(client: PoolClient): Promise<boolean> {
+  const { rows } = await client.query<{ leader: boolean }>("select pg_try_advisory_xact_lock($1) as leader", [
+    WATCHDOG_LOCK,
+  ]);
+  return rows[0]!.leader;
 }
 
 /** The sweeps use connections of their own: an error in one would end the transaction, and with it the lock. */
-async function sweepAll(
-  context: Context,
-  memory: WatchdogMemory,
-  now: () => number,
-  client: PoolClient,
-): Promise<WatchdogRun> {
+async function sweepAll(context: Context, memory: WatchdogMemory, client: PoolClient): Promise<WatchdogRun> {
   const graceMs = Math.min(WATCHDOG_GRACE_MS, context.settings.watchdogIntervalMs);
-  const run: WatchdogRun = { leader: true, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
+  const run: WatchdogRun = { ...NOT_LEADING, leader: true };
   const errors: unknown[] = [];
 
   async function runSweep<Row>(state: State, work: Sweep<Row>): Promise<void> {
     const sweepRun: SweepRun = {
       lookUpJobs: context.lookUpJobs,
-      now,
       deadline: performance.now() + MAX_SWEEP_MS,
       stillLeading: async () => void (await client.query("select 1")),
     };
@@ -107,7 +95,7 @@ async function sweepAll(
     }
   }
 
-  await runSweep("pending", pendingSweep(context, now, graceMs));
+  await runSweep("pending", pendingSweep(context, graceMs));
   await runSweep("retrying", retryingSweep(context, graceMs));
   await runSweep("held", heldSweep(context));
   if (errors.length > 0) throw errors[0];
@@ -123,14 +111,9 @@ function observe({ log, metrics }: Context, run: WatchdogRun): void {
 }
 
 /** Notes the run for the console and the metrics. An unreachable Redis fails no run. */
-const note = (
-  { redis }: Context,
-  { pending, retrying, held }: WatchdogRun,
-  at: number,
-  durationMs: number,
-): Promise<void> =>
+const note = ({ redis }: Context, { pending, retrying, held }: WatchdogRun, durationMs: number): Promise<void> =>
   noteRun(redis, {
-    at: Math.round(at),
+    at: Math.round(now() - durationMs),
     durationMs: Math.round(durationMs),
     pending: pending.repaired,
     retrying: retrying.repaired,
