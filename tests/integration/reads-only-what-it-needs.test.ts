@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
-import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
+import { loadBatchesRows } from "@postrider/shared/store/sql/load-batches.ts";
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
-import { loadBatch } from "../../apps/worker/src/load/load-batch.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 
 const BETWEEN = 3_000;
@@ -63,12 +62,12 @@ async function exercise() {
   const { context } = world;
   for (let connection = 0; connection < 10; connection += 1) {
     await Promise.all([
-      loadBatchRows(context.pool, { id, from: id, to: id }),
+      loadBatchesRows(context.pool, [id], { from: id, to: id }),
       loadDeliveriesByIds(context.pool, [id]),
       releaseLongestHeld(context, id, 10, 10),
       expireHeld(context),
       cancelUnfinished(context, id, lease),
-      shut(id).then(() => loadBatch(context, { id, from: id, to: id }, [])),
+      shut(id).then(() => context.loadBatch({ id, size: 1, from: id, to: id })),
     ]);
   }
 }
@@ -112,7 +111,7 @@ test("loading deliveries that lie far apart, as a batch or by id, reads only the
   const ids = rows.map(({ id }) => id);
   const batch = newId();
   await world.context.pool.query("update deliveries set batch_id = $1 where id = any ($2::uuid[])", [batch, ids]);
-  expect(await readBy(() => loadBatchRows(world.context.pool, { id: batch, ...familyRange(ids) }))).toBeLessThan(FEW);
+  expect(await readBy(() => loadBatchesRows(world.context.pool, [batch], familyRange(ids)))).toBeLessThan(FEW);
   expect(await readBy(() => loadDeliveriesByIds(world.context.pool, ids))).toBeLessThan(FEW);
 });
 
@@ -135,7 +134,7 @@ test("holding, releasing and cancelling a few of thousands of held deliveries re
     fresh,
     released,
   ]);
-  expect(await readBy(() => loadBatch(context, { id: fresh, ...familyRange(released) }, []))).toBeLessThan(FEW);
+  expect(await readBy(() => context.loadBatch({ id: fresh, size: 2, ...familyRange(released) }))).toBeLessThan(FEW);
   expect((await world.rows()).filter(({ id }) => released.includes(id)).map(({ state }) => state)).toEqual(["held", "held"]); // prettier-ignore
   expect(await readBy(() => cancelUnfinished(context, subscription, lease))).toBeLessThan(FEW);
 });

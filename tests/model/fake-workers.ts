@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { retryJob } from "@postrider/shared/queue/jobs.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
+import { loadBatchesRows } from "@postrider/shared/store/sql/load-batches.ts";
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import type { Delivery } from "../../apps/worker/src/delivery.ts";
 import type { Recorder } from "../../apps/worker/src/record/record-attempts.ts";
@@ -46,7 +46,7 @@ export class FakeWorkers {
   }
 
   async load(lane: Lane, { id, data }: FakeJob): Promise<Delivery[]> {
-    if (lane === "dispatch") return loadBatchRows(this.#pool, { id, ...(data as { from: string; to: string }) });
+    if (lane === "dispatch") return loadBatchesRows(this.#pool, [id], data as { from: string; to: string });
     const { delivery, cycle } = data as { delivery: string; cycle: number };
     const found = await loadDeliveriesByIds(this.#pool, [delivery]);
     return found.filter((row) => row.cycle === cycle && row.state === "retrying");

@@ -15,6 +15,7 @@ import { createFleetMetrics } from "./fleet/fleet-metrics.ts";
 import { createDeliveryAgent } from "./http/delivery-agent.ts";
 import { BodyBudget } from "./load/body-budget.ts";
 import { createBodyLoader } from "./load/body.ts";
+import { createBatchLoader } from "./load/load-batches.ts";
 import { createWorkLoader } from "./load/load-by-ids.ts";
 import { createSubscriberLoader } from "./load/load-subscribers.ts";
 import { createSubscriberRefresh } from "./load/refresh-subscriber.ts";
@@ -73,6 +74,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
       }
     });
   const loadSubscribers = createSubscriberLoader(pool, secretBox, settings, breakerReports);
+  const startRelease = createReleaseStarter(queues, enqueue, redis, log);
   return {
     ...infrastructure,
     settings,
@@ -90,8 +92,9 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     resetBreakerOf,
     subscriptionHealth,
     lookUpJobs: (queue: Queue) => createJobLookup(redis, queue),
-    startRelease: createReleaseStarter(queues, enqueue, redis, log),
+    startRelease,
     loadSubscribers,
+    loadBatch: createBatchLoader({ pool, metrics, startRelease, slots, breakerReports, loadSubscribers }),
     refreshSubscriber: createSubscriberRefresh(loadSubscribers),
     loadWork: createWorkLoader(pool, loadSubscribers),
     loadBody: createBodyLoader(pool),

@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
+import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
-import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result, Subscriber, Work } from "../delivery.ts";
 import type { JobLease } from "../job/lease.ts";
 import { loadBodies, sliceByBytes, type Slice } from "../load/body.ts";
-import { loadBatch } from "../load/load-batch.ts";
 import { showDeadLetter } from "./dead-letter.ts";
 import { deliverOrDeadLetter, lacksBody } from "./deliver.ts";
 
@@ -27,18 +25,14 @@ export interface BatchProgress {
  */
 export async function deliverBatch(
   context: Context,
-  batch: { id: string } & IdRange,
+  batch: Batch,
   lease: JobLease,
   progress: BatchProgress,
 ): Promise<boolean> {
-  // Deliveries to these subscriptions will probably be held, so their bodies are not read.
-  const bodiless = context.breakerReports.notClosed();
-  const deliveries = await untilAvailable(context, lease, () => loadBatch(context, batch, bodiless));
-  if (deliveries === undefined) return false;
+  const loaded = await untilAvailable(context, lease, () => context.loadBatch(batch));
+  if (loaded === undefined) return false;
+  const { deliveries, subscribers } = loaded;
   if (deliveries.length === 0) return true;
-  const subscriptionIds = deliveries.map(({ subscriptionId }) => subscriptionId);
-  const subscribers = await untilAvailable(context, lease, () => context.loadSubscribers(subscriptionIds, now()));
-  if (subscribers === undefined) return false;
   const done = await deliverAll(context, deliveries, subscribers, lease, progress);
   return done === deliveries.length;
 }

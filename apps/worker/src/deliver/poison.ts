@@ -1,7 +1,7 @@
 import { familyRange, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
-import { loadBatchRows } from "@postrider/shared/store/sql/load-batch.ts";
+import { loadBatchesRows } from "@postrider/shared/store/sql/load-batches.ts";
 import { splitPoisonBatchRows } from "@postrider/shared/store/sql/split-poison-batch.ts";
 import type { Context } from "../context.ts";
 import type { Delivery, Result } from "../delivery.ts";
@@ -14,7 +14,7 @@ import { deadLetter, showDeadLetter } from "./dead-letter.ts";
  * @returns false where the batch has a single delivery
  */
 export async function splitPoisonBatch(context: Context, batch: { id: string } & IdRange): Promise<boolean> {
-  const deliveries = await loadBatchRows(context.pool, batch);
+  const deliveries = await loadBatchesRows(context.pool, [batch.id], batch);
   if (deliveries.length === 1) return false;
   if (deliveries.length === 0) return true;
   const rows = await splitPoisonBatchRows(context.pool, batch, newId());
@@ -37,7 +37,7 @@ export function deadLetterPoison(context: Context, delivery: Delivery): Promise<
 
 /** Dead-letters the single delivery of a batch that killed its workers, and shows it on the board. */
 export async function deadLetterPoisonBatch(context: Context, batch: { id: string } & IdRange): Promise<void> {
-  for (const delivery of await loadBatchRows(context.pool, batch)) {
+  for (const delivery of await loadBatchesRows(context.pool, [batch.id], batch)) {
     const result = await deadLetterPoison(context, delivery);
     const subscribers = await context.loadSubscribers([delivery.subscriptionId], now());
     const subscriber = subscribers.get(delivery.subscriptionId)!;

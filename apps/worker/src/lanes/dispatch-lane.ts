@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job } from "bullmq";
-import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
-import type { DispatchJob } from "@postrider/shared/queue/jobs.ts";
+import type { Batch, DispatchJob } from "@postrider/shared/queue/jobs.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 import { deliverBatch } from "../deliver/deliver-batch.ts";
 import { deadLetterPoisonBatch, splitPoisonBatch } from "../deliver/poison.ts";
 import { RenewableLease, type JobLease } from "../job/lease.ts";
 import { Semaphore } from "../job/semaphore.ts";
+import { createFetch, type FetchedJob } from "./fetch-jobs.ts";
 import { laneOptions, LaneWorker, type Lane } from "./lane.ts";
 import { promoteDeferred } from "./promote-deferred.ts";
 
-/** How many batches may be fetched and loaded at once, without the bodies that wait for their turn. */
+/** How many large batches, or groups of small ones, may be fetched and loaded at once, without bodies that wait. */
 const MAX_LOADING = 2;
 /** How often a full worker checks for a batch without a priority. BullMQ serves those before all others. */
 const POLL_MS = 20;
@@ -60,19 +60,21 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
   worker.on("error", context.onRedisError);
   worker.on("stalled", (jobId) => log.warn({ batch: jobId }, "requeued a batch whose worker died"));
   void worker.startStalledCheckTimer();
+  const fetchJobs = createFetch(worker, context.onRedisError);
 
   const looping = loop();
   const renewing = setInterval(() => void renewLocks(), lockDurationMs / 4);
   const promoting = setInterval(() => void promoteDeferred(context).catch(() => undefined), PROMOTE_MS);
 
   async function loop(): Promise<void> {
-    for (let number = 0; !stopping.signal.aborted; number += 1) {
+    while (!stopping.signal.aborted) {
       await waitForCapacity();
       if (!(await loading.acquire(stopping.signal))) return;
-      const token = `${worker.id}:${number}`;
-      const job = await fetch(token);
-      if (!job) loading.release();
-      else track(run(job, token));
+      const jobs = await fetch();
+      let unqueued = jobs.length;
+      const onQueued = () => (unqueued -= 1) === 0 && loading.release();
+      if (jobs.length === 0) loading.release();
+      for (const { job, token } of jobs) track(run(job, token, onQueued));
     }
   }
 
@@ -99,13 +101,13 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
       () => false,
     );
 
-  async function fetch(token: string): Promise<Job<DispatchJob> | undefined> {
+  async function fetch(): Promise<FetchedJob[]> {
     try {
-      return await worker.getNextJob(token, { block: true });
+      return await fetchJobs(slots.isFull || bodies.isFull);
     } catch (error) {
       context.onRedisError(error as Error);
       await pause(REDIS_RETRY_MS);
-      return undefined;
+      return [];
     }
   }
 
@@ -114,11 +116,12 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     void run.finally(() => running.delete(run));
   }
 
-  async function run(job: Job<DispatchJob>, token: string): Promise<void> {
+  /** @param onceQueued called once, when the next job may be fetched */
+  async function run(job: Job<DispatchJob>, token: string, onceQueued: () => void): Promise<void> {
     const id = job.id!;
     let isLoading = true;
     const onQueued = () => {
-      if (isLoading) loading.release();
+      if (isLoading) onceQueued();
       isLoading = false;
     };
     if (active.has(id)) {
@@ -147,7 +150,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
 
   /** @returns how the job ends */
   async function work(job: Job<DispatchJob>, token: string, lease: JobLease, onQueued: () => void) {
-    const batch = { id: job.id!, from: job.data.from, to: job.data.to };
+    const { from, to, size } = job.data;
+    const batch = { id: job.id!, from, to, size };
     const end = (isFinished: boolean) => () => (isFinished ? complete(job, token) : giveBack(job, token));
     // A fetch that had begun before the outage.
     if (outage.isUnderWay) return end(false);
@@ -173,7 +177,7 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     }
   }
 
-  async function deliverSuspect(batch: { id: string } & IdRange, lease: JobLease, onQueued: () => void) {
+  async function deliverSuspect(batch: Batch, lease: JobLease, onQueued: () => void) {
     const tooLong = new AbortController();
     const timer = setTimeout(() => tooLong.abort(), MAX_SUSPECT_WAIT_MS);
     const patience = { signal: AbortSignal.any([lease.signal, tooLong.signal]), isHeld: () => lease.isHeld() };

@@ -1,8 +1,16 @@
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
 import type { IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import { loadAndHoldBatchRows } from "@postrider/shared/store/sql/load-and-hold-batch.ts";
-import type { Context } from "../context.ts";
+import type { Pool } from "@postrider/shared/store/pool.ts";
 import type { Delivery } from "../delivery.ts";
+import type { createWorkerMetrics } from "../metrics.ts";
+
+/** What is needed to hold deliveries while they are loaded. */
+export interface Holding {
+  pool: Pool;
+  metrics: Pick<ReturnType<typeof createWorkerMetrics>, "batchSize" | "transitions">;
+  startRelease: (subscriptionId: string) => void;
+}
 
 /**
  * Holds the deliveries of a batch whose subscriptions cannot take one now, and loads the others. Released deliveries are
@@ -12,7 +20,7 @@ import type { Delivery } from "../delivery.ts";
  * @param toHold subscriptions that cannot take a delivery now, each with the reason
  */
 export async function loadAndHold(
-  { pool, metrics, startRelease }: Context,
+  { pool, metrics, startRelease }: Holding,
   batch: { id: string } & IdRange,
   bodiless: readonly string[],
   toHold: ReadonlyMap<string, HeldReason>,
