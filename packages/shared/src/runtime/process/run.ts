@@ -1,5 +1,6 @@
 import { now } from "../clock.ts";
 import { SettingsError } from "../settings/read.ts";
+import { describeError } from "../telemetry/describe-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { waitForShutdown } from "./shutdown-signal.ts";
 
@@ -18,6 +19,11 @@ export async function runProcess(start: () => Promise<RunningApp>): Promise<void
   // BullMQ computes from Date.now() when a delayed job is due, and takes no other clock. A job that a process with a
   // wrong clock delays would be late for all others, and it would find theirs late.
   Date.now = now;
+  // Node would print every property of the error, for example the parameters of a statement.
+  process.once("uncaughtException", (error) => {
+    process.stderr.write(`ended by an unexpected error: ${JSON.stringify(describeError(error))}\n`);
+    process.exit(1);
+  });
   let app: RunningApp;
   try {
     app = await start();
@@ -41,9 +47,7 @@ export async function runProcess(start: () => Promise<RunningApp>): Promise<void
 /** Node reports connection errors of several addresses as an AggregateError without a message. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
-  return error instanceof Error
-    ? process.env["LOG_LEVEL"] === "debug"
-      ? (error.stack ?? error.message)
-      : error.message
-    : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { message, stack } = describeError(error) as { message: string; stack?: string };
+  return process.env["LOG_LEVEL"] === "debug" ? (stack ?? message) : message;
 }

@@ -1,5 +1,6 @@
 import { pino, type DestinationStream, type Logger } from "pino";
 import pretty from "pino-pretty";
+import { describeError } from "./describe-error.ts";
 
 export type { Logger };
 
@@ -21,7 +22,6 @@ export function createLogger(app: string, level: string, out: DestinationStream 
       base: { app, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: REDACTED, censor: "[redacted]" },
-      // Errors of drivers contain whole clients with their settings, so only selected fields are logged.
       serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -33,13 +33,3 @@ const stdout = (): DestinationStream =>
   process.stdout.isTTY
     ? pretty({ ...READABLE, sync: true, colorize: !process.env["NO_COLOR"] })
     : pino.destination({ dest: 1, sync: true });
-
-function describeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  return {
-    type: error.name,
-    message: error.message,
-    ...("code" in error ? { code: error.code } : {}),
-    stack: error.stack,
-  };
-}
