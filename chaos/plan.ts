@@ -44,7 +44,11 @@ export const FAULTS = {
   "postgres-kill": { lasts: [500, 4_000], workersHit: "all", about: "kill -9 Postgres, start it later" },
   "receivers-fail": { lasts: [1_500, 4_000], workersHit: "none", about: "receivers answer 500" },
   "receivers-hang": { lasts: [1_500, 4_000], workersHit: "none", about: "receivers never answer" },
-  "receivers-drip": { lasts: [1_500, 4_000], workersHit: "none", about: "receivers answer byte by byte for ever" },
+  "receivers-drip": {
+    lasts: [1_500, 4_000],
+    workersHit: "none",
+    about: "receivers answer 200 with a body that never ends",
+  },
   "receivers-reset": { lasts: [1_500, 4_000], workersHit: "none", about: "receivers reset connections" },
 } as const satisfies Record<string, FaultKind>;
 

@@ -11,8 +11,8 @@ export async function readDatabase(databaseUrl: string): Promise<{ stored: Store
     const deliveries = await client.query<DeliveryRow>(
       `select d.id, d.event_id as event, d.subscription_id as subscription, d.state, d.dead_reason as "deadReason",
          d.held_reason as "heldReason", d.cycle, d.attempt_count as "attemptCount", d.last_error as "lastError",
-         count(a.id) filter (where not a.superseded and a.error is null and a.response_status between 200 and 299)::int as "decidingSuccesses",
-         count(a.id) filter (where not a.superseded and (a.error is not null or a.response_status not between 200 and 299))::int as "failures",
+         count(a.id) filter (where not a.superseded and a.response_status between 200 and 299)::int as "decidingSuccesses",
+         count(a.id) filter (where not a.superseded and (a.response_status between 200 and 299) is not true)::int as "failures",
          count(a.id) filter (where a.superseded)::int as superseded
        from deliveries d left join attempts a on a.delivery_id = d.id
        group by d.id`,

@@ -33,8 +33,9 @@ function behaviourOf(name: string, number: number): Behaviour {
     const event = eventOf(request);
     const current = modes.get(name) ?? "work";
     const mode = current === "work" && isRefused(name, event) ? "fail" : current;
-    // From here on the subscriber has the event, whether or not its answer reaches the sender.
-    (mode === "work" ? receipts : refusals).push([name, event, Date.now()]);
+    // From here on the subscriber has the event, whether or not its answer reaches the sender. The status line decides,
+    // and what drips is the body of a 200.
+    (mode === "work" || mode === "drip" ? receipts : refusals).push([name, event, Date.now()]);
     behaviours[mode](request, response);
   };
 }
