@@ -37,8 +37,6 @@ export interface StackOptions {
 const READY_DEADLINE_MS = 60_000;
 /** Time beyond their own shutdown deadline before processes are killed. */
 const GRACE_MS = 5_000;
-/** DNS look-ups block a thread each. The default of four is too few for subscribers with slow name servers. */
-const THREADS = "32";
 
 /**
  * Starts all processes. If it throws, none is left running.
@@ -69,7 +67,7 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
       "console",
     ];
     const adminPorts = await chooseAdminPorts(settings.adminPort, settings.host, names, report);
-    const shared = { ...env, PORT: String(port), CONSOLE_PORT: String(consolePort), UV_THREADPOOL_SIZE: THREADS };
+    const shared = { ...env, PORT: String(port), CONSOLE_PORT: String(consolePort) };
     const processes = names.map((name) => {
       const app = name.split("-")[0] as App;
       const script = join(ROOT, "apps", app, "src/main.ts");

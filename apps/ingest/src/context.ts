@@ -1,5 +1,6 @@
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
+import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
 import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
 import { createDb } from "@postrider/shared/store/pool.ts";
@@ -23,9 +24,11 @@ export async function createContext(settings: IngestSettings) {
     createDispatcher(queues, redis, metrics, log),
     createFlushMetrics(registry, "accept"),
   );
+  const resolver = new NameResolver({ servers: settings.dnsServers, log, registry });
   return {
     ...infrastructure,
     settings,
+    resolver,
     /** Draining: the process is being stopped, and still answers requests. */
     lifecycle: { isDraining: false },
     db: createDb(pool),
@@ -34,6 +37,7 @@ export async function createContext(settings: IngestSettings) {
     secretBox,
     breakers: createBreakers(redis, settings.breaker),
     async close() {
+      resolver.close();
       await acceptor.idle();
       await infrastructure.close();
     },

@@ -1,5 +1,6 @@
 import type { Queue } from "bullmq";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
+import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import { readFleetState } from "@postrider/shared/runtime/fleet/fleet-state.ts";
@@ -51,8 +52,12 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const bodies = new BodyBudget();
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
   const metrics = createWorkerMetrics(registry, slots, recorder);
-  const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, (phase, seconds) =>
-    metrics.attemptPhase.observe({ phase }, seconds),
+  const resolver = new NameResolver({ servers: settings.dnsServers, log, registry });
+  const agent = createDeliveryAgent(
+    settings.allowedNetworks,
+    settings.deliveryTimeoutMs,
+    resolver,
+    (phase, seconds) => metrics.attemptPhase.observe({ phase }, seconds),
   );
   const breakers = createBreakers(redis, settings.breaker);
   const fleetMetrics = createFleetMetrics("worker", redis, () =>
@@ -102,6 +107,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
       breakerReports.close();
       await subscriptionHealth.close();
       workerRedis.disconnect();
+      resolver.close();
       await agent.destroy();
       await infrastructure.close();
     },

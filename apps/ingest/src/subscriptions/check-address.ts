@@ -1,7 +1,6 @@
-import { lookup } from "node:dns/promises";
-import { isIP, type BlockList } from "node:net";
+import type { BlockList } from "node:net";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
-import { within } from "@postrider/shared/concurrency/within.ts";
+import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { Problem } from "../http/problem.ts";
 
 const LOOKUP_TIMEOUT_MS = 2_000;
@@ -12,9 +11,13 @@ const LOOKUP_TIMEOUT_MS = 2_000;
  *
  * @throws Problem address_not_allowed
  */
-export async function checkAddress(url: string, allowed: BlockList): Promise<void> {
+export async function checkAddress(
+  resolver: NameResolver,
+  { url, tenant }: { url: string; tenant: string },
+  allowed: BlockList,
+): Promise<void> {
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
-  const addresses = isIP(host) ? [host] : await resolve(host);
+  const addresses = await resolve(resolver, host, tenant);
   if (addresses.length === 0 || addresses.some((address) => isAllowedAddress(address, allowed))) return;
   throw new Problem(
     "address_not_allowed",
@@ -23,10 +26,9 @@ export async function checkAddress(url: string, allowed: BlockList): Promise<voi
   );
 }
 
-function resolve(host: string): Promise<string[]> {
-  const found = lookup(host, { all: true }).then(
-    (answers) => answers.map(({ address }) => address),
-    () => [],
-  );
-  return within(LOOKUP_TIMEOUT_MS, found, () => []);
-}
+const resolve = (resolver: NameResolver, host: string, tenant: string): Promise<readonly string[]> =>
+  new Promise((resolve) => {
+    resolver.lookUp({ host, tenant, timeoutMs: LOOKUP_TIMEOUT_MS }, (result) =>
+      resolve(result.kind === "found" ? result.addresses : []),
+    );
+  });

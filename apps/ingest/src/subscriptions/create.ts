@@ -14,11 +14,11 @@ import { insertSubscription } from "./store.ts";
 const DEFAULT_MAX_IN_FLIGHT = 32;
 
 /** `POST /subscriptions` */
-export function createSubscription({ db, secretBox, settings }: Context, present: Presenter): RequestHandler {
+export function createSubscription({ db, secretBox, settings, resolver }: Context, present: Presenter): RequestHandler {
   return async (request, response) => {
     const input = body(request, newSubscription, parseSubscription);
     const tenant = tenantFor(callerOf(response), input.tenant);
-    await checkAddress(input.url, settings.allowedNetworks);
+    await checkAddress(resolver, { url: input.url, tenant }, settings.allowedNetworks);
     const secret = input.secret ?? newSecret();
     const row = await insertSubscription(db, secretBox, secret, {
       tenant,

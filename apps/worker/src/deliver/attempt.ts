@@ -17,6 +17,7 @@ import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } f
 import { EVENT_MISSING } from "./dead-letter.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
+import { postpone } from "./postpone.ts";
 import { refuse } from "./refuse.ts";
 import { reportHealth } from "./report-health.ts";
 
@@ -29,6 +30,12 @@ interface Sent {
 /** Why nothing was sent. */
 interface NotSent {
   admission: Refusal | "given_back";
+}
+
+/** The host could not be looked up for a reason of our own: nothing was sent. */
+interface NoLookup {
+  retryInMs: number;
+  problem: string;
 }
 
 /** A success proves a subscription for this long. */
@@ -56,7 +63,7 @@ export async function attempt(
   onWaitOver();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
-  let sent: Sent | NotSent | undefined;
+  let sent: Sent | NotSent | NoLookup | undefined;
   try {
     const [current, body] = await Promise.all([
       slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? admitAgain(context, admitted.subscription.id, trigger) : admitted,
@@ -71,6 +78,7 @@ export async function attempt(
     slot.release(exchange?.responseStatus, exchange?.durationMs);
   }
   if ("attempt" in sent) return decideAndRecord(context, delivery, sent.subscription, sent.attempt);
+  if ("retryInMs" in sent) return postpone(context, delivery, trigger, sent);
   return sent.admission === "given_back" ? GIVEN_BACK : refuse(context, delivery, sent.admission);
 }
 
@@ -144,7 +152,7 @@ async function sendNow(
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,
-): Promise<Sent | NotSent> {
+): Promise<Sent | NotSent | NoLookup> {
   if (trigger === "probe") {
     const leaseMs = subscription.timeoutMs + PROBE_SLACK_MS;
     if (!(await markProbed(pool, deliveryId)) || !lease.isHeld()) return { admission: "given_back" };
@@ -157,6 +165,7 @@ async function sendNow(
   const startedAt = new Date(now());
   const startedAtMs = performance.now();
   const exchange = await send(agent, signedRequest(subscription, eventId, Buffer.from(body), startedAt));
+  if (exchange.retryInMs !== null) return { retryInMs: exchange.retryInMs, problem: exchange.error ?? "" };
   return { subscription, attempt: { id, trigger, startedAt, startedAtMs, exchange } };
 }
 

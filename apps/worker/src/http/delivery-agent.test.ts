@@ -20,11 +20,12 @@ async function sendTo(addresses: string[], port: number, timeoutMs = 20_000) {
   const agent = createDeliveryAgent(
     loopback as Exclude<typeof loopback, { problem: string }>,
     timeoutMs,
+    { lookUp: (_lookup, onResult) => (onResult({ kind: "found", addresses, ttlMs: 0 }), () => undefined) },
     (phase) => phases.push(phase),
-    (_host, callback) => callback(null, addresses),
   );
   cleanUp.push(() => agent.destroy());
   const exchange = await send(agent, {
+    tenant: "default",
     url: new URL(`http://receiver.example:${port}/`),
     headers: {},
     body: Buffer.from("{}"),

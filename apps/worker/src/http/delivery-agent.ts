@@ -1,9 +1,11 @@
-import { lookup } from "node:dns";
 import { isIP, type BlockList, type Socket } from "node:net";
 import { Agent, buildConnector, errors } from "undici";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
+import type { LookupResult, NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { dialFirst } from "./dial.ts";
 import { ignoreContinue } from "./ignore-continue.ts";
+import { LookupError, NoLookupError } from "./lookup-error.ts";
+import { requester } from "./requester.ts";
 
 /** The host resolves to no address that deliveries may reach. Nothing was sent. */
 export class AddressNotAllowedError extends Error {
@@ -16,9 +18,6 @@ export class AddressNotAllowedError extends Error {
 /** A phase of connecting. A URL with an address has no `dns` phase, and plain HTTP no `tls` phase. */
 export type ConnectPhase = "dns" | "connect" | "tls";
 
-/** Looks up a host's addresses, in the order in which to dial them. */
-type Resolve = (host: string, callback: (error: Error | null, addresses: readonly string[]) => void) => void;
-
 /**
  * Creates the HTTP client of all deliveries. It connects to allowed addresses only. The addresses that were checked are
  * the ones that are dialled, so DNS rebinding is not possible. Redirects are not followed: undici follows them only with
@@ -26,13 +25,14 @@ type Resolve = (host: string, callback: (error: Error | null, addresses: readonl
  *
  * @param allowed networks beyond the public internet (setting ALLOWED_NETWORKS)
  * @param connectTimeoutMs for DNS and TCP, and again for TLS; the delivery's own deadline applies as well
+ * @param resolver looks up the addresses of a host, in the order in which to dial them
  * @param onPhase called with the duration of each phase of a new connection, in seconds
  */
 export function createDeliveryAgent(
   allowed: BlockList,
   connectTimeoutMs: number,
+  resolver: Pick<NameResolver, "lookUp">,
   onPhase: (phase: ConnectPhase, seconds: number) => void,
-  resolve: Resolve = lookUp,
 ): Agent {
   const startTls = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
 
@@ -41,10 +41,8 @@ export function createDeliveryAgent(
     const defaultPort = protocol === "https:" ? 443 : 80;
     const endPhase = phaseTimer(onPhase);
     let stopDialling = () => undefined as void;
-    let isOver = false;
 
     const onConnected = (error: Error | null, socket: Socket | null) => {
-      isOver = true;
       clearTimeout(deadline);
       if (!socket) return callback(error ?? new errors.ConnectTimeoutError(), null);
       endPhase("connect");
@@ -56,21 +54,23 @@ export function createDeliveryAgent(
       });
     };
     const deadline = setTimeout(() => {
+      stopWaiting();
       stopDialling();
       onConnected(null, null);
     }, connectTimeoutMs);
 
-    const onResolved: Parameters<Resolve>[1] = (error, addresses) => {
-      if (isOver) return;
-      if (error) return onConnected(error, null);
+    const onResolved = (result: LookupResult) => {
+      if (result.kind === "unavailable") return onConnected(new NoLookupError(result), null);
+      if (result.kind !== "found") return onConnected(new LookupError(result), null);
       if (!isIP(hostname)) endPhase("dns");
+      const { addresses } = result;
       const usable = addresses.filter((address) => isAllowedAddress(address, allowed));
       if (usable.length === 0) return onConnected(new AddressNotAllowedError(hostname, addresses), null);
       stopDialling = dialFirst(usable, Number(port) || defaultPort, onConnected);
     };
+    const { tenant, timeoutMs } = requester.getStore() ?? { tenant: "", timeoutMs: connectTimeoutMs };
     // undici has removed the brackets of an IPv6 address.
-    if (isIP(hostname)) onResolved(null, [hostname]);
-    else resolve(hostname, onResolved);
+    const stopWaiting = resolver.lookUp({ host: hostname, tenant, timeoutMs }, onResolved);
   };
 
   return new Agent({
@@ -84,9 +84,6 @@ export function createDeliveryAgent(
     bodyTimeout: 0,
   });
 }
-
-const lookUp: Resolve = (host, callback) =>
-  lookup(host, { all: true }, (error, found) => callback(error, error ? [] : found.map(({ address }) => address)));
 
 /** Gives a connected socket to undici. */
 function takeOver(socket: Socket, callback: buildConnector.Callback): void {

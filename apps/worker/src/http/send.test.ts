@@ -8,7 +8,13 @@ import { send } from "./send.ts";
 
 const loopback = parseNetworks("127.0.0.0/8");
 if ("problem" in loopback) throw new Error(loopback.problem);
-const agent = createDeliveryAgent(loopback, 30_000, () => undefined);
+const resolver: Parameters<typeof createDeliveryAgent>[2] = {
+  lookUp({ host }, onResult) {
+    onResult({ kind: "found", addresses: [host], ttlMs: 0 });
+    return () => undefined;
+  },
+};
+const agent = createDeliveryAgent(loopback, 30_000, resolver, () => undefined);
 const servers: Server[] = [];
 afterAll(async () => {
   await agent.destroy();
@@ -30,7 +36,7 @@ async function receiver(respond: (socket: Socket) => void): Promise<{ url: URL; 
   return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), connections };
 }
 
-const post = (url: URL, timeoutMs = 30_000) => send(agent, { url, headers: {}, body: BODY, timeoutMs });
+const post = (url: URL, timeoutMs = 30_000) => send(agent, { tenant: "default", url, headers: {}, body: BODY, timeoutMs });
 
 async function answerTo(response: (string | Buffer)[], { timeoutMs = 30_000, hangUp = false } = {}) {
   const { url } = await receiver((socket) => {

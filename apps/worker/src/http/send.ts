@@ -2,13 +2,13 @@ import { createBrotliDecompress, createInflate, createUnzip } from "node:zlib";
 import type { Dispatcher } from "undici";
 import { MAX_RESPONSE_BYTES, safeText } from "@postrider/shared/core/delivery/response-text.ts";
 import { describeFailure, type ErrorCode, type Failure } from "./failure.ts";
+import { requester, type Requester } from "./requester.ts";
 
-export interface SendRequest {
+/** `timeoutMs` is for connecting, headers and body together. */
+export interface SendRequest extends Requester {
   url: URL;
   headers: Record<string, string>;
   body: Buffer;
-  /** For the whole exchange: connecting, headers and body. */
-  timeoutMs: number;
 }
 
 /** The result of one HTTP request, complete or not. */
@@ -22,6 +22,8 @@ export interface Exchange {
   /** Why there is no complete response; null where there is one. With a status, it is a note about the body. */
   error: string | null;
   errorCode: ErrorCode | null;
+  /** Nothing was sent for a reason of our own (code `no_lookup`); sending may succeed after this. */
+  retryInMs: number | null;
   /** From the request to the response head, and from there to its end; null where no head arrived. */
   phases: { firstByteMs: number; bodyMs: number } | null;
 }
@@ -31,7 +33,12 @@ export const send = (agent: Dispatcher, request: SendRequest): Promise<Exchange>
   new Promise((resolve) => {
     const { url, headers, body } = request;
     const path = `${url.pathname}${url.search}`;
-    agent.dispatch({ origin: url.origin, path, method: "POST", headers, body }, new ExchangeHandler(request, resolve));
+    requester.run(request, () =>
+      agent.dispatch(
+        { origin: url.origin, path, method: "POST", headers, body },
+        new ExchangeHandler(request, resolve),
+      ),
+    );
   });
 
 /** Closes a connection whose response is no longer needed. */
@@ -140,6 +147,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       retryAfter: this.#retryAfter,
       error: failure && failure.text,
       errorCode: failure && failure.code,
+      retryInMs: failure?.retryInMs ?? null,
       phases: this.#headAt === 0 ? null : { firstByteMs: this.#headAt - this.#sentAt, bodyMs: now - this.#headAt },
     });
     this.#decoder?.destroy();

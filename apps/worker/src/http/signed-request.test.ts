@@ -7,7 +7,13 @@ const EVENT = "019ac2f0-0000-7000-8000-000000000000";
 const NOW = new Date("2026-01-31T12:00:00.900Z");
 const BODY = Buffer.from('{"type":"order.created","data":1}');
 const keys = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
-const subscription = { url: new URL("https://shop.example/hook"), headers: {}, keys, timeoutMs: 15_000 };
+const subscription = {
+  tenant: "default",
+  url: new URL("https://shop.example/hook"),
+  headers: {},
+  keys,
+  timeoutMs: 15_000,
+};
 
 test("a receiver that knows any of the live secrets can verify the request", () => {
   const { headers, body } = signedRequest(subscription, EVENT, BODY, NOW);

@@ -9,7 +9,7 @@ const USER_AGENT = `Postrider/${version}`;
 
 /** Builds the request of an attempt. Its own headers win over the subscription's. */
 export function signedRequest(
-  { url, headers, keys, timeoutMs }: Pick<Subscription, "url" | "headers" | "keys" | "timeoutMs">,
+  { tenant, url, headers, keys, timeoutMs }: Pick<Subscription, "tenant" | "url" | "headers" | "keys" | "timeoutMs">,
   eventId: string,
   body: Buffer,
   now: Date,
@@ -17,6 +17,7 @@ export function signedRequest(
   const id = toPublicId("evt", eventId);
   const timestamp = Math.floor(now.getTime() / 1000);
   return {
+    tenant,
     url,
     headers: {
       ...headers,

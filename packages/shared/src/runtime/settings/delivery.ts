@@ -1,11 +1,12 @@
 import { z } from "zod";
-import { duration, networks, retrySchedule } from "./fields.ts";
+import { dnsServers, duration, networks, retrySchedule } from "./fields.ts";
 
 /** Variables of the delivery policy, which ingest validates and shows and the worker applies. */
 export const deliveryVariables = {
   RETRY_SCHEDULE: retrySchedule,
   DELIVERY_TIMEOUT: duration("10s", "50ms", "5m"),
   ALLOWED_NETWORKS: networks,
+  DNS_SERVERS: dnsServers,
 };
 
 const deliverySchema = z.object(deliveryVariables);
@@ -14,4 +15,5 @@ export const deliverySettings = (env: z.output<typeof deliverySchema>) => ({
   retrySchedule: env.RETRY_SCHEDULE,
   deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
   allowedNetworks: env.ALLOWED_NETWORKS,
+  dnsServers: env.DNS_SERVERS,
 });

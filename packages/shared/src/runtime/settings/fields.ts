@@ -1,3 +1,4 @@
+import { Resolver } from "node:dns";
 import { BlockList } from "node:net";
 import { z } from "zod";
 import { parseNetworks } from "../../core/address-rules.ts";
@@ -75,4 +76,17 @@ export const networks = text.default("").transform((value, issues): BlockList =>
     return z.NEVER;
   }
   return list;
+});
+
+/** Addresses of DNS servers, with or without a port; undefined where the system's are used. */
+export const dnsServers = text.optional().transform((value, issues): readonly string[] | undefined => {
+  if (value === undefined) return undefined;
+  const servers = value.split(",").map((server) => server.trim());
+  try {
+    new Resolver().setServers(servers);
+    return servers;
+  } catch {
+    issues.addIssue(`must be addresses such as 10.0.0.2, 10.0.0.3:5353, [fd00::2]:53 (got "${value}")`);
+    return z.NEVER;
+  }
 });
