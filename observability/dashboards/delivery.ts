@@ -33,6 +33,12 @@ export const delivery: Dashboard = {
       means("postrider_attempt_phase_seconds", "phase"),
     ]),
     lines(
+      "Look-ups of host names, by outcome",
+      "reqps",
+      "failed: the name's own servers. no_server: ours do not answer. busy: too many at once.",
+      [{ expr: perSecond("postrider_lookups_total", "", "outcome"), legend: "{{outcome}}" }],
+    ),
+    lines(
       "Dead letters by reason",
       "ops",
       "exhausted: all attempts failed; expired: held for too long; blocked: the address is not allowed; " +

@@ -53,11 +53,8 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
   const metrics = createWorkerMetrics(registry, slots, recorder);
   const resolver = new NameResolver({ servers: settings.dnsServers, log, registry });
-  const agent = createDeliveryAgent(
-    settings.allowedNetworks,
-    settings.deliveryTimeoutMs,
-    resolver,
-    (phase, seconds) => metrics.attemptPhase.observe({ phase }, seconds),
+  const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, resolver, (phase, seconds) =>
+    metrics.attemptPhase.observe({ phase }, seconds),
   );
   const breakers = createBreakers(redis, settings.breaker);
   const fleetMetrics = createFleetMetrics("worker", redis, () =>

@@ -76,7 +76,11 @@ test("a caller gets a result before its own time is over, and a look-up without 
   await lookUp("nobody.example");
   const leave = resolver.lookUp({ host: "dead.example", tenant: "default", timeoutMs: 60_000 }, () => undefined);
   expect(await count()).toEqual({ underWay: 1, waiting: 0 });
-  expect(await lookUp("dead.example", { timeoutMs: 700 })).toEqual({ kind: "failed", code: "ETIMEOUT", isSilent: true });
+  expect(await lookUp("dead.example", { timeoutMs: 700 })).toEqual({
+    kind: "failed",
+    code: "ETIMEOUT",
+    isSilent: true,
+  });
   expect(await count()).toEqual({ underWay: 1, waiting: 0 });
   leave();
   expect(await count()).toEqual({ underWay: 0, waiting: 0 });
@@ -100,7 +104,9 @@ test("a tenant with hundreds of names that are never answered delays no other te
     const [address] = addressesOf(await lookUp("shop.example", ofDead)) as string[];
     return address === "192.0.2.3";
   });
-  const kinds = (await Promise.all(dead)).map((result) => (result.kind === "unavailable" ? result.reason : result.kind));
+  const kinds = (await Promise.all(dead)).map((result) =>
+    result.kind === "unavailable" ? result.reason : result.kind,
+  );
   expect(kinds.filter((kind) => kind === "failed")).toHaveLength(48);
   expect(kinds.filter((kind) => kind === "busy")).toHaveLength(252);
   expect(await count()).toEqual({ underWay: 0, waiting: 0 });

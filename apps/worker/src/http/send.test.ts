@@ -36,7 +36,8 @@ async function receiver(respond: (socket: Socket) => void): Promise<{ url: URL; 
   return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), connections };
 }
 
-const post = (url: URL, timeoutMs = 30_000) => send(agent, { tenant: "default", url, headers: {}, body: BODY, timeoutMs });
+const post = (url: URL, timeoutMs = 30_000) =>
+  send(agent, { tenant: "default", url, headers: {}, body: BODY, timeoutMs });
 
 async function answerTo(response: (string | Buffer)[], { timeoutMs = 30_000, hangUp = false } = {}) {
   const { url } = await receiver((socket) => {

@@ -31,9 +31,10 @@ export interface Exchange {
 /** Makes one HTTP request. It never throws: every failure is an exchange with an error. */
 export const send = (agent: Dispatcher, request: SendRequest): Promise<Exchange> =>
   new Promise((resolve) => {
-    const { url, headers, body } = request;
+    const { tenant, timeoutMs, url, headers, body } = request;
     const path = `${url.pathname}${url.search}`;
-    requester.run(request, () =>
+    // Connections keep it, so it must not hold the body.
+    requester.run({ tenant, timeoutMs }, () =>
       agent.dispatch(
         { origin: url.origin, path, method: "POST", headers, body },
         new ExchangeHandler(request, resolve),

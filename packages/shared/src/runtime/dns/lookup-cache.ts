@@ -27,8 +27,7 @@ export class LookupCache {
   }
 
   put(name: string, answer: Answer): void {
-    const ttlMs =
-      answer.kind === "found" ? Math.min(MAX_TTL_MS, Math.max(MIN_TTL_MS, answer.ttlMs)) : FAILURE_TTL_MS;
+    const ttlMs = answer.kind === "found" ? Math.min(MAX_TTL_MS, Math.max(MIN_TTL_MS, answer.ttlMs)) : FAILURE_TTL_MS;
     this.#entries.delete(name);
     this.#entries.set(name, { answer, expiresAt: performance.now() + ttlMs });
     if (this.#entries.size <= MAX_NAMES) return;

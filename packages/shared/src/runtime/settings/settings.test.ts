@@ -52,10 +52,11 @@ test("every problem is reported at once, and no secret is repeated", () => {
     DELIVERY_TIMEOUT: "10",
     RETRY_SCHEDULE: "2s,soon",
     ALLOWED_NETWORKS: "10.0.0.0/99",
+    DNS_SERVERS: "10.0.0.2, dns.example",
     LOG_LEVEL: "loud",
   });
   const names =
-    "DATABASE_URL REDIS_URL ENCRYPTION_KEY API_KEYS PORT DELIVERY_TIMEOUT RETRY_SCHEDULE ALLOWED_NETWORKS LOG_LEVEL";
+    "DATABASE_URL REDIS_URL ENCRYPTION_KEY API_KEYS PORT DELIVERY_TIMEOUT RETRY_SCHEDULE ALLOWED_NETWORKS DNS_SERVERS LOG_LEVEL";
   for (const name of names.split(" ")) {
     expect(
       problems.filter((problem) => problem.startsWith(`${name} `)),
@@ -101,6 +102,12 @@ test("all contradictions are reported at once, each naming both of its settings"
     expect.stringMatching(/^STALLED_INTERVAL \(1m\).*LOCK_DURATION \(10s\)/),
     expect.stringMatching(/^HOLD_LIMIT \(1d\).*BREAKER_COOLDOWN \(1d\)/),
   ]);
+});
+
+test("DNS servers are a list of addresses, or those of the system", () => {
+  const DNS_SERVERS = "10.0.0.2, 10.0.0.3:5353,[fd00::2]:53";
+  expect(readStackSettings({ ...good, DNS_SERVERS }).dnsServers).toEqual(["10.0.0.2", "10.0.0.3:5353", "[fd00::2]:53"]);
+  expect(readStackSettings(good).dnsServers).toBeUndefined();
 });
 
 test("an empty variable counts as unset", () => {
