@@ -8,11 +8,11 @@ import { type DnsServer, startDnsServer, type Zone } from "@postrider/testkit/se
 export interface RunningResolver {
   dns: DnsServer;
   resolver: NameResolver;
-  lookUp(host: string, over?: { tenant?: string; timeoutMs?: number }): Promise<LookupResult>;
+  lookUp: (host: string, over?: { tenant?: string; timeoutMs?: number }) => Promise<LookupResult>;
   /** The log lines so far. */
   lines: string[];
   /** The metric `postrider_lookups`. */
-  count(): Promise<{ underWay: number; waiting: number }>;
+  count: () => Promise<{ underWay: number; waiting: number }>;
 }
 
 interface Options {

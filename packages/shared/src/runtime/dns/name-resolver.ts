@@ -32,6 +32,8 @@ export interface Lookup {
 
 /** A look-up in DNS takes no longer. A name server that needs more is asked again by the next attempt. */
 const DEADLINE_MS = 5_000;
+/** A look-up that failed is repeated once if this much of its time is left. */
+const MIN_REPEAT_MS = 1_000;
 /** A look-up waits for its turn for no longer: its caller keeps a slot. */
 const MAX_WAIT_MS = 1_000;
 /** A look-up without an answer for this long has the servers asked for the root as well. */
@@ -151,14 +153,34 @@ export class NameResolver {
 
   /** @returns false if the look-up has to wait for its turn */
   #start(pending: Pending): boolean {
-    const { name, tenant, rank } = pending;
+    const { tenant, rank } = pending;
     if (!this.#places.acquire(tenant, rank)) return false;
     clearTimeout(pending.timer);
     const startedAt = performance.now();
-    pending.question = askServers(this.#servers, name, DEADLINE_MS, (isReal) => this.#health.note(isReal));
-    void pending.question.answer.then((answer) => this.#conclude(pending, answer, startedAt));
+    this.#ask(pending, DEADLINE_MS, false);
     pending.timer = setTimeout(() => void this.#onQuiet(pending, startedAt), QUIET_MS);
     return true;
+  }
+
+  #ask(pending: Pending, deadlineMs: number, isRepeated: boolean): void {
+    const startedAt = performance.now();
+    const onResponse = (isReal: boolean) => this.#health.note(isReal);
+    pending.question = askServers(this.#servers, pending.name, deadlineMs, onResponse);
+    void pending.question.answer.then(async (answer) => {
+      if (!this.#isOpen(pending)) return;
+      if (answer.kind !== "failed") return this.#settle(pending, answer);
+      const isOurs = await this.#health.isToBlame(answer, startedAt);
+      if (isOurs) return this.#settle(pending, this.#noServer());
+      const leftMs = startedAt + deadlineMs - performance.now();
+      // Our servers may have come back just now, and name servers fail once in a while.
+      const isRepeatable = !isRepeated && !answer.isSilent && leftMs > MIN_REPEAT_MS && this.#isOpen(pending);
+      if (isRepeatable) this.#ask(pending, leftMs, true);
+      else this.#settle(pending, answer);
+    });
+  }
+
+  #isOpen(pending: Pending): boolean {
+    return this.#pending.get(pending.name) === pending;
   }
 
   /** While our servers are known not to answer, no look-up waits for them any longer than this. */
@@ -167,12 +189,6 @@ export class NameResolver {
     const isDown = downMs !== undefined && !this.#health.hasWorked(SILENCE, startedAt);
     if (isDown) this.#settle(pending, this.#noServer());
     else await this.#health.probe(startedAt);
-  }
-
-  async #conclude(pending: Pending, answer: Answer, startedAt: number): Promise<void> {
-    if (this.#pending.get(pending.name) !== pending) return;
-    const isOurs = answer.kind === "failed" && (await this.#health.isToBlame(answer, startedAt));
-    this.#settle(pending, isOurs ? this.#noServer() : answer);
   }
 
   #noServer(): Unavailable {
@@ -192,7 +208,7 @@ export class NameResolver {
   /** @returns false if it has ended before */
   #end(pending: Pending): boolean {
     const { name, tenant, rank, waiters, timer, question } = pending;
-    if (this.#pending.get(name) !== pending) return false;
+    if (!this.#isOpen(pending)) return false;
     this.#pending.delete(name);
     clearTimeout(timer);
     for (const waiter of waiters) clearTimeout(waiter.timer);
