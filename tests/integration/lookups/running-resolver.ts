@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import { onTestFinished } from "vitest";
-import { type LookupResult, NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
+import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
+import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { type DnsServer, startDnsServer, type Zone } from "@postrider/testkit/servers/dns.ts";
 

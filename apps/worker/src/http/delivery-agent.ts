@@ -1,7 +1,8 @@
 import { isIP, type BlockList, type Socket } from "node:net";
 import { Agent, buildConnector, errors } from "undici";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
-import type { LookupResult, NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
+import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
+import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { dialFirst } from "./dial.ts";
 import { ignoreContinue } from "./ignore-continue.ts";
 import { LookupError, NoLookupError } from "./lookup-error.ts";

@@ -1,4 +1,4 @@
-import type { LookupResult, Unavailable } from "@postrider/shared/runtime/dns/name-resolver.ts";
+import type { LookupResult, Unavailable } from "@postrider/shared/runtime/dns/lookup-result.ts";
 
 /** The host has no address, or its name servers do not say. Its code is that of c-ares. */
 export class LookupError extends Error {

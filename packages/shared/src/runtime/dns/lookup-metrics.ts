@@ -1,9 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { LookupResult } from "./name-resolver.ts";
+import type { LookupResult } from "./lookup-result.ts";
 
 const OUTCOMES = ["found", "not_found", "failed", "no_server", "busy"] as const;
-
-export type LookupOutcome = (typeof OUTCOMES)[number];
 
 export interface LookupMetrics {
   observe(result: LookupResult, seconds: number): void;

@@ -6,22 +6,11 @@ import { askServers } from "./ask-servers.ts";
 import { HostsFile } from "./hosts-file.ts";
 import { LookupCache } from "./lookup-cache.ts";
 import { createLookupMetrics, type LookupMetrics } from "./lookup-metrics.ts";
+import type { LookupResult, Unavailable } from "./lookup-result.ts";
 import { LookupPlaces, RANKS, type Rank } from "./lookup-places.ts";
 import { localAddresses } from "./local-names.ts";
 import { ServerHealth } from "./server-health.ts";
 import { DnsServers } from "./servers.ts";
-
-/** The result of a look-up. */
-export type LookupResult = Answer | Unavailable;
-
-/** There is no answer for a reason of our own: it says nothing about the name. */
-export interface Unavailable {
-  kind: "unavailable";
-  /** Our DNS servers do not answer, or too many names are being looked up. */
-  reason: "no_server" | "busy";
-  /** When another look-up may succeed. */
-  retryInMs: number;
-}
 
 export interface Lookup {
   host: string;
