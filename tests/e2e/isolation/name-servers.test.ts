@@ -10,6 +10,8 @@ const dns = await startDnsServer({
   "healthy.example": { a: ["127.0.0.1"], ttl: 1 },
   "silent.example": "silent",
   "failing.example": "servfail",
+  "private.example": { a: ["10.0.0.1"], aaaa: ["fd00::1"] },
+  "mixed.example": { a: ["10.0.0.1", "127.0.0.1"] },
 });
 afterAll(() => dns.close());
 const e2e = useStack({ workers: 2, env: { DNS_SERVERS: dns.address } });
@@ -98,7 +100,20 @@ test.each([
   },
 );
 
-test("a name that its servers fail for spends attempts and opens its breaker; ours are asked for it no more", async () => {
+test("a subscription is refused if its name has only addresses that are not allowed, and accepted if it does not resolve", async () => {
+  const tenant = newTenant();
+  const create = (host: string) =>
+    e2e.api.call<{ id: string }>("POST", "/v1/subscriptions", { body: { tenant, url: `http://${host}/hook` } });
+  for (const host of ["nobody.example", "shop.failing.example", "shop.silent.example", "mixed.example"]) {
+    const { status, body } = await create(host);
+    expect(status).toBe(201);
+    const change = { body: { url: "http://private.example/hook" } };
+    expect(await e2e.api.call("PATCH", `/v1/subscriptions/${body.id}`, change)).toMatchObject({ status: 422 });
+  }
+  expect(await create("private.example")).toMatchObject({ status: 422, body: { code: "address_not_allowed" } });
+});
+
+test("a name that its servers fail for spends attempts and opens its breaker", async () => {
   const tenant = newTenant();
   const { id } = await e2e.api.subscribe({ tenant, url: "http://shop.failing.example/", retrySchedule: ["24h"] });
   for (let n = 0; n < 5; n += 1) await e2e.api.send({ type: "order.created", data: n, tenant });

@@ -1,8 +1,8 @@
-import { Registry } from "prom-client";
 import { onTestFinished } from "vitest";
 import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
 import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
+import { createRegistry } from "@postrider/shared/runtime/telemetry/metrics.ts";
 import { type DnsServer, startDnsServer, type Zone } from "@postrider/testkit/servers/dns.ts";
 
 /** A resolver, and the DNS servers that it asks. */
@@ -27,7 +27,7 @@ interface Options {
 export async function runResolver({ zones = {}, others = [], hostsFile }: Options = {}): Promise<RunningResolver> {
   const dns = await startDnsServer(zones);
   const lines: string[] = [];
-  const registry = new Registry();
+  const registry = createRegistry("worker");
   const resolver = new NameResolver({
     servers: [dns.address, ...others],
     ...(hostsFile === undefined ? {} : { hostsFile }),
