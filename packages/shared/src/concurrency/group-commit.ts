@@ -20,6 +20,8 @@ export interface GroupCommitOptions<Item, Result> {
   failsAll: (error: unknown) => boolean;
   /** How much of the limits below an item uses. */
   weigh: (item: Item) => { rows: number; bytes: number };
+  /** What an item costs beyond its rows, as far as is known now. A light item may overtake one that no longer fits in. */
+  loadOf?: (item: Item) => number;
   /** Two items with a common key never share a flush, because a statement can't change a row twice. */
   keysOf?: (item: Item) => readonly string[];
   /** Concurrent flushes; 1 by default. Items with a common key may be in two of them. */
@@ -30,7 +32,7 @@ export interface GroupCommitOptions<Item, Result> {
    */
   pace?: { ms: number; after: number; enough: number };
   onFlush?: OnFlush | undefined;
-  maxFlush: { rows: number; bytes: number };
+  maxFlush: { rows: number; bytes: number; load?: number };
   maxWaiting: { rows: number; bytes: number };
 }
 
@@ -131,23 +133,27 @@ export class GroupCommit<Item, Result> {
   }
 
   #take(): Entry<Item, Result>[] {
-    const { maxFlush, keysOf } = this.#options;
+    const { maxFlush, keysOf, loadOf } = this.#options;
     const taken: Entry<Item, Result>[] = [];
     const remaining: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
     let rows = 0;
     let bytes = 0;
+    let load = 0;
     let isFull = false;
     for (const entry of this.#waiting) {
       isFull ||= taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes);
-      const entryKeys = isFull ? [] : (keysOf?.(entry.item) ?? []);
-      if (isFull || entryKeys.some((key) => keys.has(key))) {
+      const entryLoad = isFull ? 0 : (loadOf?.(entry.item) ?? 0);
+      const isHeavy = taken.length > 0 && load + entryLoad > (maxFlush.load ?? Number.POSITIVE_INFINITY);
+      const entryKeys = isFull || isHeavy ? [] : (keysOf?.(entry.item) ?? []);
+      if (isFull || isHeavy || entryKeys.some((key) => keys.has(key))) {
         remaining.push(entry);
         continue;
       }
       for (const key of entryKeys) keys.add(key);
       rows += entry.rows;
       bytes += entry.bytes;
+      load += entryLoad;
       taken.push(entry);
     }
     this.#waiting = remaining;
