@@ -74,8 +74,8 @@ const MAX_FLUSHING = 3;
  */
 const PACE = { ms: 20, after: 2, enough: 40 };
 /**
- * Two requests of a hundred events of 10 kB. Larger flushes cost more per event, in ingest and in Postgres. The
- * deliveries of the large fan-outs, `load`, take some 100 ms: the other events of the flush wait for that.
+ * Two requests of a hundred events of 10 kB. Larger flushes cost more per event, in ingest and in Postgres. The load is
+ * the deliveries of large fan-outs: 4,000 take 60 ms or more, and the events of a flush wait for each other.
  */
 const MAX_FLUSH = { rows: 1_000, bytes: 2 * 1024 * 1024, load: 4_000 };
 const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };

@@ -1,7 +1,7 @@
 import type { NewEvent } from "./prepare.ts";
 
-/** Smaller fan-outs are not worth remembering: a flush of forty such events takes some milliseconds. */
-const MIN_LARGE = 50;
+/** A smaller fan-out takes a few milliseconds at most. */
+const MIN_LARGE = 200;
 const MAX_REMEMBERED = 10_000;
 
 type Kind = Pick<NewEvent, "tenant" | "type">;

@@ -5,7 +5,7 @@ import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import type { Context } from "../context.ts";
 import { expand } from "../expand/expand.ts";
 import { keepLeases } from "../job/lease.ts";
-import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
+import { backoffStrategy, BreakerNotClosed, RetryLater } from "../job/retry-later.ts";
 import { Semaphore } from "../job/semaphore.ts";
 import { release } from "../release/release-held.ts";
 import { Releases } from "../release/releases.ts";
@@ -38,7 +38,10 @@ export function startControlLane(context: Context): Lane {
   worker.on("error", context.onRedisError);
   worker.on("completed", ({ data }) => void restart(data));
   worker.on("failed", (job, error) => {
-    if (job && "subscription" in job.data && error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
+    if (!job) return;
+    if ("tenant" in job.data) {
+      if (!(error instanceof RetryLater)) log.warn({ err: error, ...job.data }, "could not write deliveries; retrying");
+    } else if (error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
   });
   const endPauses = pauseDuringOutages(worker, context);
   const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);

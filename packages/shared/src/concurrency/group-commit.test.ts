@@ -72,6 +72,28 @@ test("maxFlushing flushes run at once, and no more", async () => {
   expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
 });
 
+test("items with a load share flushes of their own, and leave one flush to the others", async () => {
+  const { commits, flushes, block, open, whenBlocked } = recording({
+    maxFlushing: 3,
+    maxFlush: { rows: 100, bytes: 1_000, load: 200 },
+    loadOf: (item) => (item >= 100 ? 100 : 0),
+  });
+  block();
+  const all = [100, 1, 101, 102, 103, 104].map((item) => commits.add(item));
+  await whenBlocked(1);
+  all.push(commits.add(2), commits.add(3));
+  await whenBlocked(3);
+  expect(flushes).toEqual([[100, 101], [1, 2, 3], [102, 103]]);
+  const late = commits.add(4);
+  open();
+  await whenBlocked(3);
+  expect(flushes[3]).toEqual([104]);
+  for (let n = 0; n < 3; n += 1) open();
+  await whenBlocked(1);
+  open();
+  expect(await Promise.all([...all, late])).toEqual([1_000, 10, 1_010, 1_020, 1_030, 1_040, 20, 30, 40]);
+});
+
 test("paced flushes keep their distance, unless enough rows wait", async () => {
   const { commits, flushes } = recording({ pace: { ms: 300, after: 1, enough: 2 } });
   expect(await commits.add(1)).toBe(10);

@@ -21,11 +21,11 @@ export interface AcceptedEvent {
 }
 
 /** How many deliveries of one event a statement writes. What exceeds that is left to workers (an expansion). */
-export const MAX_PER_EVENT = 1_000;
+const MAX_PER_EVENT = 1_000;
 /** How many deliveries a statement writes in all, at about 25 µs each. */
 const MAX_PER_STATEMENT = 20_000;
 /** A tenant with more deliveries than this in its expansions can't add further expansions. */
-export const MAX_UNWRITTEN = 5_000_000;
+const MAX_UNWRITTEN = 5_000_000;
 
 /** First one row per event in order, whose `id` is the stored event; then one row per batch, whose `n` is null. */
 export interface AcceptRow {
@@ -92,7 +92,7 @@ const TEXT = `
     from matched
   ), placed as materialized (
     select *, greatest(first_batch, ${batchBehind("of_tenant")}) as first,
-      found > ${MAX_PER_EVENT} or (found > 0 and n = (select n from bound)) as is_cut
+      found > ${MAX_PER_EVENT} or (found > 0 and n is not distinct from (select n from bound)) as is_cut
     from counted where place <= ${MAX_PER_EVENT} or place is null
   ), unmatched as materialized (
     select j.n, j.id, j.tenant, j.type, j.patterns, greatest(j.first_batch, ${batchBehind("c.of_tenant")}) as first

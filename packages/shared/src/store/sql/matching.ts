@@ -22,16 +22,16 @@ export const matching = ({ tenant, patterns, limit, from }: Matching): string =>
   select subscription_id, row_number() over (order by subscription_id) as place from (
     select distinct candidate.subscription_id
     from unnest(string_to_array(${patterns}, ',')) as wanted (pattern) cross join lateral (
-      select p.subscription_id from subscription_patterns p
-      where p.tenant = ${tenant} and p.pattern = wanted.pattern ${from === undefined ? "" : isIn(from)}
-      order by p.subscription_id limit ${limit}
+      select sp.subscription_id from subscription_patterns sp
+      where sp.tenant = ${tenant} and sp.pattern = wanted.pattern ${from === undefined ? "" : isIn(from)}
+      order by sp.subscription_id limit ${limit}
     ) candidate
     order by 1 limit ${limit}
   ) matched_subscriptions`;
 
 const isIn = ({ after, createdUntil }: NonNullable<Matching["from"]>): string => `
-      and p.subscription_id > ${after}
-      and (select s.created_at from subscriptions s where s.id = p.subscription_id) <= ${createdUntil}`;
+      and sp.subscription_id > ${after}
+      and (select s.created_at from subscriptions s where s.id = sp.subscription_id) <= ${createdUntil}`;
 
 /** A subscription id before all others. */
 export const FIRST_SUBSCRIPTION = "'00000000-0000-0000-0000-000000000000'::uuid";

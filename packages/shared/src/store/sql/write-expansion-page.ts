@@ -90,7 +90,7 @@ export async function writeExpansionPage(db: Queryable, tenant: string, batchSee
     .filter(({ kind }) => kind === "batch")
     .map(({ id, size, from, to }) => ({ id: id!, size, ...familyRange([from!, to!]) }));
   return {
-    events: rows.find(({ kind }) => kind === "page")!.size,
+    events: rows.find(({ kind }) => kind === "page")?.size ?? 0,
     written: batches.reduce((sum, { size }) => sum + size, 0),
     batches,
   };
