@@ -14,15 +14,17 @@ let client: pg.Client;
 beforeAll(async () => {
   client = new pg.Client({ connectionString: e2e.stack.databaseUrl });
   await client.connect();
+  // A process that starts opens the secret of the newest subscription.
+  await e2e.api.subscribe({ tenant: newTenant(), url: e2e.receiver.endpoint().url });
 });
 afterAll(() => client?.end());
 
 const query = async <Row extends object>(text: string, ...values: unknown[]): Promise<Row[]> =>
   (await client.query<Row>(text, values)).rows;
 
-/** Paused subscriptions, whose deliveries are held and cost no requests. @returns their ids, in order */
+/** Paused subscriptions, whose deliveries are held and cost no requests. @returns their ids, older than all others' */
 async function subscribePaused(tenant: string, count: number): Promise<string[]> {
-  const ids = Array.from({ length: count }, newId);
+  const ids = Array.from({ length: count }, () => `0190${newId().slice(4)}`);
   await query(
     `with made as (
        insert into subscriptions (id, tenant, url, event_types, secrets, headers, max_in_flight, metadata, status)

@@ -12,9 +12,7 @@ import type { PreparedEvent } from "./prepare.ts";
 import type { TenantShares } from "./tenant-share.ts";
 
 /** The answer for one event. */
-export type Accepted =
-  | ({ kind: "accepted"; id: string; duplicate: boolean } & DeliveryCount)
-  | { kind: "conflict" };
+export type Accepted = ({ kind: "accepted"; id: string; duplicate: boolean } & DeliveryCount) | { kind: "conflict" };
 
 /**
  * The flush committed, but the original event of this idempotent repeat could not be read back. Only its caller gets an

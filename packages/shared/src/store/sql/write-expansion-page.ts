@@ -1,5 +1,4 @@
-import { familyRange } from "../../core/ids/id-range.ts";
-import type { Batch } from "../../queue/jobs.ts";
+import { familyRange, type IdRange } from "../../core/ids/id-range.ts";
 import type { Queryable } from "../pool.ts";
 import { batchBehind, matching } from "./matching.ts";
 
@@ -14,7 +13,7 @@ export interface ExpansionPage {
   /** Deliveries that were written. */
   written: number;
   /** The batches to dispatch. */
-  batches: Batch[];
+  batches: ({ id: string; size: number } & IdRange)[];
 }
 
 interface Row {
