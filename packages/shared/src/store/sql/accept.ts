@@ -88,7 +88,7 @@ const TEXT = `
     select case when count(*) = ${MAX_PER_STATEMENT} then max(n) end as n from matched
   ), counted as materialized (
     select *, count(subscription_id) over (partition by tenant, n) as found,
-      count(subscription_id) over (partition by tenant order by n rows unbounded preceding) as of_tenant
+      count(subscription_id) over (partition by tenant order by n, place rows unbounded preceding) as of_tenant
     from matched
   ), placed as materialized (
     select *, greatest(first_batch, ${batchBehind("of_tenant")}) as first,
