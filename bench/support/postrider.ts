@@ -29,7 +29,7 @@ export const apiOf = (origin: string): Client => new Client(origin, API_KEY);
 /** Removes all events, deliveries and subscriptions, and everything in Redis. */
 export async function reset(database: Database, redisUrl: string): Promise<void> {
   await database.run(
-    "truncate events, deliveries, attempts, idempotency_keys, subscriptions, subscription_patterns; checkpoint",
+    "truncate events, deliveries, expansions, attempts, idempotency_keys, subscriptions, subscription_patterns; checkpoint",
   );
   await flushRedis(redisUrl);
 }

@@ -62,7 +62,7 @@ export function seedRetries(database: Database, redisUrl: string, events: readon
       );
       const { rows } = await pool.query<{ id: string }>(
         `insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, attempt_count, schedule_step, next_attempt_at)
-         select delivery_id($1), $1, unnest($2::uuid[]), $3, 'bench.event', 'retrying', 1, 1, to_timestamp($4 / 1000.0)
+         select delivery_id($1, unnest($2::uuid[])), $1, unnest($2::uuid[]), $3, 'bench.event', 'retrying', 1, 1, to_timestamp($4 / 1000.0)
          returning id`,
         [event, subscriptions, tenant, dueAt],
       );

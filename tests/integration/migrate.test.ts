@@ -64,7 +64,7 @@ describe("a process refuses a schema that it can't run on", () => {
   });
 
   test("an older schema, with the command that migrates it", async () => {
-    await run(`update schema_versions set version = version - 1 where version = ${SCHEMA_VERSION}`);
+    await run(`delete from schema_versions where version = ${SCHEMA_VERSION}`);
     const reason = `version ${SCHEMA_VERSION - 1}, and this code needs version ${SCHEMA_VERSION}: run \`npm run migrate\``;
     await expect(check()).rejects.toThrow(reason);
     await run("delete from schema_versions");

@@ -40,6 +40,26 @@ test("partitions past the retention are dropped, and unfinished deliveries in th
   expect(await dropOldPartitions(world.context)).toEqual({ dropped: [], expired: 0 });
 });
 
+test("an expansion of a dropped day ends first, and the deliveries that it never wrote are counted", async () => {
+  const { pool } = world.context;
+  await world.subscribeMany(1_300, "large");
+  await world.accept({ tenant: "large" }, { tenant: "large" });
+  // One of them was accepted ten days ago.
+  const old = `${firstIdAt(Date.now() - 10 * DAY_MS).slice(0, 14)}7${randomUUID().slice(15)}`;
+  await ensurePartitions(pool, Date.now() - 10 * DAY_MS, Date.now() - 10 * DAY_MS);
+  await pool.query(
+    "update expansions set event_id = $1 where event_id = (select event_id from expansions order by event_id limit 1)",
+    [old],
+  );
+  const run = await dropOldPartitions(world.context);
+  expect(run).toMatchObject({ expired: 300 });
+  expect(run.dropped).toHaveLength(3);
+  const { rows } = await pool.query<{ id: string }>("select event_id as id from expansions");
+  expect(rows).toHaveLength(1);
+  expect(rows[0]!.id).not.toBe(old);
+  await pool.query("truncate events, deliveries, expansions, subscriptions, subscription_patterns");
+});
+
 test("retention goes by Postgres's clock: a worker whose clock is thirty days ahead drops nothing that is younger", async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 30 * DAY_MS });
   try {

@@ -75,6 +75,11 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, recorde
       help: "Attempts whose outcome was not applied, because the delivery had changed its state",
       registers,
     }),
+    deliveriesCreated: new Counter({
+      name: "postrider_deliveries_created_total",
+      help: "Deliveries of accepted events that were written after the event",
+      registers,
+    }),
     repairs: new Counter({
       name: "postrider_watchdog_repairs_total",
       help: "Jobs that the watchdog added, by the state of their deliveries",
@@ -109,7 +114,7 @@ export function createWorkerMetrics(registry: Registry, slots: SlotPool, recorde
   for (const reason of DEAD_REASONS) metrics.transitions.inc({ state: "dead", reason }, 0);
   for (const reason of HELD_REASONS) metrics.transitions.inc({ state: "held", reason }, 0);
   for (const state of ["delivered", "retrying", "cancelled"]) metrics.transitions.inc({ state, reason: "" }, 0);
-  for (const lane of ["pending", "retrying", "held"]) metrics.repairs.inc({ lane }, 0);
+  for (const lane of ["pending", "retrying", "held", "expanding"]) metrics.repairs.inc({ lane }, 0);
   for (const kind of ["batch", "delivery"]) metrics.poison.inc({ kind }, 0);
   for (const result of ["success", "failure"]) metrics.probes.inc({ result }, 0);
   for (const to of ["open", "half_open", "closed"]) metrics.breakerTransitions.inc({ to }, 0);

@@ -11,7 +11,7 @@ const TENANTS = 100;
 const PER_TENANT = 10;
 const SUBSCRIPTIONS = TENANTS * PER_TENANT;
 
-const COMMON = "delivery_id($1), $1, subscription_id, tenant, 'bench.event'";
+const COMMON = "delivery_id($1, subscription_id), $1, subscription_id, tenant, 'bench.event'";
 /** The columns of a waiting delivery that differ, and its values. */
 const STATE: Readonly<Record<Waiting, string>> = {
   // Each in a batch of its own: that is the largest number of jobs.

@@ -24,6 +24,7 @@ test.concurrent("a batch is answered in order, each event as if it was sent alon
       tenant,
       createdAt: expect.any(String) as string,
       deliveries: 1,
+      expanding: false,
       duplicate: false,
     })),
   });

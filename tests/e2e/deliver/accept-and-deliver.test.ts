@@ -38,6 +38,7 @@ test.concurrent("a 202 carries exactly the fields of the contract", async () => 
     tenant,
     createdAt: expect.stringMatching(isoUtc) as string,
     deliveries: 2,
+    expanding: false,
     duplicate: false,
   });
   const createdAt = Date.parse(answer.body.createdAt);

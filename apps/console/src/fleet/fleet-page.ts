@@ -9,7 +9,7 @@ const JOB_STATES = ["waiting", "prioritized", "active", "delayed", "failed"] as 
 const LANE_CONTENTS: Readonly<Record<string, string>> = {
   dispatch: "batches of up to 100 deliveries",
   retry: "deliveries that wait for their next attempt; failed are the newest dead letters",
-  control: "one release per subscription with held deliveries",
+  control: "one release per subscription with held deliveries, one expansion per tenant with large fan-outs",
 };
 
 /** @param now Unix milliseconds */
@@ -116,11 +116,12 @@ function watchdog({ watchdog: log }: FleetState, now: number): string {
   return section("Watchdog", `<p>It last ran ${age(now - log.lastRun.at)} ago. ${last}</p>`);
 }
 
-const repairs = ({ pending, retrying, held }: WatchdogEntry): string =>
+const repairs = ({ pending, retrying, held, expanding = 0 }: WatchdogEntry): string =>
   [
     [pending, "batch without a job", "batches without a job"],
     [retrying, "overdue retry", "overdue retries"],
     [held, "missing release", "missing releases"],
+    [expanding, "missing expansion", "missing expansions"],
   ]
     .filter(([number]) => number !== 0)
     .map(([number, singular, plural]) => `${count(number as number)} ${number === 1 ? singular : plural}`)

@@ -1,7 +1,7 @@
 import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
-import type { Batch } from "@postrider/shared/queue/jobs.ts";
-import { isIdempotencyConflict, isUnavailable } from "@postrider/shared/store/errors.ts";
+import { expansionBacklogOf, isIdempotencyConflict, isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
+import { FanOuts, Refusals } from "./fan-outs.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
 import { keyOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
 import { TenantShares } from "./tenant-share.ts";
@@ -10,7 +10,7 @@ export interface Acceptor {
   /**
    * Stores the events of one request durably and answers in their order.
    *
-   * @throws BufferFullError, or the error of Postgres. Then nothing of the request is stored, unless the connection
+   * @throws BufferFullError, ExpansionBacklogError, or the error of Postgres. Then nothing of the request is stored, unless the connection
    *   broke during the commit: only a repeat with an idempotency key can find that out.
    */
   accept(events: readonly NewEvent[]): Promise<Accepted[]>;
@@ -18,11 +18,24 @@ export interface Acceptor {
   idle(): Promise<void>;
 }
 
-/** @param onBatches called after each commit with the batches to dispatch; it must not throw, and is not awaited */
-export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void, onFlush?: OnFlush): Acceptor {
-  const commits = createGroupCommit({ pool, shares: new TenantShares(), onBatches }, onFlush);
+/** Rejects a request of a tenant that has too many deliveries to be written. Nothing was stored. */
+export class ExpansionBacklogError extends Error {
+  constructor() {
+    super("the tenant has too many deliveries to be written");
+    this.name = "ExpansionBacklogError";
+  }
+}
+
+/** How long requests with the same type of event are refused at once, so that they fail no flush of others. */
+const REFUSE_MS = 1_000;
+
+/** @param onBatches called after each commit with the work to enqueue; it must not throw, and is not awaited */
+export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], onFlush?: OnFlush): Acceptor {
+  const commits = createGroupCommit({ pool, shares: new TenantShares(), fanOuts: new FanOuts(), onBatches }, onFlush);
+  const refusals = new Refusals();
   return {
     async accept(events) {
+      if (refusals.has(events, performance.now())) throw new ExpansionBacklogError();
       const prepared = events.map(prepare);
       const merged = mergeRepeatedKeys(prepared);
       if (!merged) return allConflict(events);
@@ -31,7 +44,10 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
       const results = await commits.add({ events: distinct, bytes }).catch((error: unknown) => {
         // One event of a batch conflicts, so none was stored.
         if (isIdempotencyConflict(error)) return allConflict(distinct);
-        throw error;
+        const refused = expansionBacklogOf(error);
+        if (refused === undefined) throw error;
+        refusals.add(distinct[refused - 1]!, performance.now() + REFUSE_MS);
+        throw new ExpansionBacklogError();
       });
       return places.map(({ index, isRepeat }) => {
         const result = results[index]!;
@@ -57,8 +73,11 @@ const MAX_FLUSHING = 3;
  * Forty events are enough: they bring the cost of the flush per event down to little.
  */
 const PACE = { ms: 20, after: 2, enough: 40 };
-/** Two requests of a hundred events of 10 kB. Larger flushes cost more per event, in ingest and in Postgres. */
-const MAX_FLUSH = { rows: 1_000, bytes: 2 * 1024 * 1024 };
+/**
+ * Two requests of a hundred events of 10 kB. Larger flushes cost more per event, in ingest and in Postgres. The load is
+ * the deliveries of large fan-outs: 4,000 take 60 ms or more, and the events of a flush wait for each other.
+ */
+const MAX_FLUSH = { rows: 1_000, bytes: 2 * 1024 * 1024, load: 4_000 };
 const MAX_WAITING = { rows: 20_000, bytes: 64 * 1024 * 1024 };
 
 function createGroupCommit(parts: FlushParts, onFlush: OnFlush | undefined) {
@@ -66,6 +85,7 @@ function createGroupCommit(parts: FlushParts, onFlush: OnFlush | undefined) {
     flush: (requests) => flush(parts, requests),
     failsAll: isUnavailable,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
+    loadOf: ({ events }) => parts.fanOuts.estimate(events),
     keysOf: ({ events }) => events.flatMap((event) => keyOf(event) ?? []),
     maxFlushing: MAX_FLUSHING,
     pace: PACE,

@@ -46,9 +46,9 @@ function presentAccepted(event: NewEvent, accepted: Accepted, metrics: IngestMet
       "this idempotency key was used with another type or data in the last 24 hours",
     );
   }
-  const { id, deliveries, duplicate } = accepted;
+  const { id, deliveries, expanding, duplicate } = accepted;
   const { type, tenant } = event;
   metrics.accepted.inc({ result: duplicate ? "duplicate" : "new" });
   if (!duplicate) metrics.deliveriesCreated.inc(deliveries);
-  return { ...presentEvent({ id, type, tenant, deliveries }), duplicate };
+  return { ...presentEvent({ id, type, tenant, deliveries, expanding }), duplicate };
 }

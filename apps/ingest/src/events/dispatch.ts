@@ -12,7 +12,7 @@ import type { IngestMetrics } from "../metrics.ts";
 const MAX_KEPT = 10_000;
 
 /**
- * Dispatches committed batches, outside of any request. While Redis is unreachable their deliveries stay `pending` in
+ * Dispatches committed batches, and adds the jobs that write further deliveries, outside of any request. While Redis is unreachable their deliveries stay `pending` in
  * Postgres. This process dispatches them when Redis is back; if it has ended by then, the watchdog does.
  */
 export function createDispatcher(
@@ -20,7 +20,7 @@ export function createDispatcher(
   redis: Redis,
   metrics: IngestMetrics,
   log: Logger,
-): (batches: readonly Batch[]) => void {
+): (batches: readonly Batch[], expanding?: readonly string[]) => void {
   let kept: Batch[] = [];
   let isFailing = false;
 
@@ -47,5 +47,8 @@ export function createDispatcher(
     kept = [];
     void dispatch(batches);
   });
-  return (batches) => void dispatch(batches);
+  return (batches, expanding = []) => {
+    void enqueue.expand(expanding);
+    void dispatch(batches);
+  };
 }

@@ -3,14 +3,16 @@ import { firstBatchNumber } from "@postrider/shared/core/ids/batch-id.ts";
 import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import { MAX_SHARED, type AcceptRow } from "@postrider/shared/store/sql/accept.ts";
-import { deliveryCounts } from "@postrider/shared/store/sql/delivery-counts.ts";
+import type { AcceptRow } from "@postrider/shared/store/sql/accept.ts";
+import { deliveryCounts, type DeliveryCount } from "@postrider/shared/store/sql/delivery-counts.ts";
+import { MAX_SHARED } from "@postrider/shared/store/sql/matching.ts";
+import type { FanOuts } from "./fan-outs.ts";
 import { insertEvents } from "./insert.ts";
 import type { PreparedEvent } from "./prepare.ts";
 import type { TenantShares } from "./tenant-share.ts";
 
 /** The answer for one event. */
-export type Accepted = { kind: "accepted"; id: string; deliveries: number; duplicate: boolean } | { kind: "conflict" };
+export type Accepted = ({ kind: "accepted"; id: string; duplicate: boolean } & DeliveryCount) | { kind: "conflict" };
 
 /**
  * The flush committed, but the original event of this idempotent repeat could not be read back. Only its caller gets an
@@ -32,20 +34,24 @@ export interface AcceptRequest {
 export interface FlushParts {
   pool: Pool;
   shares: TenantShares;
-  /** Called after each commit with the batches to dispatch. It must not throw, and is not awaited. */
-  onBatches: (batches: Batch[]) => void;
+  fanOuts: FanOuts;
+  /**
+   * Called after each commit with the batches to dispatch, and the tenants whose further deliveries are to be written.
+   * It must not throw, and is not awaited.
+   */
+  onBatches: (batches: Batch[], expanding: string[]) => void;
 }
 
 /** Stores the events of several requests in one commit and dispatches their deliveries. Results are in order. */
-export async function flush(
-  { pool, shares, onBatches }: FlushParts,
-  requests: readonly AcceptRequest[],
-): Promise<FlushResult[][]> {
-  const events = requests.flatMap((request) => request.events);
+export async function flush(parts: FlushParts, requests: readonly AcceptRequest[]): Promise<FlushResult[][]> {
+  const { pool, shares } = parts;
+  // Small requests come first: a large fan-out may leave no deliveries for later events of the statement.
+  const bySize = requests.toSorted((a, b) => a.events.length - b.events.length);
+  const events = bySize.flatMap((request) => request.events);
   const priorities = prioritiesOf(events, shares);
   const rows = await insertEvents(
     pool,
-    requests.flatMap((request) =>
+    bySize.flatMap((request) =>
       request.events.map((event) => ({
         ...event,
         patterns: patternsMatching(event.type),
@@ -54,14 +60,31 @@ export async function flush(
       })),
     ),
   );
-  const batches = rows.filter(({ kind }) => kind === "batch");
-  if (batches.length > 0) {
-    onBatches(batches.map(({ id, size, from, to }) => ({ id, size, ...familyRange([from!, to!]) })));
-  }
+  enqueue(parts, events, rows);
   charge(shares, events, rows, priorities);
   const results = await resultsOf(pool, rows);
   let taken = 0;
-  return requests.map((request) => results.slice(taken, (taken += request.events.length)));
+  const resultsBy = new Map(
+    bySize.map((request) => [request, results.slice(taken, (taken += request.events.length))] as const),
+  );
+  return requests.map((request) => resultsBy.get(request)!);
+}
+
+/** Hands over what is committed, and remembers the fan-outs. */
+function enqueue({ fanOuts, onBatches }: FlushParts, events: readonly PreparedEvent[], rows: readonly AcceptRow[]) {
+  const batches: Batch[] = [];
+  const expanding = new Set<string>();
+  for (const row of rows) {
+    if (row.kind === "batch") {
+      batches.push({ id: row.id, size: row.size, ...familyRange([row.from!, row.to!]) });
+    } else if (row.kind === "new") {
+      const event = events[row.n! - 1]!;
+      if (row.expanding) expanding.add(event.tenant);
+      // Without a match so far, an event that expands says nothing about its fan-out.
+      if (row.size > 0 || !row.expanding) fanOuts.learn(event, row.size);
+    }
+  }
+  if (batches.length > 0 || expanding.size > 0) onBatches(batches, [...expanding]);
 }
 
 /** One result per event, in order. */
@@ -75,11 +98,14 @@ async function resultsOf(pool: Pool, rows: readonly AcceptRow[]): Promise<FlushR
   return rows.filter(({ n }) => n !== null).map((row) => toResult(row, counts));
 }
 
-function toResult(row: AcceptRow, counts: ReadonlyMap<string, number> | LookupFailed): FlushResult {
-  if (row.kind === "conflict") return { kind: "conflict" };
-  if (row.kind !== "duplicate") return { kind: "accepted", id: row.id, deliveries: row.size, duplicate: false };
+function toResult(
+  { kind, id, size, expanding }: AcceptRow,
+  counts: ReadonlyMap<string, DeliveryCount> | LookupFailed,
+): FlushResult {
+  if (kind === "conflict") return { kind };
+  if (kind !== "duplicate") return { kind: "accepted", id, deliveries: size, expanding, duplicate: false };
   if ("error" in counts) return counts;
-  return { kind: "accepted", id: row.id, deliveries: counts.get(row.id) ?? 0, duplicate: true };
+  return { kind: "accepted", id, ...(counts.get(id) ?? { deliveries: 0, expanding: false }), duplicate: true };
 }
 
 /** The priority of each tenant of a flush. Tenants that flood as much have the same one and share batches. */

@@ -2,14 +2,14 @@ import type { RequestHandler } from "express";
 import { and, desc, eq, gte, lt, type SQL } from "drizzle-orm";
 import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { events } from "@postrider/shared/store/schema/index.ts";
+import { events, expansions } from "@postrider/shared/store/schema/index.ts";
 import type { Context } from "../context.ts";
 import { toPage } from "../http/page.ts";
 import { query } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { isVisibleTo } from "../http/tenancy.ts";
 import { eventFilter } from "./input.ts";
-import { presentEvent } from "./present.ts";
+import { eventSummary, presentEvent } from "./present.ts";
 
 /** `GET /events`, newest first */
 export function listEvents({ db }: Context): RequestHandler {
@@ -21,8 +21,9 @@ export function listEvents({ db }: Context): RequestHandler {
     if (filter.since !== undefined) conditions.push(gte(events.id, firstIdAt(filter.since)));
     if (filter.until !== undefined) conditions.push(lt(events.id, firstIdAt(filter.until)));
     const rows = await db
-      .select({ id: events.id, type: events.type, tenant: events.tenant, deliveries: events.deliveryCount })
+      .select(eventSummary)
       .from(events)
+      .leftJoin(expansions, eq(expansions.eventId, events.id))
       .where(and(...conditions))
       .orderBy(desc(events.id))
       .limit(filter.limit + 1);

@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import { and, eq } from "drizzle-orm";
 import { dataOf } from "@postrider/shared/core/event/body.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { events } from "@postrider/shared/store/schema/index.ts";
+import { events, expansions } from "@postrider/shared/store/schema/index.ts";
 import type { Context } from "../context.ts";
 import { eventDeliveryFilter } from "../deliveries/input.ts";
 import { listDeliveries } from "../deliveries/list.ts";
@@ -11,18 +11,19 @@ import { pathId, query } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { isVisibleTo } from "../http/tenancy.ts";
-import { presentEvent } from "./present.ts";
+import { eventSummary, presentEvent } from "./present.ts";
 
 /** `GET /events/:id`, with the data */
 export function readEvent({ db }: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "evt");
     const [row] = await db
-      .select()
+      .select({ ...eventSummary, body: events.body })
       .from(events)
+      .leftJoin(expansions, eq(expansions.eventId, events.id))
       .where(isVisibleEvent(id, callerOf(response)));
     if (!row) throw noSuchEvent(id);
-    const summary = JSON.stringify(presentEvent({ ...row, deliveries: row.deliveryCount }));
+    const summary = JSON.stringify(presentEvent(row));
     // The data goes out as it is stored: parsing it would round numbers that a double can't hold.
     response.type("application/json").send(`${summary.slice(0, -1)},"data":${dataOf(row.body)}}`);
   };

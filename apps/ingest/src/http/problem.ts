@@ -17,6 +17,7 @@ export const PROBLEMS = {
   payload_too_large: { status: 413, title: "The payload is too large" },
   unsupported_media_type: { status: 415, title: "The body must be application/json" },
   address_not_allowed: { status: 422, title: "Deliveries to the URL's address are not allowed" },
+  expansion_backlog: { status: 429, title: "Too many deliveries of the tenant are still to be written" },
   internal: { status: 500, title: "Internal error" },
   overloaded: { status: 503, title: "Too many events are waiting to be written" },
   database_unavailable: { status: 503, title: "The database is unavailable" },

@@ -42,7 +42,7 @@ function registerGauges(registry: Registry) {
     new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
   const lanes = gauge(
     "postrider_lane_jobs",
-    "Jobs in a lane's queue, by state (dispatch: batches of up to 100 deliveries; retry: single deliveries; control: releases)",
+    "Jobs in a lane's queue, by state (dispatch: batches of up to 100 deliveries; retry: single deliveries; control: releases and expansions)",
     ["lane", "state"],
   );
   const held = gauge("postrider_held", "Held deliveries, by reason", ["reason"]);
@@ -54,6 +54,11 @@ function registerGauges(registry: Registry) {
   const oldestDue = gauge(
     "postrider_oldest_due_seconds",
     "Age of the oldest delivery that should have been attempted by now; 0 where there is none",
+  );
+  const expansions = gauge("postrider_expansions", "Events whose deliveries are not all written yet");
+  const oldestExpansion = gauge(
+    "postrider_oldest_expansion_seconds",
+    "Age of the oldest event whose deliveries are not all written yet; 0 where there is none",
   );
   const workers = gauge("postrider_workers", "Workers that sent a heartbeat within the last half minute");
   const watchdog = gauge("postrider_watchdog_last_run_timestamp_seconds", "When the watchdog last completed a run");
@@ -77,6 +82,8 @@ function registerGauges(registry: Registry) {
       for (const { reason, deliveries } of state.held ?? []) held.set({ reason }, deliveries);
       for (const [name, count] of Object.entries(state.breakers ?? {})) breakers.set({ state: name }, count);
       set(oldestDue, state.oldestDueSeconds);
+      set(expansions, state.expansions?.unfinished);
+      set(oldestExpansion, state.expansions?.oldestSeconds);
       set(workers, state.workers?.length);
       set(watchdog, state.watchdog?.lastRun && state.watchdog.lastRun.at / 1000);
       set(redisUsed, state.redis?.usedBytes);

@@ -1,9 +1,12 @@
 import type { Job } from "bullmq";
-import type { ReleaseJob } from "@postrider/shared/queue/jobs.ts";
+import type { ControlJob } from "@postrider/shared/queue/jobs.ts";
+import { findStillExpanding } from "@postrider/shared/store/sql/find-still-expanding.ts";
 import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import type { Context } from "../context.ts";
+import { expand } from "../expand/expand.ts";
 import { keepLeases } from "../job/lease.ts";
-import { backoffStrategy, BreakerNotClosed } from "../job/retry-later.ts";
+import { backoffStrategy, BreakerNotClosed, RetryLater } from "../job/retry-later.ts";
+import { Semaphore } from "../job/semaphore.ts";
 import { release } from "../release/release-held.ts";
 import { Releases } from "../release/releases.ts";
 import { laneOptions, LaneWorker, pauseDuringOutages, type Lane } from "./lane.ts";
@@ -15,26 +18,40 @@ import { laneOptions, LaneWorker, pauseDuringOutages, type Lane } from "./lane.t
  */
 const PLACES = 6_000;
 
-/** The control lane: one release job per subscription with held deliveries. */
+/** Pages of deliveries that expand jobs write at once. More would not end sooner on a busy Postgres. */
+const EXPANDING = 1;
+
+/**
+ * The control lane: one release job per subscription with held deliveries, and one expand job per tenant with events
+ * whose deliveries are not all written.
+ */
 export function startControlLane(context: Context): Lane {
-  const { settings, pool, redis, log } = context;
+  const { settings, pool, redis, enqueue, log } = context;
   const stopping = new AbortController();
   const releases = new Releases(redis, PLACES);
-  const worker = new LaneWorker<ReleaseJob>("control", (job, _token, signal) => run(job, signal!), {
+  const turns = new Semaphore(EXPANDING);
+  const worker = new LaneWorker<ControlJob>("control", (job, _token, signal) => run(job, signal!), {
     ...laneOptions(context),
     concurrency: releases.max,
     settings: { backoffStrategy },
   });
   worker.on("error", context.onRedisError);
-  worker.on("completed", (job) => void restartRelease(job.data.subscription));
+  worker.on("completed", ({ data }) => void restart(data));
   worker.on("failed", (job, error) => {
-    if (job && error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
+    if (!job) return;
+    if ("tenant" in job.data) {
+      if (!(error instanceof RetryLater)) log.warn({ err: error, ...job.data }, "could not write deliveries; retrying");
+    } else if (error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
   });
   const endPauses = pauseDuringOutages(worker, context);
   const leases = keepLeases(worker, settings.lockDurationMs, stopping.signal);
 
-  function run(job: Job<ReleaseJob>, cancelled: AbortSignal): Promise<void> {
-    return leases.hold(job.id!, cancelled, (lease) => release(context, job.data.subscription, lease, releases));
+  function run({ id, data }: Job<ControlJob>, cancelled: AbortSignal): Promise<void> {
+    return leases.hold(id!, cancelled, (lease) =>
+      "tenant" in data
+        ? expand(context, data.tenant, lease, turns)
+        : release(context, data.subscription, lease, releases),
+    );
   }
 
   /** The breaker may have closed just before the job was delayed, when the job could not be woken yet. */
@@ -43,12 +60,13 @@ export function startControlLane(context: Context): Lane {
     if (breaker?.state === "closed") await context.enqueue.wakeRelease(subscriptionId);
   }
 
-  /** A delivery may have been held while the job was ending, when another job with its id could not be added. */
-  async function restartRelease(subscriptionId: string): Promise<void> {
+  /** More work may have been committed while the job was ending, when another job with its id could not be added. */
+  async function restart(data: ControlJob): Promise<void> {
     try {
-      if (await hasReleasable(pool, subscriptionId)) context.startRelease(subscriptionId);
+      if ("tenant" in data) await enqueue.expand(await findStillExpanding(pool, [data.tenant]));
+      else if (await hasReleasable(pool, data.subscription)) context.startRelease(data.subscription);
     } catch (error) {
-      log.debug({ err: error }, "could not check for more held deliveries; leaving it to the watchdog");
+      log.debug({ err: error }, "could not check for more work of a job that ended; leaving it to the watchdog");
     }
   }
 

@@ -2,6 +2,7 @@ import type { PoolClient } from "pg";
 import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
 import { listPartitions, PARTITION_LOCK, type Partition } from "@postrider/shared/store/partitions.ts";
 import { readClock } from "@postrider/shared/store/sql/read-clock.ts";
+import { endOldestExpansion } from "@postrider/shared/store/sql/end-oldest-expansion.ts";
 import { expirePartitionRows } from "@postrider/shared/store/sql/expire-partition.ts";
 import type { Context } from "../context.ts";
 
@@ -12,7 +13,10 @@ const PAGE = 5_000;
 export interface RetentionRun {
   /** Names of the partitions. */
   dropped: string[];
-  /** Deliveries that were unfinished when their partition was dropped. They are counted as dead (`expired`). */
+  /**
+   * Deliveries that were unfinished when their partition was dropped, or were never written. They are counted as dead
+   * (`expired`).
+   */
   expired: number;
 }
 
@@ -32,8 +36,10 @@ export async function dropOldPartitions(context: Context): Promise<RetentionRun>
   const client = await pool.connect();
   try {
     if (!(await tryLock(client))) return run;
-    const cutoff = firstIdAt((await readClock(client)) - settings.retentionDays * DAY_MS);
+    const cutoffMs = (await readClock(client)) - settings.retentionDays * DAY_MS;
+    const cutoff = firstIdAt(cutoffMs - (cutoffMs % DAY_MS));
     const old = (await listPartitions(client)).filter(({ to }) => to !== "" && to <= cutoff);
+    await endExpansions(client, cutoff, run).catch((error: unknown) => errors.push(error));
     for (const partitions of Map.groupBy(old, ({ from }) => from).values()) {
       await dropDay(client, partitions, run).catch((error: unknown) => errors.push(error));
     }
@@ -45,6 +51,15 @@ export async function dropOldPartitions(context: Context): Promise<RetentionRun>
   if (run.dropped.length > 0) log.info(run, "dropped the partitions past their retention");
   if (errors.length > 0) throw errors[0];
   return run;
+}
+
+/** An expansion must not write deliveries of a dropped day. One that fails to end is ended in a later run. */
+async function endExpansions(client: PoolClient, before: string, run: RetentionRun): Promise<void> {
+  for (;;) {
+    const unwritten = await endOldestExpansion(client, before);
+    if (unwritten === undefined) return;
+    run.expired += unwritten;
+  }
 }
 
 async function dropDay(client: PoolClient, partitions: readonly Partition[], run: RetentionRun): Promise<void> {

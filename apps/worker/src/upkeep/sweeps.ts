@@ -1,12 +1,21 @@
 import type { Queue } from "bullmq";
 import { MAX_RETRY_AFTER_MS } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import { familyRange, timeOfId } from "@postrider/shared/core/ids/id-range.ts";
-import { dispatchJob, releaseJob, retryJob, retryJobId } from "@postrider/shared/queue/jobs.ts";
+import {
+  dispatchJob,
+  expandJob,
+  releaseJob,
+  retryJob,
+  retryJobId,
+  tenantOfExpandJob,
+} from "@postrider/shared/queue/jobs.ts";
 import { priorityOfTurn } from "@postrider/shared/queue/retry-turns.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
+import { findExpandingTenants, type ExpandingTenant } from "@postrider/shared/store/sql/find-expanding-tenants.ts";
 import { findPastDueRetries, type PastDueRetry } from "@postrider/shared/store/sql/find-past-due-retries.ts";
 import { findPendingBatches, type PendingBatch } from "@postrider/shared/store/sql/find-pending-batches.ts";
 import { findStillDue } from "@postrider/shared/store/sql/find-still-due.ts";
+import { findStillExpanding } from "@postrider/shared/store/sql/find-still-expanding.ts";
 import { findStillHeld } from "@postrider/shared/store/sql/find-still-held.ts";
 import { findStillPending } from "@postrider/shared/store/sql/find-still-pending.ts";
 import {
@@ -76,4 +85,14 @@ export const heldSweep = ({ queues, pool, settings }: Context): Sweep<Subscripti
   findPage: (last) => findSubscriptionsWithHeld(pool, last, PAGE),
   jobsOf: (subscriptions) => subscriptions.filter(({ isReleasable }) => isReleasable).map(({ id }) => releaseJob(id)),
   findNeeded: (jobIds) => findStillHeld(pool, jobIds),
+});
+
+/** Adds the expand jobs of tenants with events whose deliveries are not all written, and that have no live job. */
+export const expandingSweep = ({ queues, pool }: Context): Sweep<ExpandingTenant> => ({
+  queue: queues.control as Queue,
+  maxDelayMs: SLACK_MS,
+  findPage: (last) => findExpandingTenants(pool, last, PAGE),
+  jobsOf: (tenants) => tenants.map(({ tenant }) => expandJob(tenant)),
+  findNeeded: async (jobIds) =>
+    (await findStillExpanding(pool, jobIds.map(tenantOfExpandJob))).map((tenant) => expandJob(tenant).opts.jobId),
 });

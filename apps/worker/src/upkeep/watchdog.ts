@@ -3,7 +3,7 @@ import { noteRun } from "@postrider/shared/runtime/fleet/watchdog-log.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import { withConnection } from "@postrider/shared/store/pool.ts";
 import type { Context } from "../context.ts";
-import { heldSweep, pendingSweep, retryingSweep } from "./sweeps.ts";
+import { expandingSweep, heldSweep, pendingSweep, retryingSweep } from "./sweeps.ts";
 import { newCursor, sweep, type Cursor, type Sweep, type Swept, type SweepRun } from "./sweep.ts";
 
 /** A run of the watchdog, per state. `leader` is false where another process had the lock, and this one did nothing. */
@@ -12,6 +12,7 @@ export interface WatchdogRun {
   pending: Swept;
   retrying: Swept;
   held: Swept;
+  expanding: Swept;
   /** Whether a sweep ran out of time after it had added jobs, so that the next run should begin at once. */
   hasMore: boolean;
 }
@@ -19,12 +20,14 @@ export interface WatchdogRun {
 /** What a process remembers from one run to its next: where each sweep goes on. */
 export type WatchdogMemory = Readonly<Record<State, Cursor<unknown>>>;
 
-type State = "pending" | "retrying" | "held";
+const STATES = ["pending", "retrying", "held", "expanding"] as const;
+type State = (typeof STATES)[number];
 
 export const createWatchdogMemory = (): WatchdogMemory => ({
   pending: newCursor(),
   retrying: newCursor(),
   held: newCursor(),
+  expanding: newCursor(),
 });
 
 /** One run at a time in the fleet. */
@@ -36,12 +39,19 @@ export const WATCHDOG_GRACE_MS = 2_000;
 /** A sweep stops after this, so that those of the other states have their turn. */
 const MAX_SWEEP_MS = 5_000;
 const NOTHING: Swept = { examined: 0, repaired: 0 };
-const NOT_LEADING: WatchdogRun = { leader: false, pending: NOTHING, retrying: NOTHING, held: NOTHING, hasMore: false };
+const NOT_LEADING: WatchdogRun = {
+  leader: false,
+  pending: NOTHING,
+  retrying: NOTHING,
+  held: NOTHING,
+  expanding: NOTHING,
+  hasMore: false,
+};
 
 /**
  * Re-dispatches unfinished work that has no live job: batches of `pending` deliveries, `retrying` deliveries past due,
- * and release jobs. Each sweep pages by index for a bounded time and goes on in the next run, so that any number of
- * unfinished deliveries is walked without being loaded. It never touches work that is merely queued.
+ * release jobs and expand jobs. Each sweep pages by index for a bounded time and goes on in the next run, so that any
+ * number of unfinished deliveries is walked without being loaded. It never touches work that is merely queued.
  *
  * @param frozenLeaderMs how long a leader may do nothing in the middle of a run before Postgres ends its transaction
  * @throws the first error of a sweep, after the others have run
@@ -98,24 +108,28 @@ async function sweepAll(context: Context, memory: WatchdogMemory, client: PoolCl
   await runSweep("pending", pendingSweep(context, graceMs));
   await runSweep("retrying", retryingSweep(context, graceMs));
   await runSweep("held", heldSweep(context));
+  await runSweep("expanding", expandingSweep(context));
   if (errors.length > 0) throw errors[0];
   return run;
 }
 
 function observe({ log, metrics }: Context, run: WatchdogRun): void {
-  for (const lane of ["pending", "retrying", "held"] as const) {
-    if (run[lane].repaired > 0) metrics.repairs.inc({ lane }, run[lane].repaired);
-  }
-  if (run.pending.repaired + run.retrying.repaired + run.held.repaired > 0)
+  for (const lane of STATES) if (run[lane].repaired > 0) metrics.repairs.inc({ lane }, run[lane].repaired);
+  if (STATES.some((state) => run[state].repaired > 0))
     log.warn(run, "watchdog re-dispatched work that had no live job");
 }
 
 /** Notes the run for the console and the metrics. An unreachable Redis fails no run. */
-const note = ({ redis }: Context, { pending, retrying, held }: WatchdogRun, durationMs: number): Promise<void> =>
+const note = (
+  { redis }: Context,
+  { pending, retrying, held, expanding }: WatchdogRun,
+  durationMs: number,
+): Promise<void> =>
   noteRun(redis, {
     at: Math.round(now() - durationMs),
     durationMs: Math.round(durationMs),
     pending: pending.repaired,
     retrying: retrying.repaired,
     held: held.repaired,
+    expanding: expanding.repaired,
   }).catch(() => undefined);

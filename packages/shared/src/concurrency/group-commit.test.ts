@@ -72,6 +72,29 @@ test("maxFlushing flushes run at once, and no more", async () => {
   expect(await Promise.all([second, ...later])).toEqual([20, 30, 40]);
 });
 
+test("items with a load share flushes of their own, and leave one flush to the others", async () => {
+  const { commits, flushes, block, open, whenBlocked } = recording({
+    maxFlushing: 3,
+    maxFlush: { rows: 100, bytes: 1_000, load: 200 },
+    loadOf: (item) => (item >= 100 ? 100 : 0),
+  });
+  block();
+  const heavy = [100, 101, 102, 103, 104].map((item) => commits.add(item));
+  await whenBlocked(2);
+  expect(flushes).toEqual([
+    [100, 101],
+    [102, 103],
+  ]);
+  const light = [1, 2].map((item) => commits.add(item));
+  await whenBlocked(3);
+  expect(flushes.slice(2)).toEqual([[1, 2]]);
+  open();
+  await whenBlocked(3);
+  expect(flushes.slice(3)).toEqual([[104]]);
+  for (let n = 0; n < 3; n += 1) open();
+  expect(await Promise.all([...heavy, ...light])).toEqual([1_000, 1_010, 1_020, 1_030, 1_040, 10, 20]);
+});
+
 test("paced flushes keep their distance, unless enough rows wait", async () => {
   const { commits, flushes } = recording({ pace: { ms: 300, after: 1, enough: 2 } });
   expect(await commits.add(1)).toBe(10);

@@ -20,6 +20,11 @@ export interface GroupCommitOptions<Item, Result> {
   failsAll: (error: unknown) => boolean;
   /** How much of the limits below an item uses. */
   weigh: (item: Item) => { rows: number; bytes: number };
+  /**
+   * What an item costs beyond its rows and bytes, as far as is known now; usually 0. Items with a load share flushes of
+   * their own, and leave one of the concurrent flushes to the other items.
+   */
+  loadOf?: (item: Item) => number;
   /** Two items with a common key never share a flush, because a statement can't change a row twice. */
   keysOf?: (item: Item) => readonly string[];
   /** Concurrent flushes; 1 by default. Items with a common key may be in two of them. */
@@ -30,7 +35,7 @@ export interface GroupCommitOptions<Item, Result> {
    */
   pace?: { ms: number; after: number; enough: number };
   onFlush?: OnFlush | undefined;
-  maxFlush: { rows: number; bytes: number };
+  maxFlush: { rows: number; bytes: number; load?: number };
   maxWaiting: { rows: number; bytes: number };
 }
 
@@ -52,6 +57,8 @@ export class GroupCommit<Item, Result> {
   #waitingRows = 0;
   #waitingBytes = 0;
   #flushing = 0;
+  /** How many of them have a load. */
+  #flushingLoads = 0;
   /** The latest flush. */
   #last = { startedAt: Number.NEGATIVE_INFINITY, items: 0 };
   readonly #running = new Set<Promise<void>>();
@@ -102,9 +109,12 @@ export class GroupCommit<Item, Result> {
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       await this.#pace();
-      const entries = this.#take();
-      // Another flush may have taken all items meanwhile.
-      if (entries.length > 0) await this.#flush(entries);
+      const { taken, load } = this.#take();
+      // Another flush has taken all items meanwhile, or will take the ones with a load when it is done.
+      if (taken.length === 0) break;
+      if (load > 0) this.#flushingLoads += 1;
+      await this.#flush(taken);
+      if (load > 0) this.#flushingLoads -= 1;
     }
     // In the same turn as the check of #waiting, so that an item added later starts a new run.
     this.#flushing -= 1;
@@ -130,30 +140,39 @@ export class GroupCommit<Item, Result> {
     return this.#waitingRows >= (this.#options.pace?.enough ?? Number.POSITIVE_INFINITY);
   }
 
-  #take(): Entry<Item, Result>[] {
-    const { maxFlush, keysOf } = this.#options;
+  #take(): { taken: Entry<Item, Result>[]; load: number } {
+    const { maxFlush, maxFlushing = 1, keysOf, loadOf } = this.#options;
+    const maxLoad = maxFlush.load ?? Number.POSITIVE_INFINITY;
+    const canTakeLoad = this.#flushingLoads < Math.max(1, maxFlushing - 1);
     const taken: Entry<Item, Result>[] = [];
     const remaining: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
     let rows = 0;
     let bytes = 0;
+    let load = 0;
     let isFull = false;
     for (const entry of this.#waiting) {
       isFull ||= taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes);
-      const entryKeys = isFull ? [] : (keysOf?.(entry.item) ?? []);
-      if (isFull || entryKeys.some((key) => keys.has(key))) {
+      const entryLoad = isFull ? 0 : (loadOf?.(entry.item) ?? 0);
+      const isApart =
+        taken.length === 0
+          ? entryLoad > 0 && !canTakeLoad
+          : entryLoad > 0 !== load > 0 || (entryLoad > 0 && load + entryLoad > maxLoad);
+      const entryKeys = isFull || isApart ? [] : (keysOf?.(entry.item) ?? []);
+      if (isFull || isApart || entryKeys.some((key) => keys.has(key))) {
         remaining.push(entry);
         continue;
       }
       for (const key of entryKeys) keys.add(key);
       rows += entry.rows;
       bytes += entry.bytes;
+      load += entryLoad;
       taken.push(entry);
     }
     this.#waiting = remaining;
     this.#waitingRows -= rows;
     this.#waitingBytes -= bytes;
-    return taken;
+    return { taken, load };
   }
 
   /** Flushes, and isolates the items that fail. That costs at most two flushes per item, however many fail. */

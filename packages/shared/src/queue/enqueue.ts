@@ -2,6 +2,7 @@ import type { Queue } from "bullmq";
 import {
   deadLetterJob,
   dispatchJob,
+  expandJob,
   releaseJob,
   retryJob,
   type Batch,
@@ -22,6 +23,8 @@ export interface Enqueue {
   dispatch(batches: readonly Batch[]): Promise<boolean>;
   retry(retries: readonly Retry[]): Promise<boolean>;
   release(subscriptionIds: readonly string[]): Promise<boolean>;
+  /** Writes the further deliveries of these tenants' events. */
+  expand(tenants: readonly string[]): Promise<boolean>;
   /** Shows dead letters on the board. Nothing depends on it, so a failure is not counted. */
   showDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
   /** Runs a subscription's release job now: adds a missing job, promotes a delayed one. */
@@ -57,6 +60,7 @@ export function createEnqueue(queues: Queues, retryTurns: RetryTurns, onFailure:
     dispatch: (batches) => enqueue("dispatch", batches, (all) => all.map(dispatchJob)),
     retry: (retries) => enqueue("retry", retries, retryJobs),
     release: (subscriptionIds) => enqueue("control", subscriptionIds, (all) => all.map(releaseJob)),
+    expand: (tenants) => enqueue("control", tenants, (all) => all.map(expandJob)),
     async showDeadLetters(deadLetters) {
       if (deadLetters.length > 0)
         await addJobs(queues.deadLetters, deadLetters.map(deadLetterJob)).catch(() => undefined);

@@ -67,6 +67,13 @@ export interface ReleaseJob {
   subscription: string;
 }
 
+/** Data of an expand job, which writes the further deliveries of a tenant's events. A tenant has one. */
+export interface ExpandJob {
+  tenant: string;
+}
+
+export type ControlJob = ReleaseJob | ExpandJob;
+
 export interface NewJob<Data> {
   name: string;
   data: Data;
@@ -93,7 +100,7 @@ const retryOptions: JobsOptions = {
 
 const deadLetterOptions: JobsOptions = { removeOnFail: retryOptions.removeOnFail!, stackTraceLimit: 0 };
 
-const releaseOptions: JobsOptions = {
+const controlOptions: JobsOptions = {
   removeOnComplete: true,
   removeOnFail: true,
   attempts: UNLIMITED_TRIES,
@@ -140,8 +147,18 @@ export const deadLetterJob = ({ delivery, cycle, eventType, url, error }: DeadLe
 export const releaseJob = (subscription: string): NewJob<ReleaseJob> => ({
   name: "release",
   data: { subscription },
-  opts: { ...releaseOptions, jobId: subscription },
+  opts: { ...controlOptions, jobId: subscription },
 });
+
+const EXPAND = "expand-";
+
+export const expandJob = (tenant: string): NewJob<ExpandJob> => ({
+  name: "expand",
+  data: { tenant },
+  opts: { ...controlOptions, jobId: `${EXPAND}${tenant}` },
+});
+
+export const tenantOfExpandJob = (jobId: string): string => jobId.slice(EXPAND.length);
 
 /** The job's title on the board: `order.created → shop.example`. */
 const jobName = (eventType: string, url = "unknown"): string => `${eventType} → ${URL.parse(url)?.host ?? url}`;

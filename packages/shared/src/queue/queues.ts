@@ -1,6 +1,6 @@
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import type { DeadLetterJob, DispatchJob, ReleaseJob, RetryJob } from "./jobs.ts";
+import type { ControlJob, DeadLetterJob, DispatchJob, RetryJob } from "./jobs.ts";
 import { KEY_PREFIX } from "./keys.ts";
 
 /** The lanes, by their BullMQ queue names. */
@@ -14,7 +14,7 @@ export const DEAD_LETTERS = "dead-letters";
 export interface Queues {
   dispatch: Queue<DispatchJob>;
   retry: Queue<RetryJob>;
-  control: Queue<ReleaseJob>;
+  control: Queue<ControlJob>;
   deadLetters: Queue<DeadLetterJob>;
   close(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export function createQueues(connection: Redis): Queues {
   };
   const dispatch = open<DispatchJob>("dispatch");
   const retry = open<RetryJob>("retry");
-  const control = open<ReleaseJob>("control");
+  const control = open<ControlJob>("control");
   const deadLetters = open<DeadLetterJob>(DEAD_LETTERS);
   return {
     dispatch,

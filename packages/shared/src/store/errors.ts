@@ -2,6 +2,8 @@ import { DatabaseError } from "pg";
 
 /** SQLSTATE raised by refuse_idempotency_conflict (drizzle/0000_initial.sql). */
 export const IDEMPOTENCY_CONFLICT = "PR409";
+/** SQLSTATE raised by refuse_expansion_backlog (drizzle/0004_expansions.sql). */
+const EXPANSION_BACKLOG = "PR429";
 
 /** Postgres's own error, directly or wrapped by the query builder. */
 const databaseError = (error: unknown): DatabaseError | undefined => {
@@ -13,6 +15,10 @@ const databaseError = (error: unknown): DatabaseError | undefined => {
 export const sqlState = (error: unknown): string | undefined => databaseError(error)?.code;
 
 export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error) === IDEMPOTENCY_CONFLICT;
+
+/** The event of the statement, from 1, whose tenant has too many unwritten deliveries; undefined for other errors. */
+export const expansionBacklogOf = (error: unknown): number | undefined =>
+  sqlState(error) === EXPANSION_BACKLOG ? Number(databaseError(error)!.detail) : undefined;
 
 /**
  * True where the partition for a row is missing; partitions.ts creates it. Any other check has a name. The message would
@@ -37,12 +43,12 @@ export function isConflict(error: unknown): boolean {
 
 /**
  * True where the data of one item fails a statement, so that the other items would succeed without it: classes 21
- * (cardinality), 22 (data exception), 23 (constraint), 54 (program limit), and our own conflict.
+ * (cardinality), 22 (data exception), 23 (constraint), 54 (program limit), and our own refusals.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== undefined && (/^(21|22|23|54)/.test(state) || state === IDEMPOTENCY_CONFLICT);
+  return state !== undefined && /^(21|22|23|54|PR)/.test(state);
 }
 
 /** True where Postgres refuses the statement, whatever its data: a bug, a renamed column, a lost grant. */

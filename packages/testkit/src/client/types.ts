@@ -6,6 +6,7 @@ export interface Accepted {
   tenant: string;
   createdAt: string;
   deliveries: number;
+  expanding: boolean;
   duplicate: boolean;
 }
 
@@ -14,6 +15,8 @@ export interface Event {
   type: string;
   tenant: string;
   createdAt: string;
+  deliveries: number;
+  expanding: boolean;
   data: unknown;
 }
 

@@ -77,6 +77,20 @@ export async function createWorld(
       return id;
     },
 
+    /** Subscriptions to every event type, whose secrets nothing can open. @returns their ids, in order */
+    async subscribeMany(count: number, tenant = "default"): Promise<string[]> {
+      const ids = Array.from({ length: count }, newId);
+      await context.pool.query(
+        `with made as (
+           insert into subscriptions (id, tenant, url, event_types, secrets, headers, max_in_flight, metadata)
+           select unnest($1::uuid[]), $2, 'http://127.0.0.1:9/', '{*}', '[]', '{}', 32, '{}' returning id
+         )
+         insert into subscription_patterns (tenant, pattern, subscription_id) select $2, '*', id from made`,
+        [ids, tenant],
+      );
+      return ids;
+    },
+
     /** Accepts events, and holds all deliveries since an hour ago. @returns their ids, oldest first */
     async hold(count: number): Promise<string[]> {
       await this.accept(...Array.from({ length: count }, () => ({})));

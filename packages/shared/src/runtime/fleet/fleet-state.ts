@@ -6,6 +6,7 @@ import type { Queues } from "../../queue/queues.ts";
 import type { Pool } from "../../store/pool.ts";
 import { countDead } from "../../store/sql/count-dead.ts";
 import { countHeldByReason } from "../../store/sql/count-held-by-reason.ts";
+import { readExpansions } from "../../store/sql/read-expansions.ts";
 import { readOldestDue } from "../../store/sql/read-oldest-due.ts";
 import { readPostgresUsage, type PostgresUsage } from "../../store/sql/read-postgres-usage.ts";
 import { readRoster, type WorkerSeen } from "./roster.ts";
@@ -24,6 +25,8 @@ export interface FleetState {
   breakers: { open: number; half_open: number } | undefined;
   /** Time since the oldest due delivery should have been attempted; 0 if no delivery is due. */
   oldestDueSeconds: number | undefined;
+  /** Events whose deliveries are not all written, and the age of the oldest; 0 without one. */
+  expansions: { unfinished: number; oldestSeconds: number } | undefined;
   /** Dead letters of events of the last 24 hours; MAX_COUNTED if there are that many or more. */
   deadLastDay: number | undefined;
   workers: WorkerSeen[] | undefined;
@@ -42,18 +45,21 @@ interface Sources {
 /** Reads the state from Postgres and Redis with a few cheap statements and commands. Never throws. */
 export async function readFleetState({ pool, redis, queues, breakers }: Sources, now: number): Promise<FleetState> {
   const orUndefined = <T>(value: Promise<T>): Promise<T | undefined> => value.catch(() => undefined);
-  const [lanes, held, counted, oldestDueSeconds, deadLastDay, workers, watchdog, memory, postgres] = await Promise.all([
-    orUndefined(readLanes(queues)),
-    orUndefined(readHeld(pool)),
-    orUndefined(breakers.count(now)),
-    orUndefined(readOldestDueSeconds(pool, now)),
-    orUndefined(countDead(pool, firstIdAt(now - DAY_MS), MAX_COUNTED)),
-    orUndefined(readRoster(redis, now)),
-    orUndefined(readWatchdogLog(redis)),
-    orUndefined(readMemory(redis)),
-    orUndefined(readPostgresUsage(pool)),
-  ]);
-  return { lanes, held, breakers: counted, oldestDueSeconds, deadLastDay, workers, watchdog, redis: memory, postgres };
+  const [lanes, held, counted, oldestDueSeconds, expansions, deadLastDay, workers, watchdog, memory, postgres] =
+    await Promise.all([
+      orUndefined(readLanes(queues)),
+      orUndefined(readHeld(pool)),
+      orUndefined(breakers.count(now)),
+      orUndefined(readOldestDueSeconds(pool, now)),
+      orUndefined(readUnfinished(pool, now)),
+      orUndefined(countDead(pool, firstIdAt(now - DAY_MS), MAX_COUNTED)),
+      orUndefined(readRoster(redis, now)),
+      orUndefined(readWatchdogLog(redis)),
+      orUndefined(readMemory(redis)),
+      orUndefined(readPostgresUsage(pool)),
+    ]);
+  const shown = { lanes, held, breakers: counted, oldestDueSeconds, expansions, deadLastDay, workers, watchdog };
+  return { ...shown, redis: memory, postgres };
 }
 
 async function readLanes(queues: Queues) {
@@ -73,6 +79,11 @@ async function readOldestDueSeconds(pool: Pool, now: number): Promise<number> {
   const { pendingBatch, retryingSeconds } = await readOldestDue(pool);
   const pendingSeconds = pendingBatch === null ? 0 : (now - timeOfId(pendingBatch)) / 1000;
   return Math.max(0, pendingSeconds, retryingSeconds ?? 0);
+}
+
+async function readUnfinished(pool: Pool, now: number) {
+  const { unfinished, oldestEvent } = await readExpansions(pool);
+  return { unfinished, oldestSeconds: oldestEvent === null ? 0 : Math.max(0, (now - timeOfId(oldestEvent)) / 1000) };
 }
 
 async function readMemory(redis: Redis) {

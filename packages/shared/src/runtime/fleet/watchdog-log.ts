@@ -6,6 +6,8 @@ export interface Repairs {
   pending: number;
   retrying: number;
   held: number;
+  /** Undefined in an entry of an older worker. */
+  expanding?: number;
 }
 
 /** A run of the watchdog. `at` is Unix milliseconds. */
@@ -23,7 +25,7 @@ export interface WatchdogLog {
 /** Records a run for the console and the metrics. No work depends on the record, so Redis may lose it. */
 export async function noteRun(redis: Redis, entry: WatchdogEntry): Promise<void> {
   const text = JSON.stringify(entry);
-  const isRepair = entry.pending + entry.retrying + entry.held > 0;
+  const isRepair = entry.pending + entry.retrying + entry.held + (entry.expanding ?? 0) > 0;
   await redis.hset(WATCHDOG_KEY, { lastRun: text, ...(isRepair ? { lastRepair: text } : {}) });
 }
 

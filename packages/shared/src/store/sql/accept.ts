@@ -1,6 +1,6 @@
-import { BATCHES_PER_PRIORITY, FLOOD } from "../../core/ids/batch-id.ts";
 import type { Queryable } from "../pool.ts";
 import { textArray, type TextParts } from "../text-array.ts";
+import { batchBehind, FIRST_SUBSCRIPTION, matching } from "./matching.ts";
 
 /** An event to store. */
 export interface AcceptedEvent {
@@ -20,11 +20,12 @@ export interface AcceptedEvent {
   firstBatch: number;
 }
 
-/**
- * How many deliveries of a tenant one statement puts into the batches that all tenants share: two seconds of the least
- * share of a tenant. The fan-out of an event is known only here.
- */
-export const MAX_SHARED = 200;
+/** How many deliveries of one event a statement writes. What exceeds that is left to workers (an expansion). */
+const MAX_PER_EVENT = 1_000;
+/** How many deliveries a statement writes in all, at about 25 µs each. */
+const MAX_PER_STATEMENT = 20_000;
+/** A tenant with more deliveries than this in its expansions can't add further expansions. */
+const MAX_UNWRITTEN = 5_000_000;
 
 /** First one row per event in order, whose `id` is the stored event; then one row per batch, whose `n` is null. */
 export interface AcceptRow {
@@ -32,8 +33,10 @@ export interface AcceptRow {
   n: number | null;
   kind: "new" | "duplicate" | "conflict" | "batch";
   id: string;
-  /** Deliveries of a new event or of a batch. */
+  /** Deliveries of a new event so far, or of a batch. */
   size: number;
+  /** Whether the rest of the event's deliveries is left to an expansion. */
+  expanding: boolean;
   /** The batch's lowest and highest event id. */
   from: string | null;
   to: string | null;
@@ -44,11 +47,15 @@ export interface AcceptRow {
  * expired key is overwritten. A conflict inside a batch request fails the statement (refuse_idempotency_conflict),
  * because a batch is all or nothing.
  *
- * The deliveries of a tenant beyond the first MAX_SHARED get a priority that rises with each doubling of their number. So
- * neighbours go before them, and the rest of a small fan-out before the rest of a large one.
+ * An event with more deliveries than fit in is stored with an expansion, which workers go on with. `matched` stops
+ * reading at the limit, so a flush costs what it writes, whatever its fan-out. Then `bound` has the last event that was
+ * read: it may have more matches, and later events have not been matched. A tenant's backlog is estimated for its first
+ * such event: every unfinished event of the tenant counts as one with as many matches. A tenant beyond MAX_UNWRITTEN
+ * fails the statement (refuse_expansion_backlog).
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
- * row for every event, also without a match. Bodies are joined last, because every step with bodies copies them.
+ * row for every event that was matched, also without a match. Bodies are joined last, because every step with bodies
+ * copies them.
  */
 const TEXT = `
   with input as materialized (
@@ -72,46 +79,74 @@ const TEXT = `
       end as verdict
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
   ), matched as materialized (
-    select j.n, j.id, j.tenant, j.type, wanting.subscription_id, j.first_batch,
-      count(wanting.subscription_id) over of_event as deliveries, row_number() over of_event as place,
-      count(wanting.subscription_id) over (partition by j.tenant order by j.n rows unbounded preceding) as of_tenant
-    from judged j left join lateral (
-      select distinct p.subscription_id from subscription_patterns p
-      where p.tenant = j.tenant and p.pattern = any (string_to_array(j.patterns, ','))
+    select j.n, j.id, j.tenant, j.type, j.patterns, j.first_batch, wanting.subscription_id, wanting.place
+    from (select * from judged where verdict = 'new' order by n) j left join lateral (
+      ${matching({ tenant: "j.tenant", patterns: "j.patterns", limit: String(MAX_PER_EVENT + 1) })}
     ) wanting on true
-    where j.verdict = 'new'
-    window of_event as (partition by j.tenant, j.n)
-  ), placed as (
-    select *, greatest(first_batch, case
-        when of_tenant > ${MAX_SHARED}
-        then (${FLOOD} + floor(ln(of_tenant / ${MAX_SHARED}.0::float8) / ln(2::float8)))::int * ${BATCHES_PER_PRIORITY}
-        else 0
-      end) as first
-    from matched where subscription_id is not null
+    limit ${MAX_PER_STATEMENT}
+  ), bound as materialized (
+    select case when count(*) = ${MAX_PER_STATEMENT} then max(n) end as n from matched
+  ), counted as materialized (
+    select *, count(subscription_id) over (partition by tenant, n) as found,
+      count(subscription_id) over (partition by tenant order by n, place rows unbounded preceding) as of_tenant
+    from matched
+  ), placed as materialized (
+    select *, greatest(first_batch, ${batchBehind("of_tenant")}) as first,
+      found > ${MAX_PER_EVENT} or (found > 0 and n is not distinct from (select n from bound)) as is_cut
+    from counted where place <= ${MAX_PER_EVENT} or place is null
+  ), unmatched as materialized (
+    select j.n, j.id, j.tenant, j.type, j.patterns, greatest(j.first_batch, ${batchBehind("c.of_tenant")}) as first
+    from judged j left join (select tenant, max(of_tenant) as of_tenant from counted group by tenant) c using (tenant)
+    where j.verdict = 'new' and j.n > (select n from bound)
+  ), stored as materialized (
+    select n, id, tenant, type, least(found, ${MAX_PER_EVENT})::int as deliveries, is_cut as expanding
+    from placed where place = 1 or place is null
+    union all
+    select n, id, tenant, type, 0, true from unmatched
+  ), cut as materialized (
+    select n, id, tenant, type, patterns, first, subscription_id, place as written
+    from placed where is_cut and place = least(found, ${MAX_PER_EVENT})
+    union all
+    select n, id, tenant, type, patterns, first, ${FIRST_SUBSCRIPTION}, 0 from unmatched
+  ), refused as materialized (
+    select refuse_expansion_backlog(c.n)
+    from (select distinct on (tenant) n, tenant, patterns from cut order by tenant, n) c cross join lateral (
+      select count(*) as unfinished, coalesce(sum(x.written), 0) as written from expansions x where x.tenant = c.tenant
+    ) earlier
+    where earlier.unfinished > 0 and exists (
+      select from subscription_patterns p
+      where p.tenant = c.tenant and p.pattern = any (string_to_array(c.patterns, ','))
+      offset (${MAX_UNWRITTEN} + earlier.written) / nullif(earlier.unfinished, 0) limit 1
+    )
+  ), expansion as (
+    insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, first_batch)
+    select id, tenant, type, patterns, subscription_id, written, first from cut where not exists (select from refused)
   ), delivery as (
     insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
-    select delivery_id(id), id, subscription_id, tenant, type, 'pending',
+    select delivery_id(id, subscription_id), id, subscription_id, tenant, type, 'pending',
       batch_id($9, first + (row_number() over (partition by first order by n) - 1) / 100)
-    from placed
+    from placed where subscription_id is not null
+    on conflict do nothing
     returning event_id, batch_id
   ), event as (
     insert into events (id, tenant, type, body, delivery_count)
-    select m.id, m.tenant, m.type, b.body, m.deliveries
-    from matched m join unnest($5::text[]) with ordinality as b (body, n) on b.n = m.n where m.place = 1
+    select s.id, s.tenant, s.type, b.body, s.deliveries
+    from stored s join unnest($5::text[]) with ordinality as b (body, n) on b.n = s.n
   )
-  select n::int, 'new' as kind, id, deliveries::int as size, null as "from", null as "to" from matched where place = 1
+  select n::int, 'new' as kind, id, deliveries as size, expanding, null as "from", null as "to" from stored
   union all
-  select n::int, verdict, event_id, 0, null, null from judged where verdict <> 'new'
+  select n::int, verdict, event_id, 0, false, null, null from judged where verdict <> 'new'
   union all
-  select null, 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text)
+  select null, 'batch', batch_id, count(*)::int, false, min(event_id::text), max(event_id::text)
   from delivery group by batch_id
   order by 1`;
 
 /**
- * Stores idempotency keys, events and one delivery per matching subscription, in one statement and so in one commit.
+ * Stores idempotency keys, events and one delivery per matching subscription, or an expansion that stands for further
+ * ones, in one statement and so in one commit.
  *
  * @param batchSeed a new UUIDv7; the ids of the batches are derived from it
- * @throws DatabaseError isMissingPartition, isIdempotencyConflict (store/errors.ts) and others
+ * @throws DatabaseError isMissingPartition, isIdempotencyConflict, expansionBacklogOf (store/errors.ts) and others
  */
 export async function acceptEvents(
   db: Queryable,

@@ -1,16 +1,24 @@
 import { familyRange } from "../../core/ids/id-range.ts";
 import type { Queryable } from "../pool.ts";
 
-interface DeliveryCountRow {
+export interface DeliveryCount {
+  /** So far, while the event is expanding. */
+  deliveries: number;
+  expanding: boolean;
+}
+
+interface DeliveryCountRow extends DeliveryCount {
   id: string;
-  count: number;
 }
 
 /** The range of ids prunes partitions. */
-const TEXT = "select id, delivery_count as count from events where id = any($1::uuid[]) and id between $2 and $3";
+const TEXT = `
+  select e.id, coalesce(x.written, e.delivery_count) as deliveries, x.event_id is not null as expanding
+  from events e left join expansions x on x.event_id = e.id
+  where e.id = any($1::uuid[]) and e.id between $2 and $3`;
 
 /** @returns the number of deliveries per event id, without unknown events */
-export async function deliveryCounts(db: Queryable, eventIds: readonly string[]): Promise<Map<string, number>> {
+export async function deliveryCounts(db: Queryable, eventIds: readonly string[]): Promise<Map<string, DeliveryCount>> {
   if (eventIds.length === 0) return new Map();
   const { from, to } = familyRange(eventIds);
   const { rows } = await db.query<DeliveryCountRow>({
@@ -18,5 +26,5 @@ export async function deliveryCounts(db: Queryable, eventIds: readonly string[])
     text: TEXT,
     values: [eventIds, from, to],
   });
-  return new Map(rows.map(({ id, count }) => [id, count]));
+  return new Map(rows.map(({ id, deliveries, expanding }) => [id, { deliveries, expanding }]));
 }

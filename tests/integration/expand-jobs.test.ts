@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expandJob } from "@postrider/shared/queue/jobs.ts";
+import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import type { World } from "@postrider/testkit/world/world.ts";
+import { ExpansionBacklogError } from "../../apps/ingest/src/events/accept.ts";
+import { startControlLane } from "../../apps/worker/src/lanes/control-lane.ts";
+import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  await world.context.pool.query(
+    "truncate events, deliveries, expansions, subscriptions, subscription_patterns, idempotency_keys",
+  );
+  await world.context.redis.flushdb();
+  world.batches.length = 0;
+});
+
+const query = async <Row extends object>(text: string, ...values: unknown[]): Promise<Row[]> =>
+  (await world.context.pool.query<Row>(text, values)).rows;
+
+const unfinished = async (tenant: string) =>
+  (await query<{ n: number }>("select count(*)::int as n from expansions where tenant = $1", tenant))[0]!.n;
+
+async function whileTheLaneRuns(work: () => Promise<void>): Promise<void> {
+  const lane = startControlLane(world.context);
+  try {
+    await work();
+  } finally {
+    await lane.stop();
+  }
+}
+
+test("tenants take turns with pages: a fan-out is not written after all of a larger one", async () => {
+  await world.subscribeMany(4_000, "large");
+  await world.subscribeMany(2_500, "medium");
+  await world.accept(...Array.from({ length: 15 }, () => ({ tenant: "large" })));
+  await world.context.enqueue.expand(["large"]);
+  await whileTheLaneRuns(async () => {
+    await waitFor("the large one is being written", async () => (await unfinished("large")) < 15);
+    await world.accept({ tenant: "medium" });
+    await world.context.enqueue.expand(["medium"]);
+    await waitFor("the medium one is written", async () => (await unfinished("medium")) === 0, { every: 5 });
+    expect(await unfinished("large")).toBeGreaterThan(0);
+    await waitFor("the large one is written", async () => (await unfinished("large")) === 0);
+  });
+  const made = await query<{ tenant: string; n: number }>(
+    "select tenant, count(distinct (event_id, subscription_id))::int as n from deliveries group by tenant order by tenant",
+  );
+  expect(made).toEqual([
+    { tenant: "large", n: 60_000 },
+    { tenant: "medium", n: 2_500 },
+  ]);
+});
+
+test("pages are dispatched when they are committed, and so is what is accepted while the job ends", async () => {
+  await world.subscribeMany(1_250);
+  await world.accept({});
+  await world.context.enqueue.expand(["default"]);
+  await whileTheLaneRuns(async () => {
+    for (let n = 0; n < 10; n += 1) {
+      await waitFor("the event is written", async () => (await unfinished("default")) === 0, { every: 1 });
+      await world.accept({});
+      await world.context.enqueue.expand(["default"]);
+    }
+    await waitFor("all are written", async () => (await unfinished("default")) === 0);
+  });
+  const counts = await world.context.queues.dispatch.getJobCounts("prioritized", "waiting");
+  // Batches of the first statements are not dispatched here.
+  expect(counts).toMatchObject({ prioritized: 11 * 3, waiting: 0 });
+});
+
+test("the watchdog adds the expand job of a tenant that has none, also after Redis was emptied", async () => {
+  const { redis, queues, pool } = world.context;
+  await world.subscribeMany(1_001, "a");
+  await world.subscribeMany(1_001, "b");
+  await world.accept({ tenant: "a" }, { tenant: "a" }, { tenant: "b" });
+  const ids = ["a", "b"].map((tenant) => expandJob(tenant).opts.jobId);
+  for (let n = 0; n < 2; n += 1) {
+    expect(await runOnce(world.context)).toMatchObject({ expanding: { examined: 2, repaired: 2 } });
+    expect(await Promise.all(ids.map((id) => queues.control.getJobState(id)))).toEqual(["waiting", "waiting"]);
+    expect(await runOnce(world.context)).toMatchObject({ expanding: { examined: 2, repaired: 0 } });
+    await redis.flushdb();
+  }
+  await pool.query("delete from expansions where tenant = 'a'");
+  expect(await runOnce(world.context)).toMatchObject({ expanding: { examined: 1, repaired: 1 } });
+});
+
+/** Unfinished events of a tenant, of which nothing else is stored. */
+const backlog = (tenant: string, events: number) =>
+  query(
+    `insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, first_batch)
+     select gen_random_uuid(), $1, 'x', '*', gen_random_uuid(), 1000, 0 from generate_series(1, $2)`,
+    tenant,
+    events,
+  );
+
+test("a tenant with more than five million unwritten deliveries is refused further expansions, and nothing else is", async () => {
+  await world.subscribeMany(2_000);
+  await world.subscribe({ tenant: "other" });
+  await backlog("default", 5_000);
+  expect(await world.accept({ idempotencyKey: "before" })).toMatchObject([{ expanding: true }]);
+  await backlog("default", 50);
+  const refused = Promise.allSettled([world.accept({ idempotencyKey: "k" }), world.accept({ tenant: "other" }, {})]);
+  const neighbours = await Promise.all([world.accept({ tenant: "other" }), world.accept({ tenant: "other" })]);
+  expect(neighbours).toMatchObject([[{ deliveries: 1 }], [{ deliveries: 1 }]]);
+  for (const result of await refused) {
+    expect(result).toMatchObject({ status: "rejected", reason: expect.any(ExpansionBacklogError) });
+  }
+  expect(await query("select from events")).toHaveLength(3);
+  expect(await query("select from idempotency_keys where key = 'k'")).toHaveLength(0);
+  // An event with few deliveries adds nothing to the backlog.
+  await query("update subscription_patterns set pattern = 'large' where tenant = 'default'");
+  await world.subscribe({ eventTypes: ["few"] });
+  expect(await world.accept({ type: "few" })).toMatchObject([{ deliveries: 1, expanding: false }]);
+});
+
+test("events of a refused type are accepted again when the backlog is shorter", async () => {
+  await world.subscribeMany(2_000);
+  await backlog("default", 5_050);
+  await expect(world.accept({ type: "again" })).rejects.toThrow(ExpansionBacklogError);
+  await query("delete from expansions");
+  const [accepted] = await waitFor("it is accepted", () => world.accept({ type: "again" }));
+  expect(accepted).toMatchObject({ deliveries: 1_000, expanding: true });
+});
