@@ -14,10 +14,10 @@ import { isVisibleTo } from "../http/tenancy.ts";
 import { presentEvent } from "./present.ts";
 
 /** `GET /events/:id`, with the data */
-export function readEvent({ db }: Context): RequestHandler {
+export function readEvent({ readDb }: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "evt");
-    const [row] = await db
+    const [row] = await readDb
       .select()
       .from(events)
       .where(isVisibleEvent(id, callerOf(response)));
@@ -29,13 +29,13 @@ export function readEvent({ db }: Context): RequestHandler {
 }
 
 /** `GET /events/:id/deliveries` */
-export function listDeliveriesOfEvent({ db }: Context): RequestHandler {
+export function listDeliveriesOfEvent({ readPool, readDb }: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "evt");
     const caller = callerOf(response);
-    const found = await db.select({ id: events.id }).from(events).where(isVisibleEvent(id, caller));
+    const found = await readDb.select({ id: events.id }).from(events).where(isVisibleEvent(id, caller));
     if (found.length === 0) throw noSuchEvent(id);
-    response.json(await listDeliveries(db, caller, { ...query(request, eventDeliveryFilter), event: id }));
+    response.json(await listDeliveries(readPool, caller, { ...query(request, eventDeliveryFilter), event: id }));
   };
 }
 

@@ -2,6 +2,7 @@ export { apiKeys } from "./api-keys.ts";
 export { attempts } from "./attempts.ts";
 export { deliveries } from "./deliveries.ts";
 export { events } from "./events.ts";
+export { heldChanges, heldCounts, heldFolded } from "./held-counts.ts";
 export { idempotencyKeys } from "./idempotency-keys.ts";
 export { schemaVersions } from "./schema-versions.ts";
 export { subscriptionPatterns } from "./subscription-patterns.ts";
