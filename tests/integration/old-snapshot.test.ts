@@ -35,9 +35,8 @@ async function withOldSnapshot(work: () => Promise<void>): Promise<void> {
     await snapshot.query("begin isolation level repeatable read");
     await snapshot.query("select count(*) from deliveries");
     await work();
-    await snapshot.query("commit");
   } finally {
-    snapshot.release();
+    snapshot.release(true);
   }
 }
 
