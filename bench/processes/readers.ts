@@ -1,4 +1,4 @@
-// Reads a list again and again, until it is stopped. A reader that is refused waits for as long as it is told to.
+// Reads a list again and again, until it is stopped. A reader that is refused waits for as long as Retry-After says.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import { onOrders, readTask, report } from "@postrider/testkit/processes/parent.ts";

@@ -92,7 +92,7 @@ async function entriesRead(): Promise<number> {
 async function walk(list: (cursor?: string) => Promise<{ data: { id: string }[]; nextCursor: string | null }>) {
   const pages: string[][] = [];
   let most = 0;
-  for (let cursor: string | null | undefined = undefined; cursor !== null; ) {
+  for (let cursor: string | null | undefined = undefined; cursor !== null;) {
     const before = await entriesRead();
     const page = await list(cursor);
     most = Math.max(most, (await entriesRead()) - before);

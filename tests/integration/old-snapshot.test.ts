@@ -48,7 +48,9 @@ const hold = (heldAt: string) =>
 /** Pages that Postgres has read so far. */
 async function pagesRead(): Promise<number> {
   const { pool } = world.context;
-  const clients = await Promise.all(Array.from({ length: pool.totalCount - pool.waitingCount - 1 }, () => pool.connect()));
+  const clients = await Promise.all(
+    Array.from({ length: pool.totalCount - pool.waitingCount - 1 }, () => pool.connect()),
+  );
   for (const client of clients) await client.query("select pg_stat_force_next_flush()");
   for (const client of clients) client.release();
   const { rows } = await pool.query<{ read: number }>(
@@ -70,14 +72,15 @@ test("releases behind an old snapshot cost the same in each round", async () => 
     const cursors = new HeldCursors();
     const released = new Set<string>();
     const round = async () => {
-      for (const id of await releaseLongestHeld(context, subscription, ROUND, 1, cursors.of(subscription))) released.add(id);
+      for (const id of await releaseLongestHeld(context, subscription, ROUND, 1, cursors.of(subscription)))
+        released.add(id);
     };
     const first = await pagesOf(round);
     while (released.size < RELEASED - 2 * ROUND) await round();
     expect(await pagesOf(round)).toBeLessThan(first * 2);
-    expect(await pagesOf(() => nextToProbeWith(context.pool, subscription, cursors.of(subscription).last))).toBeLessThan(
-      ROUND * PER_DELIVERY,
-    );
+    expect(
+      await pagesOf(() => nextToProbeWith(context.pool, subscription, cursors.of(subscription).last)),
+    ).toBeLessThan(ROUND * PER_DELIVERY);
     await round();
     await round();
     expect(released.size).toBe(RELEASED);
@@ -88,7 +91,8 @@ test("a delivery that is held again with an earlier time is released when the cu
   const ids = (await world.rows()).map(({ id }) => id);
   await hold("now()");
   const cursors = new HeldCursors();
-  const release = (count: number) => releaseLongestHeld(world.context, subscription, count, 1, cursors.of(subscription));
+  const release = (count: number) =>
+    releaseLongestHeld(world.context, subscription, count, 1, cursors.of(subscription));
   for (let left = RELEASED - 1; left > 0; left -= 500) await release(Math.min(500, left));
   await world.context.pool.query(
     "update deliveries set state = 'held', held_reason = 'breaker', batch_id = null where id = $1",

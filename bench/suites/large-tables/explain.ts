@@ -29,7 +29,9 @@ export async function createExplainer(url: string, serverSettings: string): Prom
   const client = new pg.Client(connectTo(url, serverSettings));
   await client.connect();
   await client.query("load 'auto_explain'");
-  await client.query("set auto_explain.log_analyze = on; set auto_explain.log_buffers = on; set auto_explain.log_timing = off");
+  await client.query(
+    "set auto_explain.log_analyze = on; set auto_explain.log_buffers = on; set auto_explain.log_timing = off",
+  );
   await client.query("set auto_explain.log_format = json; set client_min_messages = log");
   let cost: Cost = { buffers: 0, ms: 0 };
   client.on("notice", ({ message = "" }) => {

@@ -57,10 +57,19 @@ function measure(bench: Bench, database: Database, apiKey: string, path: string 
   const kind = { env: {}, prepare: (_database: Database, redisUrl: string) => flushRedis(redisUrl) };
   return withFleet(bench, database, kind, [], async ({ api, adopt, source }) => {
     const seconds = SECONDS[bench.isQuick ? "quick" : "full"];
-    const targets = Array.from({ length: 100 }, (_, n) => ({ tenant: `tenant-${n + 100}`, type: "bench.large", number: n }));
+    const targets = Array.from({ length: 100 }, (_, n) => ({
+      tenant: `tenant-${n + 100}`,
+      type: "bench.large",
+      number: n,
+    }));
     const events = Math.round(PER_SECOND * (seconds + WARM_UP_MS / 1_000));
     const posts = await source({ targets, events, eventsPerRequest: 1, payloadBytes: 500, connections: 32, perSecond: PER_SECOND, isTraced: true }); // prettier-ignore
-    const task: ReadersTask = { origin: api.baseUrl, apiKey, path: path ?? "", readers: path === undefined ? 0 : READERS };
+    const task: ReadersTask = {
+      origin: api.baseUrl,
+      apiKey,
+      path: path ?? "",
+      readers: path === undefined ? 0 : READERS,
+    };
     const readers = adopt(startProcess("readers", "readers.ts", { task }));
     await readers.next("ready", START_DEADLINE_MS);
     const startedAt = performance.now();

@@ -115,9 +115,19 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
     call("load 100 over all days by id", 100 * READ + PARTITIONS, (db) => loadDeliveriesByIds(db, ids)),
     call("load a batch", PARTITIONS, (db) => loadBatchRows(db, batch)),
     call("load and hold a batch", PARTITIONS + CHANGE, (db) => loadAndHoldBatchRows(db, batch, [], new Map([[pending[0]!.subscription, "breaker"]]))), // prettier-ignore
-    call("load 100 bodies over all days", 100 * READ, (db) => loadBodyRows(db, delivered.map(({ event }) => event))),
+    call("load 100 bodies over all days", 100 * READ, (db) =>
+      loadBodyRows(
+        db,
+        delivered.map(({ event }) => event),
+      ),
+    ),
     call("load 100 subscriptions", 100 * READ, (db) => loadSubscriptionRows(db, delivered.map(({ subscription }) => subscription))), // prettier-ignore
-    call("count deliveries of 100 events", 100 * READ, (db) => deliveryCounts(db, delivered.map(({ event }) => event))),
+    call("count deliveries of 100 events", 100 * READ, (db) =>
+      deliveryCounts(
+        db,
+        delivered.map(({ event }) => event),
+      ),
+    ),
     call("split a poison batch", PARTITIONS + CHANGE, (db) => splitPoisonBatchRows(db, batch, newId())),
     call("release 128", 128 * CHANGE + PARTITIONS, (db) => releaseLongestHeldRows(db, held, { count: 128, batchSize: 64, batchStem: newId() })), // prettier-ignore
     call("poll 100 released", 100 * READ, (db) => pollReleasedRows(db, ids)),
@@ -126,7 +136,9 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
     call("mark probed", 2 * CHANGE, (db) => markProbed(db, inState.held[0]!.id)),
     call("has releasable", PARTITIONS, (db) => hasReleasable(db, held)),
     call("cancel 1,000 held", 1_000 * CHANGE, (db) => cancelUnfinishedRows(db, held, "held", 1_000)),
-    call("cancel the retrying of a subscription", EVERYTHING, (db) => cancelUnfinishedRows(db, busy, "retrying", 1_000)),
+    call("cancel the retrying of a subscription", EVERYTHING, (db) =>
+      cancelUnfinishedRows(db, busy, "retrying", 1_000),
+    ),
     call("expire 1,000 held", 1_000 * CHANGE + PARTITIONS, (db) => expireHeldRows(db, { holdLimitMs: 1_000, now: Date.now(), limit: 1_000 })), // prettier-ignore
     call("expire 1,000 of a partition", EVERYTHING, (db) => expirePartitionRows(db, partition, 1_000)),
     call("fold held changes", 1_000, (db) => foldHeldChangeRows(db, 10_000)),
@@ -157,4 +169,3 @@ const newEvent = () => ({
 });
 
 export const callsOn = (samples: Samples): Call[] => [...lists(samples), ...others(samples)];
-

@@ -48,7 +48,8 @@ export function createReadLimit({ perKey, total }: ReadLimits, metrics: Pick<Ing
       } catch (error) {
         if (sqlState(error) !== QUERY_CANCELED) throw error;
         metrics.readsRefused.inc({ reason: "timeout" });
-        const detail = "the read took longer than READ_TIMEOUT: narrow it with since and until, or with a smaller limit";
+        const detail =
+          "the read took longer than READ_TIMEOUT: narrow it with since and until, or with a smaller limit";
         throw new Problem("read_timeout", detail, { ...RETRY_LATER, cause: error });
       } finally {
         metrics.reads.set((count -= 1));

@@ -19,7 +19,13 @@ export async function expireHeld({ pool, settings, enqueue, metrics, log }: Cont
     last = rows[0]?.last;
     if (expired === 0) {
       await enqueue.showDeadLetters(
-        rows.map(({ id, cycle, eventType, url, lastError }) => ({ delivery: id, cycle, eventType, url, error: `expired: ${lastError}` })),
+        rows.map(({ id, cycle, eventType, url, lastError }) => ({
+          delivery: id,
+          cycle,
+          eventType,
+          url,
+          error: `expired: ${lastError}`,
+        })),
       );
     }
     expired += rows.length;

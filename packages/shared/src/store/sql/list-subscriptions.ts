@@ -18,6 +18,10 @@ export async function listSubscriptionRows(
   { tenant, status }: { tenant: string | null; status: SubscriptionStatus | null },
 ): Promise<ListedSubscription[]> {
   const [name, text] = tenant === null ? ["list-subscriptions", ALL] : ["list-subscriptions-tenant", OF_TENANT];
-  const { rows } = await db.query<ListedSubscription>({ name, text, values: [...pagingValues(paging), tenant, status] });
+  const { rows } = await db.query<ListedSubscription>({
+    name,
+    text,
+    values: [...pagingValues(paging), tenant, status],
+  });
   return rows;
 }
