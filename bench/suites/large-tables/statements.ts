@@ -9,6 +9,7 @@ import { expireHeldRows } from "../../../packages/shared/src/store/sql/expire-he
 import { expirePartitionRows } from "../../../packages/shared/src/store/sql/expire-partition.ts";
 import { findPastDueRetries } from "../../../packages/shared/src/store/sql/find-past-due-retries.ts";
 import { findPendingBatches } from "../../../packages/shared/src/store/sql/find-pending-batches.ts";
+import { findRecorded } from "../../../packages/shared/src/store/sql/find-recorded.ts";
 import { findReleased } from "../../../packages/shared/src/store/sql/find-released.ts";
 import { findRetryable } from "../../../packages/shared/src/store/sql/find-retryable.ts";
 import { findStillDue } from "../../../packages/shared/src/store/sql/find-still-due.ts";
@@ -21,7 +22,7 @@ import { type DeliveryListFilter, listDeliveryRows } from "../../../packages/sha
 import { listEventRows } from "../../../packages/shared/src/store/sql/list-events.ts";
 import { listSubscriptionRows } from "../../../packages/shared/src/store/sql/list-subscriptions.ts";
 import { loadAndHoldBatchRows } from "../../../packages/shared/src/store/sql/load-and-hold-batch.ts";
-import { loadBatchRows } from "../../../packages/shared/src/store/sql/load-batch.ts";
+import { loadBatchesRows } from "../../../packages/shared/src/store/sql/load-batches.ts";
 import { loadBodyRows } from "../../../packages/shared/src/store/sql/load-bodies.ts";
 import { loadDeliveriesByIds } from "../../../packages/shared/src/store/sql/load-deliveries-by-ids.ts";
 import { loadSubscriptionRows } from "../../../packages/shared/src/store/sql/load-subscriptions.ts";
@@ -112,8 +113,9 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
   return [
     call("accept an event for 10 subscriptions", 10 * CHANGE + 1_000, (db) => acceptEvents(db, [newEvent()], newId())),
     call("record 100 over all days", 100 * CHANGE, (db) => recordAttempts(db, retrying.map(({ id }) => ({ ...record, delivery: { id, state: "retrying", cycle: 0, attemptCount: 1 } })))), // prettier-ignore
+    call("find 100 recorded", 100 * READ, (db) => findRecorded(db, idsOf(delivered))),
     call("load 100 over all days by id", 100 * READ + PARTITIONS, (db) => loadDeliveriesByIds(db, ids)),
-    call("load a batch", PARTITIONS, (db) => loadBatchRows(db, batch)),
+    call("load a batch", PARTITIONS, (db) => loadBatchesRows(db, [batch.id], batch)),
     call("load and hold a batch", PARTITIONS + CHANGE, (db) => loadAndHoldBatchRows(db, batch, [], new Map([[pending[0]!.subscription, "breaker"]]))), // prettier-ignore
     call("load 100 bodies over all days", 100 * READ, (db) =>
       loadBodyRows(
