@@ -27,6 +27,7 @@ export interface Explainer {
  */
 export async function createExplainer(url: string, serverSettings: string): Promise<Explainer> {
   const client = new pg.Client(connectTo(url, serverSettings));
+  client.on("error", () => undefined);
   await client.connect();
   await client.query("load 'auto_explain'");
   await client.query(

@@ -8,7 +8,7 @@ import { createExplainer } from "./explain.ts";
 import { compareReaders } from "./readers.ts";
 import { takeSamples } from "./sample.ts";
 import { seedLargeTables } from "./seed.ts";
-import { callsOn } from "./statements.ts";
+import { callsOn, UNBOUNDED } from "./statements.ts";
 
 const SIZE = { quick: 100_000, full: 10_000_000 };
 
@@ -30,15 +30,17 @@ async function explainStatements({ say }: Bench, database: Database, count: numb
   const reads = await createExplainer(database.url, READ_PLANS);
   const measured: Measured[] = [];
   const tooMany: string[] = [];
-  for (const { name, isList, max, run } of callsOn(await takeSamples(database))) {
-    const { buffers, ms } = await (isList ? reads : worker).explain(run);
-    say(`large-tables: ${name}: ${buffers} pages, ${ms.toFixed(1)} ms`);
-    const bound = Number.isSafeInteger(max) && max < Number.MAX_SAFE_INTEGER ? { max } : {};
-    measured.push({ name, rounds: [{ buffers, ms, ...bound }] });
-    if (buffers > max) tooMany.push(`${name}: ${buffers} pages, more than ${max}`);
+  try {
+    for (const { name, isList, max, run } of callsOn(await takeSamples(database))) {
+      const { buffers, ms } = await (isList ? reads : worker).explain(run);
+      say(`large-tables: ${name}: ${buffers} pages, ${ms.toFixed(1)} ms`);
+      measured.push({ name, rounds: [{ buffers, ms, ...(max < UNBOUNDED ? { max } : {}) }] });
+      if (buffers > max) tooMany.push(`${name}: ${buffers} pages, more than ${max}`);
+    }
+  } finally {
+    await worker.close();
+    await reads.close();
   }
-  await worker.close();
-  await reads.close();
   if (tooMany.length > 0) throw new Error(`statements that read too much:\n${tooMany.join("\n")}`);
   return {
     title: `statements, ${count} deliveries`,

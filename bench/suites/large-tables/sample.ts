@@ -23,10 +23,12 @@ export interface Samples {
 const COUNT = 100;
 
 export async function takeSamples(database: Database): Promise<Samples> {
+  const count = await database.count("select count(*)::int as count from deliveries");
+  const percent = Math.max(5, Math.min(100, 10_000_000 / count));
   const spread = (state: string) =>
     database.rows<Sample>(
       `select id, event_id as event, subscription_id as subscription, batch_id as batch
-       from deliveries tablesample bernoulli (5) repeatable (1) where state = '${state}' order by random() limit ${COUNT}`,
+       from deliveries tablesample bernoulli (${percent}) where state = '${state}' order by random() limit ${COUNT}`,
     );
   const [own] = await database.rows<{ held: string; busy: string }>(
     `select ${subscriptionId(0, 0)} as held, ${subscriptionId(0, 5)} as busy`,

@@ -1,5 +1,6 @@
 import type { Database } from "../../support/database.ts";
-import { seedSubscriptions } from "../../support/seed.ts";
+import { foldHeldChanges } from "../../../apps/worker/src/upkeep/fold-held-changes.ts";
+import { seedSubscriptions, withPool } from "../../support/seed.ts";
 import { makePartitions } from "../growth/rows.ts";
 
 const DAY_MS = 86_400_000;
@@ -36,7 +37,12 @@ export async function seedLargeTables(database: Database, count: number, say: (l
   }
   for (const index of indexes) await database.run(index);
   say("the indexes are there");
-  await database.run("vacuum analyze events, deliveries, attempts, subscriptions, subscription_patterns");
+  // As workers do it; then come 10,000 changes that are still to be folded.
+  await withPool(database, foldHeldChanges);
+  await database.run(CHANGES);
+  await database.run(
+    "vacuum analyze held_changes, held_counts, events, deliveries, attempts, subscriptions, subscription_patterns",
+  );
   await database.run("checkpoint");
 }
 
@@ -50,6 +56,11 @@ const SUBSCRIPTIONS = `
   insert into subscriptions (id, tenant, url, event_types, secrets, headers, max_in_flight, metadata)
   select copies.id, 'tenant-' || copies.tenant, url, '{bench.*}', secrets, headers, max_in_flight, metadata
   from copies, template`;
+
+const CHANGES = `
+  insert into held_changes (xid, subscription_id, reason, change)
+  select pg_current_xact_id(), ${subscriptionId("n % 100", "0")}, 'paused', case when n % 200 < 100 then 1 else -1 end
+  from generate_series(0, 9999) n`;
 
 /** Building an index at the end takes a fraction of the time. @returns the statements that make them again */
 async function dropIndexes(database: Database): Promise<string[]> {

@@ -37,7 +37,7 @@ import { retryDeliveryRow } from "../../../packages/shared/src/store/sql/retry-d
 import { splitPoisonBatchRows } from "../../../packages/shared/src/store/sql/split-poison-batch.ts";
 import type { Queryable } from "../../../packages/shared/src/store/pool.ts";
 import type { Sample, Samples } from "./sample.ts";
-import { LARGE_TENANT, SMALL_TENANT } from "./seed.ts";
+import { DAYS, LARGE_TENANT, SMALL_TENANT } from "./seed.ts";
 
 /** A call of a statement as the apps make it, and the pages that it may read. */
 export interface Call {
@@ -52,6 +52,8 @@ export interface Call {
 const PARTITIONS = 400;
 /** For reading a row by its id, and its event's. */
 const READ = 15;
+/** For finding a hundred rows by id that are spread over all days: each id is looked for on each day. */
+const SPREAD = 100 * DAYS * 3;
 /** For changing a row: its entries in all indexes, each found from the root. */
 const CHANGE = 100;
 /** The walk of a list whose filters leave out all that it reads, and each row's page. */
@@ -59,8 +61,11 @@ const WALK = 15_000;
 
 const NOT_FILTERED: DeliveryListFilter = { tenant: null, event: null, state: null, subscription: null };
 const NEWEST = { before: MAX_ID, from: firstIdAt(0), limit: 51 };
-const EVERYTHING = Number.MAX_SAFE_INTEGER;
+
 const idsOf = (rows: readonly Sample[]) => rows.map(({ id }) => id);
+
+/** No index finds the retrying deliveries of a subscription, so all that are retrying are walked when it is deleted. */
+export const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 
 /** The lists: by each index, where all rows match and where none does. */
 function lists({ held, busy, inState }: Samples): Call[] {
@@ -112,19 +117,19 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
   const call = (name: string, max: number, run: Call["run"]): Call => ({ name, max, run });
   return [
     call("accept an event for 10 subscriptions", 10 * CHANGE + 1_000, (db) => acceptEvents(db, [newEvent()], newId())),
-    call("record 100 over all days", 100 * CHANGE, (db) => recordAttempts(db, retrying.map(({ id }) => ({ ...record, delivery: { id, state: "retrying", cycle: 0, attemptCount: 1 } })))), // prettier-ignore
-    call("find 100 recorded", 100 * READ, (db) => findRecorded(db, idsOf(delivered))),
-    call("load 100 over all days by id", 100 * READ + PARTITIONS, (db) => loadDeliveriesByIds(db, ids)),
+    call("record 100 over all days", SPREAD + 100 * CHANGE, (db) => recordAttempts(db, retrying.map(({ id }) => ({ ...record, delivery: { id, state: "retrying", cycle: 0, attemptCount: 1 } })))), // prettier-ignore
+    call("find 100 recorded", SPREAD, (db) => findRecorded(db, idsOf(delivered))),
+    call("load 100 over all days by id", 2 * SPREAD, (db) => loadDeliveriesByIds(db, ids)),
     call("load a batch", PARTITIONS, (db) => loadBatchesRows(db, [batch.id], batch)),
     call("load and hold a batch", PARTITIONS + CHANGE, (db) => loadAndHoldBatchRows(db, batch, [], new Map([[pending[0]!.subscription, "breaker"]]))), // prettier-ignore
-    call("load 100 bodies over all days", 100 * READ, (db) =>
+    call("load 100 bodies over all days", SPREAD, (db) =>
       loadBodyRows(
         db,
         delivered.map(({ event }) => event),
       ),
     ),
     call("load 100 subscriptions", 100 * READ, (db) => loadSubscriptionRows(db, delivered.map(({ subscription }) => subscription))), // prettier-ignore
-    call("count deliveries of 100 events", 100 * READ, (db) =>
+    call("count deliveries of 100 events", SPREAD, (db) =>
       deliveryCounts(
         db,
         delivered.map(({ event }) => event),
@@ -132,25 +137,25 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
     ),
     call("split a poison batch", PARTITIONS + CHANGE, (db) => splitPoisonBatchRows(db, batch, newId())),
     call("release 128", 128 * CHANGE + PARTITIONS, (db) => releaseLongestHeldRows(db, held, { count: 128, batchSize: 64, batchStem: newId() })), // prettier-ignore
-    call("poll 100 released", 100 * READ, (db) => pollReleasedRows(db, ids)),
+    call("poll 100 released", SPREAD, (db) => pollReleasedRows(db, ids)),
     call("find released", PARTITIONS, (db) => findReleased(db, held)),
     call("next to probe with", PARTITIONS + 200, (db) => nextToProbeWith(db, held)),
     call("mark probed", 2 * CHANGE, (db) => markProbed(db, inState.held[0]!.id)),
     call("has releasable", PARTITIONS, (db) => hasReleasable(db, held)),
     call("cancel 1,000 held", 1_000 * CHANGE, (db) => cancelUnfinishedRows(db, held, "held", 1_000)),
-    call("cancel the retrying of a subscription", EVERYTHING, (db) =>
-      cancelUnfinishedRows(db, busy, "retrying", 1_000),
-    ),
+    call("cancel the retrying of a subscription", UNBOUNDED, (db) => cancelUnfinishedRows(db, busy, "retrying", 1_000)),
     call("expire 1,000 held", 1_000 * CHANGE + PARTITIONS, (db) => expireHeldRows(db, { holdLimitMs: 1_000, now: Date.now(), limit: 1_000 })), // prettier-ignore
-    call("expire 1,000 of a partition", EVERYTHING, (db) => expirePartitionRows(db, partition, 1_000)),
-    call("fold held changes", 1_000, (db) => foldHeldChangeRows(db, 10_000)),
+    call("expire 1,000 of a partition in each state", 3_000 * CHANGE, (db) =>
+      expirePartitionRows(db, partition, 1_000),
+    ),
+    call("fold 10,000 held changes", 60_000, (db) => foldHeldChangeRows(db, 10_000)),
     call("count held by reason", 100, countHeldByReason),
     call("count dead", 10_000, (db) => countDead(db, firstIdAt(Date.now() - 86_400_000), 10_000)),
     call("read the oldest due", 2 * PARTITIONS, readOldestDue),
     call("watchdog: 500 pending batches", PARTITIONS + 1_000, (db) => findPendingBatches(db, undefined, 500)),
     call("watchdog: 500 retries past due", PARTITIONS + 500 * 8, (db) => findPastDueRetries(db, undefined, 2_000, 500)),
     call("watchdog: 500 subscriptions with held", 500 * PARTITIONS, (db) => findSubscriptionsWithHeld(db, undefined, 500)), // prettier-ignore
-    call("watchdog: 100 still due", 100 * READ, (db) => findStillDue(db, ids, 2_000)),
+    call("watchdog: 100 still due", SPREAD, (db) => findStillDue(db, ids, 2_000)),
     call("watchdog: 100 still held", 100 * PARTITIONS, (db) => findStillHeld(db, inState.held.map(({ subscription }) => subscription))), // prettier-ignore
     call("watchdog: 100 still pending", 100 * PARTITIONS, (db) => findStillPending(db, pending.map((row) => row.batch!))), // prettier-ignore
     call("find a retryable", READ * 2, (db) => findRetryable(db, ids[0]!)),
