@@ -3,7 +3,7 @@ import type { Queryable } from "../../../packages/shared/src/store/pool.ts";
 import { connectTo } from "../../../packages/shared/src/store/session.ts";
 
 /** What the statements of a call took. */
-export interface Cost {
+interface Cost {
   /** Pages of 8 kB that were read, cached or not, without triggers. */
   buffers: number;
   ms: number;

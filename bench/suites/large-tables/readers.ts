@@ -55,7 +55,8 @@ export async function compareReaders(bench: Bench, database: Database): Promise<
 
 function measure(bench: Bench, database: Database, apiKey: string, path: string | undefined): Promise<Figures> {
   const kind = { env: {}, prepare: (_database: Database, redisUrl: string) => flushRedis(redisUrl) };
-  return withFleet(bench, database, kind, [], async ({ api, adopt, source }) => {
+  return withFleet(bench, database, kind, [], async (fleet) => {
+    const { api, adopt } = fleet;
     const seconds = SECONDS[bench.isQuick ? "quick" : "full"];
     const targets = Array.from({ length: 100 }, (_, n) => ({
       tenant: `tenant-${n + 100}`,
@@ -63,7 +64,7 @@ function measure(bench: Bench, database: Database, apiKey: string, path: string 
       number: n,
     }));
     const events = Math.round(PER_SECOND * (seconds + WARM_UP_MS / 1_000));
-    const posts = await source({ targets, events, eventsPerRequest: 1, payloadBytes: 500, connections: 32, perSecond: PER_SECOND, isTraced: true }); // prettier-ignore
+    const posts = await fleet.source({ targets, events, eventsPerRequest: 1, payloadBytes: 500, connections: 32, perSecond: PER_SECOND, isTraced: true }); // prettier-ignore
     const task: ReadersTask = {
       origin: api.baseUrl,
       apiKey,

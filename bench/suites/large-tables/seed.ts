@@ -5,7 +5,7 @@ import { makePartitions } from "../growth/rows.ts";
 
 const DAY_MS = 86_400_000;
 export const DAYS = 30;
-export const TENANTS = 10_000;
+const TENANTS = 10_000;
 /** Of one tenant; each event is for all of them. */
 const PER_TENANT = 10;
 const EVENTS_PER_STATEMENT = 25_000;

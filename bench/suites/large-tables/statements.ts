@@ -149,11 +149,13 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
       expirePartitionRows(db, partition, 1_000),
     ),
     call("fold 10,000 held changes", 60_000, (db) => foldHeldChangeRows(db, 10_000)),
-    call("count held by reason", 100, countHeldByReason),
+    call("count held by reason", 500, countHeldByReason),
     call("count dead", 10_000, (db) => countDead(db, firstIdAt(Date.now() - 86_400_000), 10_000)),
     call("read the oldest due", 2 * PARTITIONS, readOldestDue),
     call("watchdog: 500 pending batches", PARTITIONS + 1_000, (db) => findPendingBatches(db, undefined, 500)),
-    call("watchdog: 500 retries past due", PARTITIONS + 500 * 8, (db) => findPastDueRetries(db, undefined, 2_000, 500)),
+    call("watchdog: 500 retries past due", PARTITIONS + 500 * 30, (db) =>
+      findPastDueRetries(db, undefined, 2_000, 500),
+    ),
     call("watchdog: 500 subscriptions with held", 500 * PARTITIONS, (db) => findSubscriptionsWithHeld(db, undefined, 500)), // prettier-ignore
     call("watchdog: 100 still due", SPREAD, (db) => findStillDue(db, ids, 2_000)),
     call("watchdog: 100 still held", 100 * PARTITIONS, (db) => findStillHeld(db, inState.held.map(({ subscription }) => subscription))), // prettier-ignore

@@ -46,7 +46,7 @@ const text = (limit: number): string => `
 /**
  * Moves up to `limit` deliveries that have been held for longer than `holdLimitMs` to `dead` (`expired`).
  *
- * @param after the place of the page before: a run walks every index entry once, also those that vacuum cannot remove
+ * @param after the place of the page before: a run walks every index entry once, also where vacuum cannot remove it
  * @param now Unix milliseconds
  */
 export async function expireHeldRows(
