@@ -20,14 +20,14 @@ export interface ReadersReport {
 const { origin, apiKey, path, readers } = readTask() as ReadersTask;
 const pool = new Pool(origin, { connections: readers, pipelining: 1 });
 const counts: ReadersReport = { kind: "read", answered: 0, refused: 0, unavailable: 0 };
-let isStopped = false;
-onOrders(() => (isStopped = true));
+const stopping = new AbortController();
+onOrders(() => stopping.abort());
 report({ kind: "ready" });
 await Promise.all(Array.from({ length: readers }, read));
 report(counts);
 
 async function read(): Promise<void> {
-  while (!isStopped) {
+  while (!stopping.signal.aborted) {
     const answer = await pool.request({ method: "GET", path, headers: { authorization: `Bearer ${apiKey}` } });
     await answer.body.dump();
     if (answer.statusCode === 200) counts.answered += 1;

@@ -74,15 +74,15 @@ async function compare(): Promise<void> {
 
 test("kept counts equal the held deliveries at every moment, while they change, are rolled back and are folded", async () => {
   const { pool } = world.context;
-  let isMoving = true;
+  const moving = new AbortController();
   const folding = Array.from({ length: 3 }, async () => {
     // Small pages, so that a fold ends in the middle of a transaction's changes.
-    while (isMoving) await foldHeldChangeRows(pool, 30);
+    while (!moving.signal.aborted) await foldHeldChangeRows(pool, 30);
   });
   const comparing = (async () => {
-    while (isMoving) await compare();
+    while (!moving.signal.aborted) await compare();
   })();
-  await Promise.all(Array.from({ length: MOVERS }, moveAround)).finally(() => (isMoving = false));
+  await Promise.all(Array.from({ length: MOVERS }, moveAround)).finally(() => moving.abort());
   await Promise.all([...folding, comparing]);
   await compare();
   await foldHeldChanges(pool);

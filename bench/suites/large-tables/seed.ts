@@ -13,9 +13,9 @@ const EVENTS_PER_STATEMENT = 25_000;
 /** The tenant with a tenth of all deliveries. */
 export const LARGE_TENANT = "tenant-0";
 export const SMALL_TENANT = "tenant-17";
-/** SQL of the id of a tenant's n-th subscription. */
+/** SQL of the id of a tenant's n-th subscription. It is older than the template, whose secret a starting process tries. */
 export const subscriptionId = (tenant: string | number, place: string | number): string =>
-  `md5('subscription' || (${tenant}) * ${PER_TENANT} + (${place}))::uuid`;
+  `overlay(md5('subscription' || (${tenant}) * ${PER_TENANT} + (${place})) placing '00000000' from 1)::uuid`;
 
 /**
  * Inserts `count` deliveries over 30 days: a tenth each are held and retrying, a few pending or dead, the rest delivered.

@@ -33,11 +33,11 @@ test("while all reads hang, posts are accepted, other keys are found and ingest 
     await client.query("begin");
     await client.query("lock table attempts in access exclusive mode");
     const { id } = (await read()).body.data[0]!;
-    let isHanging = true;
+    const hanging = new AbortController();
     const statuses = new Map<number, number>();
     const codes = new Set<string>();
     const readers = Array.from({ length: READERS }, async () => {
-      while (isHanging) {
+      while (!hanging.signal.aborted) {
         const { status, body, headers } = await read(`/v1/deliveries/${id}`);
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
         codes.add((body as unknown as { code: string }).code);
@@ -54,7 +54,7 @@ test("while all reads hang, posts are accepted, other keys are found and ingest 
     );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202));
     expect((await e2e.api.call("GET", "/readyz")).status).toBe(200);
-    isHanging = false;
+    hanging.abort();
     await client.query("rollback");
     await Promise.all([...readers, posts.stop()]);
     expect([...codes].filter(Boolean).toSorted()).toEqual(["read_timeout", "too_many_reads"]);
@@ -64,16 +64,16 @@ test("while all reads hang, posts are accepted, other keys are found and ingest 
 });
 
 test("readers of a small tenant's list get it, and posts of others go on", async () => {
-  let isReading = true;
+  const reading = new AbortController();
   const statuses: number[] = [];
   const readers = Array.from({ length: READERS }, async () => {
-    while (isReading) statuses.push((await read()).status);
+    while (!reading.signal.aborted) statuses.push((await read()).status);
   });
   const posted: number[] = [];
   for (let n = 0; n < 100; n += 1) {
     posted.push((await e2e.api.call("POST", "/v1/events", { body: { type: "a", data: n, tenant: "other" } })).status);
   }
-  isReading = false;
+  reading.abort();
   await Promise.all(readers);
   expect(posted).toEqual(posted.map(() => 202));
   expect(new Set(statuses)).toEqual(new Set([200, 429]));
