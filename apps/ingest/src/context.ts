@@ -38,7 +38,11 @@ export async function createContext(settings: IngestSettings) {
     db: createDb(pool),
     readDb: createDb(readPool),
     limitReads: createReadLimit(
-      { perKey: settings.readsPerKey, total: settings.readPoolSize * READS_PER_CONNECTION },
+      {
+        perKey: settings.readsPerKey,
+        total: settings.readPoolSize * READS_PER_CONNECTION,
+        slots: settings.readPoolSize,
+      },
       metrics,
     ),
     metrics,

@@ -2,6 +2,7 @@ import type { RequestHandler } from "express";
 import { sqlState } from "@postrider/shared/store/errors.ts";
 import type { IngestMetrics } from "../metrics.ts";
 import { Problem } from "./problem.ts";
+import { ReadSlots } from "./read-slots.ts";
 import { callerOf, localsOf } from "./request-locals.ts";
 
 export interface ReadLimits {
@@ -9,6 +10,8 @@ export interface ReadLimits {
   perKey: number;
   /** Reads of all keys that run or wait. One operator key may have half of them. */
   total: number;
+  /** Reads that run at once. */
+  slots: number;
 }
 
 const RETRY_LATER = { headers: { "retry-after": "1" } };
@@ -20,8 +23,12 @@ const QUERY_CANCELED = "57014";
  *
  * @returns wraps the handler of a read
  */
-export function createReadLimit({ perKey, total }: ReadLimits, metrics: Pick<IngestMetrics, "reads" | "readsRefused">) {
+export function createReadLimit(
+  { perKey, total, slots: max }: ReadLimits,
+  metrics: Pick<IngestMetrics, "reads" | "readsRefused">,
+) {
   const underWay = new Map<string, number>();
+  const slots = new ReadSlots(max);
   let count = 0;
 
   function refuse(reason: "key" | "all", problem: Problem): never {
@@ -44,7 +51,7 @@ export function createReadLimit({ perKey, total }: ReadLimits, metrics: Pick<Ing
       underWay.set(key, ofKey + 1);
       metrics.reads.set((count += 1));
       try {
-        await handler(request, response, next);
+        await slots.run(key, () => handler(request, response, next));
       } catch (error) {
         if (sqlState(error) !== QUERY_CANCELED) throw error;
         metrics.readsRefused.inc({ reason: "timeout" });
