@@ -1,7 +1,7 @@
 /** Of all slots, what one key may use. */
 const SHARE_OF_A_KEY = 0.5;
 /** A slot rests for this many times as long as its read took, at most so long. */
-const REST = 3;
+const REST = 6;
 const MAX_REST_MS = 1_000;
 
 interface Waiting {
