@@ -19,6 +19,8 @@ ${SUITES.map(({ name, about }) => `  ${name.padEnd(26)}${about}`).join("\n")}
   --flood-seconds N
               how long the flood of isolation-flood lasts (1 to 60)
   --backlog N how much waits in each suite of backlog (1,000 to 1,000,000)
+  --deliveries N
+              how many deliveries large-tables has (default 10 million; --quick: 100,000)
   --help
 
 Results are printed and written to bench/results/.
@@ -45,6 +47,10 @@ const backlog = values.backlog === undefined ? undefined : Number(values.backlog
 if (backlog !== undefined && !(Number.isInteger(backlog) && backlog >= 1_000 && backlog <= 1_000_000))
   refuse("--backlog must be a whole number from 1,000 to 1,000,000");
 
+const deliveries = values.deliveries === undefined ? undefined : Number(values.deliveries);
+if (deliveries !== undefined && !(Number.isInteger(deliveries) && deliveries >= 10_000))
+  refuse("--deliveries must be a whole number of at least 10000");
+
 const startedAt = new Date();
 const elapsedS = () => (Date.now() - startedAt.getTime()) / 1000;
 const say = (line: string) => void process.stderr.write(`${elapsedS().toFixed(0).padStart(4)} s  ${line}\n`);
@@ -56,6 +62,7 @@ try {
     isQuick: values.quick,
     floodSeconds,
     backlog,
+    deliveries,
     profileDir: values.profile ? RESULTS_DIR : undefined,
     say,
   };
@@ -87,6 +94,7 @@ function readArguments() {
         profile: { type: "boolean", default: false },
         "flood-seconds": { type: "string" },
         backlog: { type: "string" },
+        deliveries: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });

@@ -5,6 +5,7 @@ import { deliver } from "./deliver.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { growth } from "./growth/index.ts";
 import { isolation } from "./isolation/index.ts";
+import { largeTables } from "./large-tables/index.ts";
 import { memory } from "./memory.ts";
 import { recovery } from "./recovery.ts";
 import type { Suite } from "./suite.ts";
@@ -16,6 +17,7 @@ export const SUITES: readonly Suite[] = [
   endToEnd,
   recovery,
   ...backlog,
+  largeTables,
   ...isolation,
   attacks,
   ...growth,

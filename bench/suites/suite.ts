@@ -9,6 +9,8 @@ export interface Bench {
   isQuick: boolean;
   /** Where Postrider's processes leave their CPU profiles; undefined for none. */
   profileDir: string | undefined;
+  /** Deliveries of the suite large-tables; undefined for its own choice. */
+  deliveries: number | undefined;
   /** How long a flood lasts; undefined for the suite's own choice. */
   floodSeconds: number | undefined;
   /** How much waits in each suite of `backlog`; undefined for the suite's own choice. */

@@ -8,6 +8,7 @@ export interface Database {
   /** Statements run in this database so far; committed transactions where pg_stat_statements is missing. */
   countStatements(): Promise<number>;
   count(text: string): Promise<number>;
+  rows<Row extends pg.QueryResultRow>(text: string): Promise<Row[]>;
   run(text: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -28,6 +29,7 @@ export async function openDatabase(url: string): Promise<Database> {
     unit: canCount ? "statements" : "transactions",
     countStatements: () => count(canCount ? STATEMENTS : TRANSACTIONS),
     count,
+    rows: async <Row extends pg.QueryResultRow>(text: string) => (await pool.query<Row>(text)).rows,
     async run(text) {
       await pool.query(text);
     },

@@ -3,19 +3,26 @@ import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/pro
 import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
 import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-metrics.ts";
+import { READ_PLANS } from "@postrider/shared/store/bounded-list.ts";
 import { createDb } from "@postrider/shared/store/pool.ts";
 import { createAcceptor, type Acceptor } from "./events/accept.ts";
 import { createDispatcher } from "./events/dispatch.ts";
+import { createReadLimit } from "./http/read-limit.ts";
 import { createIngestMetrics } from "./metrics.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
 const POOL_SIZE = 20;
+/** Reads that run or wait, for each connection of their pool. */
+const READS_PER_CONNECTION = 16;
 
 /** Creates what the routes need. `close()` closes it in reverse order. */
 export async function createContext(settings: IngestSettings) {
-  const infrastructure = openInfrastructure("ingest", settings, { poolSize: POOL_SIZE });
-  const { log, pool, redis, queues, registry } = infrastructure;
+  const infrastructure = openInfrastructure("ingest", settings, {
+    poolSize: POOL_SIZE,
+    reads: { poolSize: settings.readPoolSize, timeoutMs: settings.readTimeoutMs, serverSettings: READ_PLANS },
+  });
+  const { log, pool, readPool, redis, queues, registry } = infrastructure;
   const secretBox = await checkDatabase(infrastructure, settings);
   let acceptor: Acceptor | undefined;
   const metrics = createIngestMetrics(registry, () => acceptor?.waitingRows ?? 0);
@@ -32,6 +39,15 @@ export async function createContext(settings: IngestSettings) {
     /** Draining: the process is being stopped, and still answers requests. */
     lifecycle: { isDraining: false },
     db: createDb(pool),
+    readDb: createDb(readPool),
+    limitReads: createReadLimit(
+      {
+        perKey: settings.readsPerKey,
+        total: settings.readPoolSize * READS_PER_CONNECTION,
+        slots: settings.readPoolSize,
+      },
+      metrics,
+    ),
     metrics,
     acceptor,
     secretBox,

@@ -35,6 +35,17 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       help: "Committed batches that could not be added to the dispatch lane; the watchdog adds them",
       registers,
     }),
+    reads: new Gauge({
+      name: "postrider_reads",
+      help: "Reads of the API that run or wait for a connection",
+      registers,
+    }),
+    readsRefused: new Counter({
+      name: "postrider_reads_refused_total",
+      help: "Reads of the API that were refused, or took too long",
+      labelNames: ["reason"] as const,
+      registers,
+    }),
     requests: new Histogram({
       name: "postrider_http_request_duration_seconds",
       help: "Time to answer an API request",
@@ -43,6 +54,7 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       registers,
     }),
   };
+  for (const reason of ["key", "all", "timeout"]) metrics.readsRefused.inc({ reason }, 0);
   for (const result of ["new", "duplicate"]) metrics.accepted.inc({ result }, 0);
   return metrics;
 }

@@ -16,15 +16,15 @@ import { presentAttempt, presentDelivery } from "./present.ts";
 const CLOCK_SLACK_MS = 60 * 60_000;
 
 /** `GET /deliveries/:id`, with its attempts */
-export function readDelivery({ db }: Context): RequestHandler {
+export function readDelivery({ readDb }: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "dlv");
-    const [row] = await db
+    const [row] = await readDb
       .select()
       .from(deliveries)
       .where(and(eq(deliveries.id, id), isVisibleTo(callerOf(response), deliveries.tenant)));
     if (!row) throw new Problem("not_found", `there is no delivery ${toPublicId("dlv", id)}`);
-    response.json({ ...presentDelivery(row), attempts: (await listAttempts(db, id)).map(presentAttempt) });
+    response.json({ ...presentDelivery(row), attempts: (await listAttempts(readDb, id)).map(presentAttempt) });
   };
 }
 

@@ -1,4 +1,4 @@
-import { Router } from "express";
+import { Router, type RequestHandler } from "express";
 import type { Context } from "../context.ts";
 import { query } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
@@ -9,10 +9,12 @@ import { retryOneDelivery } from "./retry.ts";
 
 export function deliveryRoutes(context: Context): Router {
   const routes = Router();
-  routes.get("/deliveries", async (request, response) => {
-    response.json(await listDeliveries(context.db, callerOf(response), query(request, deliveryFilter)));
-  });
-  routes.get("/deliveries/:id", readDelivery(context));
+  const { limitReads: reads, readPool } = context;
+  const list: RequestHandler = async (request, response) => {
+    response.json(await listDeliveries(readPool, callerOf(response), query(request, deliveryFilter)));
+  };
+  routes.get("/deliveries", reads(list));
+  routes.get("/deliveries/:id", reads(readDelivery(context)));
   routes.post("/deliveries/:id/retry", retryOneDelivery(context));
   return routes;
 }

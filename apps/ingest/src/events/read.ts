@@ -14,10 +14,10 @@ import { isVisibleTo } from "../http/tenancy.ts";
 import { eventSummary, presentEvent } from "./present.ts";
 
 /** `GET /events/:id`, with the data */
-export function readEvent({ db }: Context): RequestHandler {
+export function readEvent({ readDb }: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "evt");
-    const [row] = await db
+    const [row] = await readDb
       .select({ ...eventSummary, body: events.body })
       .from(events)
       .leftJoin(expansions, eq(expansions.eventId, events.id))
@@ -30,13 +30,13 @@ export function readEvent({ db }: Context): RequestHandler {
 }
 
 /** `GET /events/:id/deliveries` */
-export function listDeliveriesOfEvent({ db }: Context): RequestHandler {
+export function listDeliveriesOfEvent({ readPool, readDb }: Context): RequestHandler {
   return async (request, response) => {
     const id = pathId(request, "evt");
     const caller = callerOf(response);
-    const found = await db.select({ id: events.id }).from(events).where(isVisibleEvent(id, caller));
+    const found = await readDb.select({ id: events.id }).from(events).where(isVisibleEvent(id, caller));
     if (found.length === 0) throw noSuchEvent(id);
-    response.json(await listDeliveries(db, caller, { ...query(request, eventDeliveryFilter), event: id }));
+    response.json(await listDeliveries(readPool, caller, { ...query(request, eventDeliveryFilter), event: id }));
   };
 }
 

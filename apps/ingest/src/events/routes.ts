@@ -7,11 +7,12 @@ import { listEvents } from "./list.ts";
 import { listDeliveriesOfEvent, readEvent } from "./read.ts";
 
 export function eventRoutes(context: Context): Router {
+  const reads = context.limitReads;
   const routes = Router();
   routes.post("/events", rawBody(MAX_EVENT_BYTES), createEvent(context));
   routes.post("/events/batch", rawBody(MAX_BATCH_BYTES), createBatch(context));
-  routes.get("/events", listEvents(context));
-  routes.get("/events/:id", readEvent(context));
-  routes.get("/events/:id/deliveries", listDeliveriesOfEvent(context));
+  routes.get("/events", reads(listEvents(context)));
+  routes.get("/events/:id", reads(readEvent(context)));
+  routes.get("/events/:id/deliveries", reads(listDeliveriesOfEvent(context)));
   return routes;
 }

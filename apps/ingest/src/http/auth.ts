@@ -31,7 +31,7 @@ export function authenticate(operatorKeys: readonly string[], pool: Pool): Reque
     }
     const caller = isOperator ? OPERATOR : await findCaller(hash);
     if (!caller) throw unauthorized("this API key is unknown or has expired");
-    localsOf(response).caller = caller;
+    Object.assign(localsOf(response), { caller, keyHash: hash });
     requireScope(caller, request.method === "GET" || request.method === "HEAD" ? "read" : "write");
     next();
   };

@@ -18,8 +18,11 @@ export const PROBLEMS = {
   unsupported_media_type: { status: 415, title: "The body must be application/json" },
   address_not_allowed: { status: 422, title: "Deliveries to the URL's address are not allowed" },
   expansion_backlog: { status: 429, title: "Too many deliveries of the tenant are still to be written" },
+  too_many_reads: { status: 429, title: "Too many reads with this API key at once" },
   internal: { status: 500, title: "Internal error" },
   overloaded: { status: 503, title: "Too many events are waiting to be written" },
+  read_timeout: { status: 503, title: "The read took too long" },
+  reads_overloaded: { status: 503, title: "Too many reads at once" },
   database_unavailable: { status: 503, title: "The database is unavailable" },
 } as const;
 

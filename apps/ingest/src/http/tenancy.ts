@@ -1,17 +1,22 @@
-import { and, eq, sql, type Column, type SQL } from "drizzle-orm";
+import { eq, sql, type Column, type SQL } from "drizzle-orm";
 import type { Caller } from "./caller.ts";
 import { Problem } from "./problem.ts";
 
 const DEFAULT_TENANT = "default";
 
+/** The condition on rows that a caller may see: an operator every row, a tenant's key the tenant's own. */
+export const isVisibleTo = (caller: Caller, column: Column): SQL =>
+  caller.tenant === undefined ? sql`true` : eq(column, caller.tenant);
+
 /**
- * The condition on rows that a caller may see: an operator every row, a tenant's key the tenant's own.
+ * The tenant that a list is narrowed to.
  *
- * @param wanted the tenant that the caller asked for, which narrows it further
+ * @param wanted the tenant that the caller asked for
+ * @returns null for every tenant, undefined where the caller may see nothing of the wanted one
  */
-export function isVisibleTo(caller: Caller, column: Column, wanted?: string): SQL | undefined {
-  const own = caller.tenant === undefined ? undefined : eq(column, caller.tenant);
-  return and(own ?? sql`true`, wanted === undefined ? undefined : eq(column, wanted));
+export function listedTenant(caller: Caller, wanted: string | undefined): string | null | undefined {
+  if (caller.tenant !== undefined && wanted !== undefined && wanted !== caller.tenant) return undefined;
+  return caller.tenant ?? wanted ?? null;
 }
 
 /**

@@ -6,9 +6,9 @@ import type { Presenter } from "./present.ts";
 import { findSubscription } from "./store.ts";
 
 /** `GET /subscriptions/:id` */
-export function readSubscription({ db }: Context, present: Presenter): RequestHandler {
+export function readSubscription({ readDb }: Context, present: Presenter): RequestHandler {
   return async (request, response) => {
-    const row = await findSubscription(db, callerOf(response), pathId(request, "sub"));
+    const row = await findSubscription(readDb, callerOf(response), pathId(request, "sub"));
     const [presented] = await present([row]);
     response.json(presented);
   };

@@ -12,15 +12,17 @@ import { enableSubscription, pauseSubscription, resumeSubscription } from "./sta
 const MAX_BODY_BYTES = 128 * 1024;
 
 export function subscriptionRoutes(context: Context): Router {
+  const reads = context.limitReads;
   const present = createPresenter(context);
+  const presentRead = createPresenter({ ...context, pool: context.readPool });
   const readBody = rawBody(MAX_BODY_BYTES);
   const routes = Router();
   routes.post("/subscriptions", readBody, createSubscription(context, present));
-  routes.get("/subscriptions", listSubscriptions(context, present));
-  routes.get("/subscriptions/:id", readSubscription(context, present));
+  routes.get("/subscriptions", reads(listSubscriptions(context, presentRead)));
+  routes.get("/subscriptions/:id", reads(readSubscription(context, presentRead)));
   routes.patch("/subscriptions/:id", readBody, patchSubscription(context, present));
   routes.delete("/subscriptions/:id", deleteSubscription(context));
-  routes.get("/subscriptions/:id/secret", readSecret(context));
+  routes.get("/subscriptions/:id/secret", reads(readSecret(context)));
   routes.post("/subscriptions/:id/secret/rotate", readBody, rotateSecret(context));
   routes.post("/subscriptions/:id/pause", readBody, pauseSubscription(context, present));
   routes.post("/subscriptions/:id/resume", readBody, resumeSubscription(context, present));

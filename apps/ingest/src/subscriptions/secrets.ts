@@ -19,9 +19,9 @@ const MAX_LIVE_SECRETS = 5;
 export const newSecret = (): Buffer => randomBytes(NEW_SECRET_BYTES);
 
 /** `GET /subscriptions/:id/secret` */
-export function readSecret({ db, secretBox }: Context): RequestHandler {
+export function readSecret({ readDb, secretBox }: Context): RequestHandler {
   return async (request, response) => {
-    const row = await findSubscription(db, callerOf(response), pathId(request, "sub"));
+    const row = await findSubscription(readDb, callerOf(response), pathId(request, "sub"));
     response.json({ secret: formatSecret(secretBox.open(row.secrets[0]!, row.id)) });
   };
 }

@@ -26,7 +26,7 @@ export async function probe(
   lease: JobLease,
   releases: Releases,
 ): Promise<boolean> {
-  const id = await nextToProbeWith(context.pool, subscriptionId);
+  const id = await nextToProbeWith(context.pool, subscriptionId, releases.cursors.of(subscriptionId).last);
   const [delivery] = id === undefined ? [] : await loadDeliveriesByIds(context.pool, [id]);
   if (!delivery) return false;
   // It left `held` since it was chosen: the next call chooses another one, or none.

@@ -171,7 +171,8 @@ async function releaseSome(
   const aheadMs = pauseMs(run, limit, releases) + DISPATCH_MS;
   const room = maxOnTheWay({ limit, maxInFlight, workers, completed, aheadMs }) - released.size;
   const count = Math.min(room, releases.roomFor(run), Math.floor(run.budget));
-  const ids = count > 0 ? await releaseLongestHeld(context, subscriptionId, count, workers) : [];
+  const cursor = releases.cursors.of(subscriptionId);
+  const ids = count > 0 ? await releaseLongestHeld(context, subscriptionId, count, workers, cursor) : [];
   for (const id of ids) released.add(id);
   run.budget -= ids.length;
   run.total += ids.length;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, readRoster } from "@postrider/shared/runtime/fleet/roster.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
+import { HeldCursors } from "./held-cursors.ts";
 import { startRun, type Run } from "./run.ts";
 
 /**
@@ -24,6 +25,7 @@ export class Releases {
   readonly max: number;
   /** Probes that wait for a slot. They are no running releases: nothing of them is on its way. */
   waitingProbes = 0;
+  readonly cursors = new HeldCursors();
   readonly #redis: Redis;
   /** By subscription. */
   readonly #running = new Map<string, Run>();

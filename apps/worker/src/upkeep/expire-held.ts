@@ -1,4 +1,4 @@
-import { expireHeldRows } from "@postrider/shared/store/sql/expire-held.ts";
+import { expireHeldRows, type ExpiredRow } from "@postrider/shared/store/sql/expire-held.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
 
@@ -13,11 +13,19 @@ const PAGE = 1_000;
  */
 export async function expireHeld({ pool, settings, enqueue, metrics, log }: Context): Promise<number> {
   const { holdLimitMs } = settings;
+  let last: ExpiredRow["last"] | undefined;
   for (let expired = 0; ;) {
-    const rows = await expireHeldRows(pool, { holdLimitMs, now: now(), limit: PAGE });
+    const rows = await expireHeldRows(pool, { holdLimitMs, now: now(), limit: PAGE, after: last });
+    last = rows[0]?.last;
     if (expired === 0) {
       await enqueue.showDeadLetters(
-        rows.map(({ id, lastError, ...row }) => ({ ...row, delivery: id, error: `expired: ${lastError}` })),
+        rows.map(({ id, cycle, eventType, url, lastError }) => ({
+          delivery: id,
+          cycle,
+          eventType,
+          url,
+          error: `expired: ${lastError}`,
+        })),
       );
     }
     expired += rows.length;

@@ -49,6 +49,7 @@ export class TrackedPool extends pg.Pool {
  *
  * @param size maximum number of connections
  * @param serverSettings command-line options of the server for these connections
+ * @param timeoutMs how long a statement may take
  */
 export function createPool(
   databaseUrl: string,
@@ -56,6 +57,7 @@ export function createPool(
   size: number,
   log: Logger,
   serverSettings?: string,
+  timeoutMs = 15_000,
 ): TrackedPool {
   const pool = new TrackedPool({
     ...connectTo(databaseUrl, serverSettings),
@@ -64,10 +66,10 @@ export function createPool(
     connectionTimeoutMillis: 3_000,
     // The client's timeout is for a network that drops packets. It is longer, so that the server's normally comes
     // first.
-    statement_timeout: 15_000,
+    statement_timeout: timeoutMs,
     // Our own statements hold locks for milliseconds. A lock request that waits also blocks all that come after it.
     lock_timeout: 3_000,
-    query_timeout: 20_000,
+    query_timeout: timeoutMs + 5_000,
     keepAlive: true,
   });
   // Postgres may close a checked-out connection between two statements (the watchdog's transaction). The next statement

@@ -20,6 +20,8 @@ export interface InfrastructureOptions {
   poolSize: number;
   /** Server settings of the connections; see createPool. */
   serverSettings?: string;
+  /** A pool of its own for reads, so that nothing else waits for them; undefined where they use the same. */
+  reads?: { poolSize: number; timeoutMs: number; serverSettings: string };
 }
 
 /**
@@ -29,13 +31,17 @@ export interface InfrastructureOptions {
 export function openInfrastructure(
   app: "ingest" | "worker" | "console",
   settings: InfraSettings,
-  { poolSize, serverSettings }: InfrastructureOptions,
+  { poolSize, serverSettings, reads }: InfrastructureOptions,
 ) {
   const log = createLogger(app, settings.logLevel);
   const { databaseUrl } = settings;
   const applicationName = `postrider-${app}`;
   const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
-  const serverCheck = startServerCheck({ databaseUrl, applicationName, sockets: pool.sockets }, log);
+  const readPool =
+    reads && createPool(databaseUrl, applicationName, reads.poolSize, log, reads.serverSettings, reads.timeoutMs);
+  const pools = [pool, ...(readPool ? [readPool] : [])];
+  const sockets = { [Symbol.iterator]: () => pools.flatMap((one) => [...one.sockets]).values() };
+  const serverCheck = startServerCheck({ databaseUrl, applicationName, sockets }, log);
   const redis = createProducerConnection(settings.redisUrl, log);
   const queues = createQueues(redis);
   const retryTurns = createRetryTurns(redis, now);
@@ -44,6 +50,7 @@ export function openInfrastructure(
   return {
     log,
     pool,
+    readPool: readPool ?? pool,
     redis,
     queues,
     retryTurns,
@@ -53,7 +60,7 @@ export function openInfrastructure(
       await queues.close();
       redis.disconnect();
       await serverCheck.stop();
-      await pool.end();
+      await Promise.all(pools.map((one) => one.end()));
     },
   };
 }

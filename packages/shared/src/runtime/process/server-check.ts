@@ -22,7 +22,7 @@ export interface PoolTarget {
   databaseUrl: string;
   applicationName: string;
   /** The pool's open connections. */
-  sockets: ReadonlySet<Socket>;
+  sockets: Iterable<Socket>;
 }
 
 /**

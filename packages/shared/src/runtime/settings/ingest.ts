@@ -10,6 +10,9 @@ export const ingestVariables = {
   PORT: integer(3000, 0, 65_535),
   API_KEYS: apiKeys,
   DRAIN_DELAY: duration("0s", "0ms", "10m"),
+  READ_POOL_SIZE: integer(4, 1, 100),
+  READ_TIMEOUT: duration("5s", "100ms", "60s"),
+  READS_PER_KEY: integer(8, 1, 1_000),
 };
 
 const schema = z
@@ -21,6 +24,9 @@ const schema = z
     port: env.PORT,
     apiKeys: env.API_KEYS,
     drainDelayMs: env.DRAIN_DELAY,
+    readPoolSize: env.READ_POOL_SIZE,
+    readTimeoutMs: env.READ_TIMEOUT,
+    readsPerKey: env.READS_PER_KEY,
   }));
 
 export type IngestSettings = Readonly<z.output<typeof schema>>;

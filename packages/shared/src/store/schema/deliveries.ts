@@ -65,9 +65,18 @@ export const deliveries = pgTable(
     index("deliveries_held_idx")
       .on(table.subscriptionId, table.heldAt, table.id, table.heldReason)
       .where(sql`state = 'held'`),
+    // uuid_send() keeps the order of the ids. Only these indexes have that order, so a list of dead letters can use no
+    // other one (store/bounded-list.ts).
     index("deliveries_dead_idx")
-      .on(table.id)
+      .on(sql`uuid_send(id)`)
+      .where(sql`state = 'dead'`),
+    index("deliveries_dead_tenant_idx")
+      .on(table.tenant, sql`uuid_send(id)`)
+      .where(sql`state = 'dead'`),
+    index("deliveries_dead_subscription_idx")
+      .on(table.subscriptionId, sql`uuid_send(id)`)
       .where(sql`state = 'dead'`),
     index("deliveries_subscription_idx").on(table.subscriptionId, table.id),
+    index("deliveries_tenant_idx").on(table.tenant, table.id),
   ],
 );

@@ -3,6 +3,7 @@ export { attempts } from "./attempts.ts";
 export { deliveries } from "./deliveries.ts";
 export { events } from "./events.ts";
 export { expansions } from "./expansions.ts";
+export { heldChanges, heldCounts, heldFolded } from "./held-counts.ts";
 export { idempotencyKeys } from "./idempotency-keys.ts";
 export { schemaVersions } from "./schema-versions.ts";
 export { subscriptionPatterns } from "./subscription-patterns.ts";

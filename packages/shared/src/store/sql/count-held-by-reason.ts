@@ -1,4 +1,5 @@
 import type { HeldReason } from "../../core/delivery/states.ts";
+import { ALL_SUBSCRIPTIONS, NOT_FOLDED } from "../held-counts.ts";
 import type { Queryable } from "../pool.ts";
 
 export interface HeldCount {
@@ -6,15 +7,17 @@ export interface HeldCount {
   deliveries: number;
 }
 
-/** Bounds the cost of a large backlog for callers that count every few seconds. */
-const MAX_COUNTED = 1_000_000;
-
 const TEXT = `
-  select held_reason as reason, count(*)::int as deliveries
-  from (select held_reason from deliveries where state = 'held' limit ${MAX_COUNTED}) held group by held_reason`;
+  select reason, sum(deliveries)::int as deliveries
+  from (
+    select reason, deliveries from held_counts where subscription_id = '${ALL_SUBSCRIPTIONS}'
+    union all
+    select c.reason, c.change from held_changes c where ${NOT_FOLDED}
+  ) counted
+  group by reason having sum(deliveries) > 0`;
 
-/** Counts held deliveries by reason, up to a million in all. */
+/** Counts held deliveries by reason. */
 export async function countHeldByReason(db: Queryable): Promise<HeldCount[]> {
-  const { rows } = await db.query<HeldCount>(TEXT);
+  const { rows } = await db.query<HeldCount>({ name: "count-held-by-reason", text: TEXT, values: [] });
   return rows;
 }

@@ -6,9 +6,12 @@ export interface DueRow {
   cycle: number;
 }
 
+// `offset 0` keeps the state away from the look-up by id: the index of that state has all that are retrying.
 const TEXT = `
-  select id, cycle from deliveries where id = any ($1::uuid[]) and id between $2 and $3
-    and state = 'retrying' and next_attempt_at < now() - $4 * interval '1 millisecond'`;
+  select id, cycle from (
+    select id, cycle, state, next_attempt_at from deliveries where id = any ($1::uuid[]) and id between $2 and $3 offset 0
+  ) d
+  where state = 'retrying' and next_attempt_at < now() - $4 * interval '1 millisecond'`;
 
 /**
  * Finds the given deliveries that are still retrying and have been due for longer than `graceMs`.

@@ -1,4 +1,5 @@
 import type { HeldReason } from "../../core/delivery/states.ts";
+import { NOT_FOLDED } from "../held-counts.ts";
 import type { Queryable } from "../pool.ts";
 
 export interface HeldRow {
@@ -9,23 +10,23 @@ export interface HeldRow {
   oldestAt: Date;
 }
 
-/** Deliveries that are counted of one subscription. A page of 200 subscriptions then takes a second at most. */
-export const MAX_HELD_COUNTED = 10_000;
-
 const TEXT = `
-  select s.id as "subscriptionId", h.reason, h.count,
-    (
-      select d.held_at from deliveries d where d.state = 'held' and d.subscription_id = s.id
-      order by d.held_at limit 1
-    ) as "oldestAt"
-  from unnest($1::uuid[]) as s (id) cross join lateral (
-    select counted.reason, count(*)::int as count from (
-      select d.held_reason as reason from deliveries d
-      where d.state = 'held' and d.subscription_id = s.id limit ${MAX_HELD_COUNTED}
-    ) counted group by counted.reason
-  ) h`;
+  select h.id as "subscriptionId", h.reason, h.count::int, oldest.at as "oldestAt"
+  from (
+    select id, reason, sum(deliveries) as count
+    from (
+      select subscription_id as id, reason, deliveries from held_counts where subscription_id = any ($1::uuid[])
+      union all
+      select c.subscription_id, c.reason, c.change from held_changes c
+      where ${NOT_FOLDED} and c.subscription_id = any ($1::uuid[])
+    ) counted
+    group by id, reason having sum(deliveries) > 0
+  ) h cross join lateral (
+    select d.held_at as at from deliveries d where d.state = 'held' and d.subscription_id = h.id
+    order by d.held_at limit 1
+  ) oldest`;
 
-/** Counts the held deliveries of subscriptions, up to a maximum each: one row per subscription and reason. */
+/** Reads how many deliveries of the subscriptions are held: one row per subscription and reason. */
 export async function readHeld(db: Queryable, subscriptionIds: readonly string[]): Promise<HeldRow[]> {
   if (subscriptionIds.length === 0) return [];
   const { rows } = await db.query<HeldRow>({ name: "read-held", text: TEXT, values: [subscriptionIds] });

@@ -1,0 +1,64 @@
+import { STEADY_PLANS } from "./pool.ts";
+
+/** A call of a list reads this many rows at most, whatever its filters. */
+export const MAX_WALKED = 10_000;
+
+/**
+ * Server settings of the connections for the lists, over those of STEADY_PLANS: they leave the planner only the index that has the order of a list. With another one
+ * and a sort it could read every row that the filters leave out.
+ */
+export const READ_PLANS = `${STEADY_PLANS} -c enable_sort=off -c enable_incremental_sort=off -c enable_bitmapscan=off`;
+
+/** A row of a list's walk. */
+export interface Walked {
+  id: string;
+  /** Whether the filters let it through. Of the others only the last of the walk is returned. */
+  matches: boolean;
+  /** The walk ended here, and there may be more. */
+  isLast: boolean;
+}
+
+/** What every list is given. */
+export interface Paging {
+  /** Ids from `from` (inclusive) to `before` (exclusive). */
+  from: string;
+  before: string;
+  /** How many rows to return at most. */
+  limit: number;
+}
+
+/** The first parameters of each list's statement. Its filters begin with $4. */
+export const pagingValues = ({ before, from, limit }: Paging): unknown[] => [before, from, limit];
+
+/**
+ * A list, newest first: walks an index from $1 down to $2 for MAX_WALKED rows at most, and applies the filters to these.
+ * It stops after $3 rows that match, or returns the last row of the walk, for the next call to go on from.
+ *
+ * The columns of the index are compared as a row, because with `key = value` the primary key has the wanted order too,
+ * and the planner might filter all rows by the key. The range of ids prunes partitions.
+ *
+ * @param walk.key the first column of the index, and the SQL expression of its value; undefined for the primary key
+ * @param walk.isDead the index is one of dead letters
+ * @param filter SQL condition on the columns of the table
+ */
+export function boundedList(
+  table: string,
+  columns: string,
+  walk: { key?: { column: string; value: string } | undefined; isDead?: boolean },
+  filter: string,
+): string {
+  const order = (id: string) => (walk.isDead ? `uuid_send(${id})` : id);
+  const { key } = walk;
+  const row = (id: string) => (key ? `(${key.value}, ${order(id)})` : order(id));
+  const indexed = key ? `(${key.column}, ${order("id")})` : order("id");
+  return `
+  select ${columns}, matches, n = ${MAX_WALKED} as "isLast" from (
+    select *, (${filter}) is true as matches, row_number() over () as n from (
+      select * from ${table}
+      where ${indexed} < ${row("$1::uuid")} and ${indexed} >= ${row("$2::uuid")} and id < $1::uuid and id >= $2::uuid
+        ${walk.isDead ? "and state = 'dead'" : ""}
+      order by ${key ? `${key.column} desc, ` : ""}${order("id")} desc limit ${MAX_WALKED}
+    ) walked
+  ) judged
+  where matches or n = ${MAX_WALKED} limit $3`;
+}

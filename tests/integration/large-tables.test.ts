@@ -1,0 +1,64 @@
+import { globSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { READ_PLANS } from "@postrider/shared/store/bounded-list.ts";
+import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
+import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
+import { createTestDatabase } from "@postrider/testkit/vitest.ts";
+import { createExplainer } from "../../bench/suites/large-tables/explain.ts";
+import { takeSamples } from "../../bench/suites/large-tables/sample.ts";
+import { seedLargeTables } from "../../bench/suites/large-tables/seed.ts";
+import { callsOn } from "../../bench/suites/large-tables/statements.ts";
+import { type Database, openDatabase } from "../../bench/support/database.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const DELIVERIES = 30_000;
+
+/** Statements on a row by its key, or on tables that stay small. */
+const CONSTANT = [
+  "delivery-row.ts",
+  "disable-subscription.ts",
+  "find-api-key.ts",
+  "find-delivery.ts",
+  "find-in-use.ts",
+  "read-clock.ts",
+  "read-postgres-usage.ts",
+  "read-schema-version.ts",
+  "read-subscription-limits.ts",
+  "record-health.ts",
+  "remove-expired-keys.ts",
+];
+
+let owned: TestDatabase;
+let database: Database;
+beforeAll(async () => {
+  owned = await createTestDatabase();
+  database = await openDatabase(owned.url);
+  await seedLargeTables(database, DELIVERIES, () => undefined);
+});
+afterAll(async () => {
+  await database.close();
+  await owned.drop();
+});
+
+test("no statement reads more pages than it may, with deliveries of thirty days", async () => {
+  const explainers = {
+    worker: await createExplainer(owned.url, STEADY_PLANS),
+    reads: await createExplainer(owned.url, READ_PLANS),
+  };
+  const tooMany: string[] = [];
+  for (const { name, isList, max, run } of callsOn(await takeSamples(database))) {
+    const { buffers } = await explainers[isList ? "reads" : "worker"].explain(run);
+    expect(buffers, name).toBeGreaterThan(0);
+    if (buffers > max) tooMany.push(`${name}: ${buffers} pages, more than ${max}`);
+  }
+  for (const explainer of Object.values(explainers)) await explainer.close();
+  expect(tooMany).toEqual([]);
+});
+
+test("the benchmark of large tables has every statement whose cost could grow with them", () => {
+  const statements = readFileSync(resolve(ROOT, "bench/suites/large-tables/statements.ts"), "utf8");
+  const modules = globSync("*.ts", { cwd: resolve(ROOT, "packages/shared/src/store/sql") });
+  const missing = modules.filter((module) => !module.endsWith(".test.ts") && !statements.includes(`/sql/${module}"`));
+  expect(missing.toSorted()).toEqual(CONSTANT);
+});
