@@ -7,12 +7,14 @@ import { listDeliveries } from "./list.ts";
 import { readDelivery } from "./read.ts";
 import { retryOneDelivery } from "./retry.ts";
 
+const MAX_BODY_BYTES = 16 * 1024;
+
 export function deliveryRoutes(context: Context): Router {
   const routes = Router();
   routes.get("/deliveries", async (request, response) => {
     response.json(await listDeliveries(context.db, callerOf(response), query(request, deliveryFilter)));
   });
   routes.get("/deliveries/:id", readDelivery(context));
-  routes.post("/deliveries/:id/retry", retryOneDelivery(context));
+  routes.post("/deliveries/:id/retry", context.readBody(MAX_BODY_BYTES), retryOneDelivery(context));
   return routes;
 }

@@ -1,6 +1,6 @@
 import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
-import { isIdempotencyConflict, isUnavailable } from "@postrider/shared/store/errors.ts";
+import { conflictPosition, isIdempotencyConflict, isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
 import { keyOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
@@ -25,13 +25,14 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
     async accept(events) {
       const prepared = events.map(prepare);
       const merged = mergeRepeatedKeys(prepared);
-      if (!merged) return allConflict(events);
+      if ("conflict" in merged) return allConflict(events, merged.conflict);
       const { distinct, places } = merged;
       const bytes = distinct.reduce((sum, { data }) => sum + data.length + EVENT_ROW_BYTES, 0);
       const results = await commits.add({ events: distinct, bytes }).catch((error: unknown) => {
-        // One event of a batch conflicts, so none was stored.
-        if (isIdempotencyConflict(error)) return allConflict(distinct);
-        throw error;
+        if (!isIdempotencyConflict(error)) throw error;
+        // One event of a batch conflicts, so none was stored. The batch was alone in the statement that failed.
+        const place = places.findIndex(({ index }) => index === conflictPosition(error) - 1);
+        return allConflict(distinct, Math.max(place, 0));
       });
       return places.map(({ index, isRepeat }) => {
         const result = results[index]!;
@@ -46,7 +47,8 @@ export function createAcceptor(pool: Pool, onBatches: (batches: Batch[]) => void
   };
 }
 
-const allConflict = (events: readonly unknown[]): Accepted[] => events.map(() => ({ kind: "conflict" }));
+const allConflict = (events: readonly unknown[], index: number): Accepted[] =>
+  events.map(() => ({ kind: "conflict", index }));
 
 /** What an event takes in memory and in Postgres beside its data, roughly. */
 const EVENT_ROW_BYTES = 200;

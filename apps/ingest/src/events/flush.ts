@@ -10,7 +10,10 @@ import type { PreparedEvent } from "./prepare.ts";
 import type { TenantShares } from "./tenant-share.ts";
 
 /** The answer for one event. */
-export type Accepted = { kind: "accepted"; id: string; deliveries: number; duplicate: boolean } | { kind: "conflict" };
+export type Accepted =
+  | { kind: "accepted"; id: string; deliveries: number; duplicate: boolean }
+  /** `index`: the event of the request whose key conflicts. */
+  | { kind: "conflict"; index: number };
 
 /**
  * The flush committed, but the original event of this idempotent repeat could not be read back. Only its caller gets an
@@ -76,7 +79,8 @@ async function resultsOf(pool: Pool, rows: readonly AcceptRow[]): Promise<FlushR
 }
 
 function toResult(row: AcceptRow, counts: ReadonlyMap<string, number> | LookupFailed): FlushResult {
-  if (row.kind === "conflict") return { kind: "conflict" };
+  // Only an event that is alone in its request.
+  if (row.kind === "conflict") return { kind: "conflict", index: 0 };
   if (row.kind !== "duplicate") return { kind: "accepted", id: row.id, deliveries: row.size, duplicate: false };
   if ("error" in counts) return counts;
   return { kind: "accepted", id: row.id, deliveries: counts.get(row.id) ?? 0, duplicate: true };

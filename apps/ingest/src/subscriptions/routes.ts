@@ -1,6 +1,5 @@
 import { Router } from "express";
 import type { Context } from "../context.ts";
-import { rawBody } from "../http/request-body.ts";
 import { patchSubscription, deleteSubscription } from "./change.ts";
 import { createSubscription } from "./create.ts";
 import { listSubscriptions } from "./list.ts";
@@ -13,17 +12,17 @@ const MAX_BODY_BYTES = 128 * 1024;
 
 export function subscriptionRoutes(context: Context): Router {
   const present = createPresenter(context);
-  const readBody = rawBody(MAX_BODY_BYTES);
+  const readBody = context.readBody(MAX_BODY_BYTES);
   const routes = Router();
-  routes.post("/subscriptions", readBody, createSubscription(context, present));
+  routes.post("/subscriptions", readBody, createSubscription(context));
   routes.get("/subscriptions", listSubscriptions(context, present));
   routes.get("/subscriptions/:id", readSubscription(context, present));
   routes.patch("/subscriptions/:id", readBody, patchSubscription(context, present));
   routes.delete("/subscriptions/:id", deleteSubscription(context));
   routes.get("/subscriptions/:id/secret", readSecret(context));
   routes.post("/subscriptions/:id/secret/rotate", readBody, rotateSecret(context));
-  routes.post("/subscriptions/:id/pause", readBody, pauseSubscription(context, present));
-  routes.post("/subscriptions/:id/resume", readBody, resumeSubscription(context, present));
-  routes.post("/subscriptions/:id/enable", readBody, enableSubscription(context, present));
+  routes.post("/subscriptions/:id/pause", readBody, pauseSubscription(context));
+  routes.post("/subscriptions/:id/resume", readBody, resumeSubscription(context));
+  routes.post("/subscriptions/:id/enable", readBody, enableSubscription(context));
   return routes;
 }

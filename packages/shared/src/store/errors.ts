@@ -14,6 +14,9 @@ export const sqlState = (error: unknown): string | undefined => databaseError(er
 
 export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error) === IDEMPOTENCY_CONFLICT;
 
+/** Which event of the statement has the conflict, from 1. */
+export const conflictPosition = (error: unknown): number => Number(databaseError(error)?.detail);
+
 /**
  * True where the partition for a row is missing; partitions.ts creates it. Any other check has a name. The message would
  * be in the language of the server.

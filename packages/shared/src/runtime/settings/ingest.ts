@@ -10,6 +10,12 @@ export const ingestVariables = {
   PORT: integer(3000, 0, 65_535),
   API_KEYS: apiKeys,
   DRAIN_DELAY: duration("0s", "0ms", "10m"),
+  MAX_CONNECTIONS: integer(5_000, 1, 1_000_000),
+  // One caller may use half of it, which has to be more than the largest body.
+  BODY_MEMORY_MIB: integer(128, 32, 65_536),
+  BODY_TIMEOUT: duration("30s", "100ms", "5m"),
+  MAX_SUBSCRIPTIONS_PER_TENANT: integer(10_000, 1, 1_000_000_000),
+  MAX_BACKLOG_PER_TENANT: integer(0, 0, 1_000_000_000),
 };
 
 const schema = z
@@ -21,6 +27,12 @@ const schema = z
     port: env.PORT,
     apiKeys: env.API_KEYS,
     drainDelayMs: env.DRAIN_DELAY,
+    maxConnections: env.MAX_CONNECTIONS,
+    bodyMemoryBytes: env.BODY_MEMORY_MIB * 1024 * 1024,
+    bodyTimeoutMs: env.BODY_TIMEOUT,
+    maxSubscriptionsPerTenant: env.MAX_SUBSCRIPTIONS_PER_TENANT,
+    /** 0 is no limit. */
+    maxBacklogPerTenant: env.MAX_BACKLOG_PER_TENANT,
   }));
 
 export type IngestSettings = Readonly<z.output<typeof schema>>;

@@ -68,6 +68,9 @@ export const deliveries = pgTable(
     index("deliveries_dead_idx")
       .on(table.id)
       .where(sql`state = 'dead'`),
+    index("deliveries_unfinished_idx")
+      .on(table.tenant)
+      .where(sql`state in ('pending', 'retrying', 'held')`),
     index("deliveries_subscription_idx").on(table.subscriptionId, table.id),
   ],
 );
