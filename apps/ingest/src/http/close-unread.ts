@@ -22,19 +22,20 @@ export function closeUnread(request: Request, response: Response): void {
   const { socket } = request;
   response.shouldKeepAlive = false;
   // Otherwise Node would discard the body itself after the response, without a limit.
-  request.read(0);
+  let bytes = 0;
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= LINGER.bytes) return;
+    if (response.writableFinished) socket.destroy();
+    else request.pause();
+  });
+  request.on("error", () => undefined);
+  request.resume();
   // Node calls it when it has written a connection's last response.
   socket.destroySoon = () => {
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER.ms);
     socket.once("close", () => clearTimeout(timer));
-    let bytes = 0;
-    request.on("error", () => undefined);
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > LINGER.bytes) socket.destroy();
-    });
-    request.resume();
   };
 }
 

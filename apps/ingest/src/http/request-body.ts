@@ -24,12 +24,14 @@ export const createBodyReader =
     const mustBeEmpty = isChunked && type === undefined;
     if (!mustBeEmpty && !isJson(type)) throw notJson();
     if (length > limit) throw tooLarge();
+    // The caller closed the connection while the API key was looked up, so no event will follow.
+    if (request.destroyed) throw problemOf({ kind: "cut_off" }, timeoutMs);
     const reservation = memory.reserve(callerOf(response).tenant ?? "");
     if (!reservation.grow(length)) throw tooMuch();
     // The handler holds the body until it has answered.
     response.once("close", () => reservation.release());
     // Sent only now, so that a client that waits for it does not send a body that is refused.
-    if (headers.expect !== undefined) response.writeContinue();
+    if (headers.expect !== undefined && request.httpVersionMinor > 0) response.writeContinue();
     readBody(request, { limit: mustBeEmpty ? 0 : limit, length, timeoutMs, reservation }, (result) => {
       if (result.kind === "body") {
         request.body = result.body;
