@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import type { Subscription } from "@postrider/testkit/client/types.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { withClient } from "../../../scripts/services/index.ts";
 import { callsTo, expectProblem } from "./problems.ts";
 
@@ -122,6 +123,29 @@ test("a key and what it stands for are stored together or not at all", async () 
   await query("drop trigger refuse on idempotency_keys");
   expect((await e2e.api.subscriptions({ tenant: body.tenant })).data).toEqual([]);
   expect((await create(body, key)).status).toBe(201);
+  expect((await e2e.api.subscriptions({ tenant: body.tenant })).data).toHaveLength(1);
+});
+
+test("a process that dies before the commit leaves the key free, and nothing behind", async () => {
+  await query(
+    "create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(3); return new; end $$",
+  );
+  await query("create trigger wait before insert on idempotency_keys for each row execute function wait()");
+  const key = randomUUID();
+  const body = newSubscription();
+  const lost = create(body, key).catch(() => undefined);
+  await waitFor("it is about to commit", async () => {
+    const sleeping = await query(
+      "select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'",
+    );
+    return sleeping.length > 0;
+  });
+  await e2e.stack.restartIngest("SIGKILL");
+  await lost;
+  await query("drop trigger wait on idempotency_keys");
+  expect((await e2e.api.subscriptions({ tenant: body.tenant })).data).toEqual([]);
+  expect((await create(body, key)).status).toBe(201);
+  expect((await create(body, key)).headers.get("idempotent-replayed")).toBe("true");
   expect((await e2e.api.subscriptions({ tenant: body.tenant })).data).toHaveLength(1);
 });
 

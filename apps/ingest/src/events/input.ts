@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Caller } from "../http/caller.ts";
 import { eventType, list, page, tenant, time } from "../http/fields.ts";
 import { idempotencyKey } from "../http/idempotency-key.ts";
+import { shapeOf } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { RawJson, type Shape } from "../http/raw-json.ts";
 import { tenantFor } from "../http/tenancy.ts";
@@ -26,11 +27,12 @@ const eventOfBatch = newEvent.extend({ idempotencyKey: idempotencyKey.optional()
 export const newBatch = z.strictObject({ events: list(eventOfBatch, MAX_BATCH, "events") });
 
 /** The data of each event is needed as it was sent. */
-const shapeOfEvent = (schema: typeof newEvent): Shape => ({ members: new Set(Object.keys(schema.shape)), raw: "data" });
+const shapeOfEvent = (schema: typeof newEvent): Shape => ({ ...shapeOf(schema), raw: "data", hasOnlyStrings: true });
 
 export const newEventShape = shapeOfEvent(newEvent);
 export const newBatchShape: Shape = {
-  members: new Set(["events"]),
+  ...shapeOf(newBatch),
+  hasOnlyStrings: true,
   list: { name: "events", max: MAX_BATCH, of: shapeOfEvent(eventOfBatch) },
 };
 

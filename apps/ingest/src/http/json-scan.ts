@@ -119,6 +119,8 @@ export const isObject = (json: Uint8Array, at: number): boolean => json[at] === 
 
 export const isList = (json: Uint8Array, at: number): boolean => json[at] === OPEN_LIST;
 
+export const isString = (json: Uint8Array, at: number): boolean => json[at] === QUOTE;
+
 export function skipSpace(json: Uint8Array, at: number): number {
   let next = at;
   for (;;) {

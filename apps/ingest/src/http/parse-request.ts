@@ -8,10 +8,7 @@ import { parseShape, type Shape } from "./raw-json.ts";
 import { bytesOf } from "./request-body.ts";
 
 /** The shape of a body without a member that has to be kept as it was sent. */
-export const shapeOf = (schema: z.ZodObject): Shape => ({
-  members: new Set(Object.keys(schema.shape)),
-  hasNested: true,
-});
+export const shapeOf = (schema: z.ZodObject): Shape => ({ members: new Set(Object.keys(schema.shape)) });
 
 /**
  * Parses the body by a schema. An absent body counts as `{}`.

@@ -1,4 +1,4 @@
-import { endOf, isList, isObject, NotJson, scanList, scanObject, skipSpace, TooDeep } from "./json-scan.ts";
+import { endOf, isList, isObject, isString, NotJson, scanList, scanObject, skipSpace, TooDeep } from "./json-scan.ts";
 import { invalid, MAX_FIELD_ERRORS, type FieldError } from "./problem.ts";
 
 /** A JSON value as it was sent. */
@@ -16,8 +16,8 @@ export interface Shape {
   members: ReadonlySet<string>;
   /** The member that is kept as RawJson. */
   raw?: string;
-  /** Whether other members may be lists and objects. If not, those are parsed as empty ones, for the schema to refuse. */
-  hasNested?: boolean;
+  /** Whether all others are strings. Anything else in their place is not parsed, because the schema refuses it. */
+  hasOnlyStrings?: boolean;
   /** The member that is a list of objects. */
   list?: { name: string; max: number; of: Shape };
 }
@@ -71,7 +71,7 @@ class Parser {
 
   /** A value that is not an object is left to the schema. */
   objectAt(at: number, shape: Shape): Parsed {
-    if (!isObject(this.#json, at)) return this.#flatAt(at);
+    if (!isObject(this.#json, at)) return this.#stringAt(at);
     const members = new Map<string, unknown>();
     const end = scanObject(this.#json, at, (name, start) => {
       this.#member = name;
@@ -85,13 +85,13 @@ class Parser {
     return { value: Object.fromEntries(members), end };
   }
 
-  #memberAt(name: string, at: number, { raw, list, hasNested }: Shape): Parsed {
+  #memberAt(name: string, at: number, { raw, list, hasOnlyStrings }: Shape): Parsed {
     if (name === raw) {
       const end = this.#endOf(at);
       return { value: new RawJson(this.#json.subarray(at, end)), end };
     }
     if (name === list?.name && isList(this.#json, at)) return this.#listAt(at, list);
-    return hasNested === true ? this.#valueAt(at) : this.#flatAt(at);
+    return hasOnlyStrings === true ? this.#stringAt(at) : this.#valueAt(at);
   }
 
   #listAt(at: number, { name, max, of }: NonNullable<Shape["list"]>): Parsed {
@@ -113,10 +113,9 @@ class Parser {
     return { value: JSON.parse(this.#json.toString("utf8", at, end)), end };
   }
 
-  /** A list or an object counts as an empty one. */
-  #flatAt(at: number): Parsed {
-    if (isList(this.#json, at)) return { value: [], end: this.#endOf(at) };
-    return isObject(this.#json, at) ? { value: {}, end: this.#endOf(at) } : this.#valueAt(at);
+  /** Anything else counts as null. */
+  #stringAt(at: number): Parsed {
+    return isString(this.#json, at) ? this.#valueAt(at) : { value: null, end: this.#endOf(at) };
   }
 
   #endOf(at: number): number {
