@@ -29,14 +29,8 @@ export class Connection {
   /** Sends these bytes again and again until the API no longer takes them. @returns how many it took */
   async pour(chunk: Buffer): Promise<number> {
     const before = this.socket.bytesWritten;
-    let isClosed = false;
-    const closed = new Promise<void>((resolve) =>
-      this.socket.once("close", () => {
-        isClosed = true;
-        resolve();
-      }),
-    );
-    while (!isClosed) {
+    const closed = new Promise((resolve) => this.socket.once("close", resolve));
+    while (!this.socket.destroyed) {
       if (this.socket.write(chunk)) await new Promise((resolve) => setImmediate(resolve));
       else await Promise.race([closed, new Promise((resolve) => this.socket.once("drain", resolve))]);
     }

@@ -10,7 +10,7 @@ const RETRY_AFTER_S = 5;
 const MAX_TENANTS = 10_000;
 
 interface Backlog {
-  /** Unfinished deliveries at the last count, and those that this process has made since. */
+  /** Unfinished deliveries at the last count, and deliveries that this process has made since. */
   counted: number;
   made: number;
   /** When a count is good for no longer, and when the next one may begin. */

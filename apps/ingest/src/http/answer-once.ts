@@ -19,7 +19,7 @@ export interface Answer {
  * @param db a connection with the transaction that does what the answer says
  * @throws Problem where the key was used meanwhile: the transaction must be rolled back
  */
-export type Remember = (db: Queryable, answer: Answer) => Promise<void>;
+type Remember = (db: Queryable, answer: Answer) => Promise<void>;
 
 export interface Call {
   /** Names the call and what it is for: a key counts for one of them. */

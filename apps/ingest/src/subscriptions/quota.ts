@@ -5,7 +5,7 @@ import { Problem } from "../http/problem.ts";
 
 /**
  * A process may add this part of what a count left without another count. So up to eight processes together do not
- * exceed the limit, and those that add many subscriptions rarely count.
+ * exceed the limit, and one that adds many subscriptions rarely counts.
  */
 const PART = 8;
 const ALLOWANCE_MS = 10_000;
