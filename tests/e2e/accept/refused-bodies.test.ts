@@ -55,7 +55,7 @@ test.each([
   ["DELETE", "/v1/subscriptions/sub_00000000000000000000000000", 404],
   ["POST", "/v1/nothing", 404],
 ])(
-  "an endless body to %s %s is answered in time, and read no further than to end the connection well",
+  "an endless body to %s %s is answered, and read no further than to end the connection well",
   async (method, path, status) => {
     const connection = open({ "transfer-encoding": "chunked" }, path, method);
     const taken = await connection.pour(CHUNK);

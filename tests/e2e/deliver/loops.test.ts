@@ -27,8 +27,9 @@ test("a ring of subscriptions whose URLs retry each other's deliveries ends with
   }
   await e2e.api.retry(ring[0]!.delivery);
   const { attempts } = await e2e.api.untilDelivery(ring[0]!.event, "dead");
-  const answers = attempts.filter(({ trigger }) => trigger !== "auto" || attempts[0]!.trigger === trigger).slice(1);
-  expect(new Set(answers.map(({ responseStatus }) => responseStatus))).toEqual(new Set([508]));
+  // The first one is the event's own delivery.
+  const looped = attempts.filter(({ number }) => number > 1);
+  expect(new Set(looped.map(({ responseStatus }) => responseStatus))).toEqual(new Set([508]));
   for (const { event } of ring.slice(1)) {
     expect(await e2e.api.deliveryOf(event)).toMatchObject({ status: "delivered", attemptCount: 1 });
   }
