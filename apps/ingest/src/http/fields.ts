@@ -29,18 +29,20 @@ export const eventType = z
  */
 export const list = <Schema extends z.ZodType>(element: Schema, max: number, of: string) =>
   z
-    .array(z.unknown(), { error: `must be a list of ${of}` })
-    .min(1, "must have at least one entry")
-    .max(max, `must have at most ${max} entries`)
+    .custom<unknown[]>(Array.isArray, `must be a list of ${of}`)
+    .refine((values) => values.length >= 1, "must have at least one entry")
+    .refine((values) => values.length <= max, `must have at most ${max} entries`)
     .transform((values, context) => {
       const valid: z.output<Schema>[] = [];
-      for (const [index, value] of values.entries()) {
-        const parsed = element.safeParse(value);
-        if (parsed.success) valid.push(parsed.data);
-        for (const issue of parsed.error?.issues ?? []) {
-          context.issues.push({ ...issue, path: [index, ...issue.path], input: value } as (typeof context.issues)[0]);
+      for (let index = 0; index < values.length && context.issues.length < MAX_FIELD_ERRORS; index += 1) {
+        const parsed = element.safeParse(values[index]);
+        if (parsed.success) {
+          valid.push(parsed.data);
+          continue;
         }
-        if (context.issues.length >= MAX_FIELD_ERRORS) break;
+        for (const issue of parsed.error.issues) {
+          context.issues.push({ ...issue, path: [index, ...issue.path] } as (typeof context.issues)[0]);
+        }
       }
       return valid;
     });

@@ -54,8 +54,9 @@ interface Parsed {
 
 class Parser {
   readonly #json: Buffer;
-  /** Of the list's element that is read, such as `events.3.`. */
-  #prefix = "";
+  /** The list that is read, and which of its elements. */
+  #list: string | undefined;
+  #index = 0;
   #member = "";
   #surplus = 0;
   readonly #errors: FieldError[] = [];
@@ -66,19 +67,26 @@ class Parser {
 
   /** The field that is read. */
   get field(): string {
-    return `${this.#prefix}${this.#member}`.replace(/\.$/, "") || "body";
+    const path = this.#list === undefined ? [this.#member] : [this.#list, this.#index, this.#member];
+    return path.filter((part) => part !== "").join(".") || "body";
   }
 
   /** A value that is not an object is left to the schema. */
   objectAt(at: number, shape: Shape): Parsed {
     if (!isObject(this.#json, at)) return this.#stringAt(at);
-    const members = new Map<string, unknown>();
+    const members: [name: string, value: unknown][] = [];
+    let known = 0;
     const end = scanObject(this.#json, at, (name, start) => {
       this.#member = name;
-      const isKnown = shape.members.has(name);
-      if (!isKnown || members.has(name)) this.#countSurplus(isKnown ? "is repeated" : "is not a known field");
-      const member = isKnown ? this.#memberAt(name, start, shape) : { value: null, end: this.#endOf(start) };
-      members.set(name, member.value);
+      if (!shape.members.has(name)) {
+        this.#countSurplus("is not a known field");
+        members.push([name, null]);
+        return this.#endOf(start);
+      }
+      known += 1;
+      if (known > shape.members.size) this.#countSurplus("is repeated");
+      const member = this.#memberAt(name, start, shape);
+      members.push([name, member.value]);
       return member.end;
     });
     // Like JSON.parse: the last of several members with one name counts, and `__proto__` is a member like any other.
@@ -98,13 +106,14 @@ class Parser {
     const value: unknown[] = [];
     const end = scanList(this.#json, at, (start) => {
       if (value.length === max) throw invalid({ field: name, message: `must have at most ${max} entries` });
-      this.#prefix = `${name}.${value.length}.`;
+      this.#list = name;
+      this.#index = value.length;
       this.#member = "";
       const element = this.objectAt(start, of);
       value.push(element.value);
       return element.end;
     });
-    this.#prefix = "";
+    this.#list = undefined;
     return { value, end };
   }
 
