@@ -84,8 +84,10 @@ test("used again with the same body answers the first event, with its deliveries
 
 test("used again with another body or type is a conflict that stores nothing", async () => {
   await world.accept({ idempotencyKey: "k", data: `{"a":1}` });
-  expect(await world.accept({ idempotencyKey: "k", data: `{"a":2}` })).toEqual([{ kind: "conflict" }]);
-  expect(await world.accept({ idempotencyKey: "k", type: "x", data: `{"a":1}` })).toEqual([{ kind: "conflict" }]);
+  expect(await world.accept({ idempotencyKey: "k", data: `{"a":2}` })).toEqual([{ kind: "conflict", index: 0 }]);
+  expect(await world.accept({ idempotencyKey: "k", type: "x", data: `{"a":1}` })).toEqual([
+    { kind: "conflict", index: 0 },
+  ]);
   expect(await count("events")).toBe(1);
 });
 
@@ -107,7 +109,7 @@ test("used fifty times at once makes one event", async () => {
 test("a conflict in a batch rolls back the whole batch, including its other idempotency keys", async () => {
   await world.accept({ idempotencyKey: "used", data: "1" });
   const batch = [{ idempotencyKey: "fresh" }, { idempotencyKey: "used", data: "2" }, {}];
-  expect(await world.accept(...batch)).toEqual([{ kind: "conflict" }, { kind: "conflict" }, { kind: "conflict" }]);
+  expect(await world.accept(...batch)).toEqual(batch.map(() => ({ kind: "conflict", index: 1 })));
   expect(await count("events")).toBe(1);
   expect(await world.accept({ idempotencyKey: "fresh", data: `"free"` })).toMatchObject([{ duplicate: false }]);
 });

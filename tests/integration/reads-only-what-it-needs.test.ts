@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
+import { countUnfinished } from "@postrider/shared/store/sql/count-unfinished.ts";
 import { loadBatchesRows } from "@postrider/shared/store/sql/load-batches.ts";
 import { loadDeliveriesByIds } from "@postrider/shared/store/sql/load-deliveries-by-ids.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -137,4 +138,15 @@ test("holding, releasing and cancelling a few of thousands of held deliveries re
   expect(await readBy(() => context.loadBatch({ id: fresh, size: 2, ...familyRange(released) }))).toBeLessThan(FEW);
   expect((await world.rows()).filter(({ id }) => released.includes(id)).map(({ state }) => state)).toEqual(["held", "held"]); // prettier-ignore
   expect(await readBy(() => cancelUnfinished(context, subscription, lease))).toBeLessThan(FEW);
+});
+
+test("counting a tenant's unfinished deliveries reads no more of them than the limit, and none that are finished", async () => {
+  const { pool } = world.context;
+  await spread();
+  // Index entries of earlier states are read once.
+  await pool.query("vacuum deliveries");
+  expect(await readBy(async () => expect(await countUnfinished(pool, "busy", 50)).toBe(50))).toBeLessThan(FEW);
+  await pool.query("update deliveries set state = 'cancelled', settled_at = now(), batch_id = null, held_reason = null, held_at = null, next_attempt_at = null where tenant = 'busy'"); // prettier-ignore
+  await pool.query("vacuum deliveries");
+  expect(await readBy(async () => expect(await countUnfinished(pool, "busy", 50)).toBe(0))).toBeLessThan(FEW);
 });

@@ -6,9 +6,13 @@ import { createFlushMetrics } from "@postrider/shared/runtime/telemetry/flush-me
 import { READ_PLANS } from "@postrider/shared/store/bounded-list.ts";
 import { createDb } from "@postrider/shared/store/pool.ts";
 import { createAcceptor, type Acceptor } from "./events/accept.ts";
+import { TenantBacklogs } from "./events/backlog.ts";
 import { createDispatcher } from "./events/dispatch.ts";
+import { BodyMemory } from "./http/body-memory.ts";
 import { createReadLimit } from "./http/read-limit.ts";
+import { createBodyReader } from "./http/request-body.ts";
 import { createIngestMetrics } from "./metrics.ts";
+import { SubscriptionQuota } from "./subscriptions/quota.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
@@ -25,7 +29,11 @@ export async function createContext(settings: IngestSettings) {
   const { log, pool, readPool, redis, queues, registry } = infrastructure;
   const secretBox = await checkDatabase(infrastructure, settings);
   let acceptor: Acceptor | undefined;
-  const metrics = createIngestMetrics(registry, () => acceptor?.waitingRows ?? 0);
+  const bodyMemory = new BodyMemory(settings.bodyMemoryBytes);
+  const metrics = createIngestMetrics(registry, {
+    waitingRows: () => acceptor?.waitingRows ?? 0,
+    bodyBytes: () => bodyMemory.held,
+  });
   acceptor = createAcceptor(
     pool,
     createDispatcher(queues, redis, metrics, log),
@@ -50,6 +58,9 @@ export async function createContext(settings: IngestSettings) {
     ),
     metrics,
     acceptor,
+    backlogs: new TenantBacklogs(settings.maxBacklogPerTenant, pool),
+    subscriptionQuota: new SubscriptionQuota(settings.maxSubscriptionsPerTenant),
+    readBody: createBodyReader(bodyMemory, settings.bodyTimeoutMs),
     secretBox,
     breakers: createBreakers(redis, settings.breaker),
     async close() {

@@ -2,9 +2,23 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
 
-/** @param waitingRows returns how many events wait for their flush */
-export function createIngestMetrics(registry: Registry, waitingRows: () => number) {
+interface Gauges {
+  /** How many events wait for their flush. */
+  waitingRows: () => number;
+  /** How many bytes of request bodies are held. */
+  bodyBytes: () => number;
+}
+
+export function createIngestMetrics(registry: Registry, { waitingRows, bodyBytes }: Gauges) {
   const registers = [registry];
+  new Gauge({
+    name: "postrider_request_body_bytes",
+    help: "Bytes of request bodies that are being read, or whose requests are not answered yet",
+    registers,
+    collect() {
+      this.set(bodyBytes());
+    },
+  });
   new Gauge({
     name: "postrider_accept_waiting_events",
     help: "Events waiting for their group commit",
@@ -44,6 +58,11 @@ export function createIngestMetrics(registry: Registry, waitingRows: () => numbe
       name: "postrider_reads_refused_total",
       help: "Reads of the API that were refused, or took too long",
       labelNames: ["reason"] as const,
+      registers,
+    }),
+    connectionsRefused: new Counter({
+      name: "postrider_connections_refused_total",
+      help: "Connections closed at once, because MAX_CONNECTIONS were open",
       registers,
     }),
     requests: new Histogram({

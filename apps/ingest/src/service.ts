@@ -1,3 +1,4 @@
+import type { Server } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { every } from "@postrider/shared/concurrency/every.ts";
 import { startAdminServer } from "@postrider/shared/runtime/admin-server.ts";
@@ -12,11 +13,20 @@ import { readReadiness } from "./http/health.ts";
 
 const HOUR_MS = 3_600_000;
 
+/** `onRefused` is called for each connection that is closed at once. */
+function limitConnections(server: Server, { maxConnections }: IngestSettings, onRefused: () => void): void {
+  server.maxConnections = maxConnections;
+  server.on("drop", onRefused);
+  // The reader of bodies decides whether the client may send one; Node would always ask for it.
+  server.on("checkContinue", (request, response) => server.emit("request", request, response));
+}
+
 /** Starts ingest: the API server, the admin server and the upkeep. */
 export async function startIngest(settings: IngestSettings): Promise<RunningApp> {
   const context = await createContext(settings);
-  const { log, pool, registry, lifecycle } = context;
+  const { log, pool, registry, lifecycle, metrics } = context;
   const server = createPublicServer(settings, createApp(context));
+  limitConnections(server, settings, () => metrics.connectionsRefused.inc());
   const port = await listen(server, settings.host, [settings.port]);
   const admin = await startAdminServer({
     app: "ingest",

@@ -67,6 +67,42 @@ test.concurrent("POST /v1/events refuses an empty Idempotency-Key", async () => 
   expectProblem(await call("POST", "/v1/events", { body: good, headers: { "idempotency-key": "" } }), 400);
 });
 
+const MIB = 1024 * 1024;
+const unknown = (count: number) => Array.from({ length: count }, (_, n) => `"unknown-${n}":1`).join(",");
+const longName = `"${"x".repeat(200 * 1024)}":1`;
+const hostile: [string, string, string, string][] = [
+  ["many unknown fields", "POST", "/v1/events", `{${unknown(14_000)}}`],
+  ["many unknown fields", "POST", "/v1/events/batch", `{"events":[{${unknown(400_000)}}]}`],
+  ["many unknown fields", "POST", "/v1/subscriptions", `{${unknown(7_000)}}`],
+  ["a long unknown field", "POST", "/v1/events", `{${longName}}`],
+  ["long unknown fields", "POST", "/v1/events/batch", `{"events":[{${Array(40).fill(longName).join(",")}}]}`],
+  [
+    "many invalid events",
+    "POST",
+    "/v1/events/batch",
+    `{"events":[${Array(1_000).fill('{"type":1,"tenant":2,"x":3}').join(",")}]}`,
+  ],
+  ["many events", "POST", "/v1/events/batch", `{"events":[${Array(1_000_000).fill("{}").join(",")}]}`],
+  ["many invalid event types", "POST", "/v1/subscriptions", `{"eventTypes":[${Array(50_000).fill("1").join(",")}]}`],
+  ["many invalid headers", "POST", "/v1/subscriptions", `{"headers":{${unknown(7_000)}}}`],
+  ["a long wrong wait", "POST", "/v1/subscriptions", `{"retrySchedule":["${"x".repeat(100_000)}"]}`],
+  ["a value of the wrong kind", "POST", "/v1/events/batch", `{"events":[{"type":[${"1,".repeat(MIB)}1]}]}`],
+  ["a value in the place of a list", "POST", "/v1/events/batch", `{"events":{${unknown(400_000)}}}`],
+  ["what is no JSON", "POST", "/v1/events/batch", `{"events":[{"type":"${"x".repeat(9 * MIB)}`],
+  [
+    "many unknown parameters",
+    "GET",
+    `/v1/events?${Array.from({ length: 900 }, (_, n) => `unknown${n}=1`).join("&")}`,
+    "",
+  ],
+];
+test.concurrent.each(hostile)("%s to %s %s get a short answer", async (_name, method, path, raw) => {
+  const answer = await call(method, path, raw === "" ? {} : { raw });
+  expectProblem(answer, 400);
+  expect(answer.body.errors?.length ?? 0).toBeLessThanOrEqual(20);
+  expect(JSON.stringify(answer.body).length).toBeLessThan(16 * 1024);
+});
+
 test("the API still accepts events after all invalid requests", async () => {
   await e2e.api.send({ type: "order.created", data: 1, tenant: newTenant() });
 });

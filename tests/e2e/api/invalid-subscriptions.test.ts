@@ -98,3 +98,25 @@ test.concurrent.each([
 ])("POST …/secret/rotate refuses %s and names the field", async (_name, body, field) => {
   await expectFieldNamed("POST", `/v1/subscriptions/${subscription}/secret/rotate`, body, field);
 });
+
+test.concurrent.each(["pause", "resume", "enable"])("POST …/%s takes no body but {}", async (action) => {
+  const { id } = await e2e.api.subscribe({ url, tenant: newTenant() });
+  const path = `/v1/subscriptions/${id}/${action}`;
+  const before = await e2e.api.subscription(id);
+  await expectFieldNamed("POST", path, { colour: "red" }, "colour");
+  expectProblem(await call("POST", path, { raw: "[]" }), 400);
+  expect(await e2e.api.subscription(id)).toEqual(before);
+  expect((await call("POST", path, { body: {} })).status).toBe(200);
+});
+
+test.concurrent("POST …/retry takes no body but {}", async () => {
+  const tenant = newTenant();
+  await e2e.api.subscribe({ url, tenant });
+  const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
+  const { id } = await e2e.api.untilDelivery(event.id, "delivered");
+  const path = `/v1/deliveries/${id}/retry`;
+  await expectFieldNamed("POST", path, { type: "order.created", data: { delivery: "of an event" } }, "data");
+  expectProblem(await call("POST", path, { raw: "[]" }), 400);
+  expect((await e2e.api.deliveryOf(event.id)).attemptCount).toBe(1);
+  expect((await call("POST", path, { body: {} })).status).toBe(202);
+});

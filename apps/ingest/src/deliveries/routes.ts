@@ -7,6 +7,8 @@ import { listDeliveries } from "./list.ts";
 import { readDelivery } from "./read.ts";
 import { retryOneDelivery } from "./retry.ts";
 
+const MAX_BODY_BYTES = 16 * 1024;
+
 export function deliveryRoutes(context: Context): Router {
   const routes = Router();
   const { limitReads: reads, readPool } = context;
@@ -15,6 +17,6 @@ export function deliveryRoutes(context: Context): Router {
   };
   routes.get("/deliveries", reads(list));
   routes.get("/deliveries/:id", reads(readDelivery(context)));
-  routes.post("/deliveries/:id/retry", retryOneDelivery(context));
+  routes.post("/deliveries/:id/retry", context.readBody(MAX_BODY_BYTES), retryOneDelivery(context));
   return routes;
 }

@@ -1,5 +1,10 @@
 import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
-import { expansionBacklogOf, isIdempotencyConflict, isUnavailable } from "@postrider/shared/store/errors.ts";
+import {
+  conflictPosition,
+  expansionBacklogOf,
+  isIdempotencyConflict,
+  isUnavailable,
+} from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { FanOuts, Refusals } from "./fan-outs.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
@@ -38,12 +43,15 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
       if (refusals.has(events, performance.now())) throw new ExpansionBacklogError();
       const prepared = events.map(prepare);
       const merged = mergeRepeatedKeys(prepared);
-      if (!merged) return allConflict(events);
+      if ("conflict" in merged) return allConflict(events, merged.conflict);
       const { distinct, places } = merged;
       const bytes = distinct.reduce((sum, { data }) => sum + data.length + EVENT_ROW_BYTES, 0);
       const results = await commits.add({ events: distinct, bytes }).catch((error: unknown) => {
-        // One event of a batch conflicts, so none was stored.
-        if (isIdempotencyConflict(error)) return allConflict(distinct);
+        if (isIdempotencyConflict(error)) {
+          // One event of a batch conflicts, so none was stored. The batch was alone in the statement that failed.
+          const place = places.findIndex(({ index }) => index === conflictPosition(error) - 1);
+          return allConflict(distinct, Math.max(place, 0));
+        }
         const refused = expansionBacklogOf(error);
         if (refused === undefined) throw error;
         refusals.add(distinct[refused - 1]!, performance.now() + REFUSE_MS);
@@ -62,7 +70,8 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
   };
 }
 
-const allConflict = (events: readonly unknown[]): Accepted[] => events.map(() => ({ kind: "conflict" }));
+const allConflict = (events: readonly unknown[], index: number): Accepted[] =>
+  events.map(() => ({ kind: "conflict", index }));
 
 /** What an event takes in memory and in Postgres beside its data, roughly. */
 const EVENT_ROW_BYTES = 200;

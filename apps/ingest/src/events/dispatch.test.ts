@@ -31,7 +31,7 @@ function refusingRedis() {
   const dispatch = createDispatcher(
     { dispatch: { add, addBulk } } as never,
     redis as never,
-    createIngestMetrics(registry, () => 0),
+    createIngestMetrics(registry, { waitingRows: () => 0, bodyBytes: () => 0 }),
     createLogger("ingest", "info", sink),
   );
   const recover = () => {

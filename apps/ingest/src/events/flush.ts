@@ -12,7 +12,10 @@ import type { PreparedEvent } from "./prepare.ts";
 import type { TenantShares } from "./tenant-share.ts";
 
 /** The answer for one event. */
-export type Accepted = ({ kind: "accepted"; id: string; duplicate: boolean } & DeliveryCount) | { kind: "conflict" };
+export type Accepted =
+  | ({ kind: "accepted"; id: string; duplicate: boolean } & DeliveryCount)
+  /** `index`: the event of the request whose key conflicts. */
+  | { kind: "conflict"; index: number };
 
 /**
  * The flush committed, but the original event of this idempotent repeat could not be read back. Only its caller gets an
@@ -102,7 +105,8 @@ function toResult(
   { kind, id, size, expanding }: AcceptRow,
   counts: ReadonlyMap<string, DeliveryCount> | LookupFailed,
 ): FlushResult {
-  if (kind === "conflict") return { kind };
+  // Only an event that is alone in its request.
+  if (kind === "conflict") return { kind, index: 0 };
   if (kind !== "duplicate") return { kind: "accepted", id, deliveries: size, expanding, duplicate: false };
   if ("error" in counts) return counts;
   return { kind: "accepted", id, ...(counts.get(id) ?? { deliveries: 0, expanding: false }), duplicate: true };

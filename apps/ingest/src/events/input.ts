@@ -1,8 +1,10 @@
 import { z } from "zod";
 import type { Caller } from "../http/caller.ts";
-import { eventType, page, tenant, text, time } from "../http/fields.ts";
-import { invalid, Problem } from "../http/problem.ts";
-import { parseListWithRaw, parseWithRaw, RawJson } from "../http/raw-json.ts";
+import { eventType, list, page, tenant, time } from "../http/fields.ts";
+import { idempotencyKey } from "../http/idempotency-key.ts";
+import { shapeOf } from "../http/parse-request.ts";
+import { Problem } from "../http/problem.ts";
+import { RawJson, type Shape } from "../http/raw-json.ts";
 import { tenantFor } from "../http/tenancy.ts";
 import type { NewEvent } from "./prepare.ts";
 
@@ -14,27 +16,25 @@ export const MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES + ENVELOPE_BYTES;
 const MAX_BATCH = 1_000;
 export const MAX_BATCH_BYTES = 10 * 1024 * 1024;
 
-/** Many receivers' parsers refuse deeper nesting, or crash. */
-const MAX_DEPTH = 1_000;
-
-/** Parse bodies for the schemas below, which need each event's data as it was sent. */
-export const parseEvent = (json: Buffer): unknown => parseWithRaw(json, "data");
-export const parseBatch = (json: Buffer): unknown => parseListWithRaw(json, "events", "data");
-
-const idempotencyKey = text(1, 255);
-
 export const newEvent = z.strictObject({
   type: eventType,
   data: z.custom<RawJson>((data) => data instanceof RawJson, "is required"),
   tenant: tenant.optional(),
 });
 
-export const newBatch = z.strictObject({
-  events: z
-    .array(newEvent.extend({ idempotencyKey: idempotencyKey.optional() }), { error: "must be a list of events" })
-    .min(1, "must have at least one event")
-    .max(MAX_BATCH, `must have at most ${MAX_BATCH} events`),
-});
+const eventOfBatch = newEvent.extend({ idempotencyKey: idempotencyKey.optional() });
+
+export const newBatch = z.strictObject({ events: list(eventOfBatch, MAX_BATCH, "events") });
+
+/** The data of each event is needed as it was sent. */
+const shapeOfEvent = (schema: typeof newEvent): Shape => ({ ...shapeOf(schema), raw: "data", hasOnlyStrings: true });
+
+export const newEventShape = shapeOfEvent(newEvent);
+export const newBatchShape: Shape = {
+  ...shapeOf(newBatch),
+  hasOnlyStrings: true,
+  list: { name: "events", max: MAX_BATCH, of: shapeOfEvent(eventOfBatch) },
+};
 
 export const eventFilter = z.strictObject({
   ...page("evt"),
@@ -44,13 +44,6 @@ export const eventFilter = z.strictObject({
   until: time.optional(),
 });
 
-export function idempotencyKeyFrom(header: string | undefined): string | undefined {
-  if (header === undefined) return undefined;
-  const parsed = idempotencyKey.safeParse(header);
-  if (!parsed.success) throw invalid({ field: "Idempotency-Key", message: "must have 1 to 255 characters" });
-  return parsed.data;
-}
-
 /** @param prefix of a field's name in an error, such as `events.3.` */
 export function toNewEvent(
   input: z.output<typeof newEvent>,
@@ -58,11 +51,8 @@ export function toNewEvent(
   caller: Caller,
   prefix = "",
 ): NewEvent {
-  const { json: data, depth } = input.data;
+  const { json: data } = input.data;
   const tenant = tenantFor(caller, input.tenant, prefix);
-  if (depth > MAX_DEPTH) {
-    throw invalid({ field: `${prefix}data`, message: `is nested too deeply: at most ${MAX_DEPTH} levels` });
-  }
   if (data.length > MAX_PAYLOAD_BYTES) {
     throw new Problem("payload_too_large", `${prefix}data is larger than ${MAX_PAYLOAD_BYTES / 1024} KiB`);
   }

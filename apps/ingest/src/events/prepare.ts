@@ -10,6 +10,8 @@ export interface NewEvent {
   /** The JSON text of `data` in UTF-8, as it was sent. */
   data: Buffer;
   idempotencyKey: string | undefined;
+  /** What the key stands for, where it is not the event's own but its batch's. */
+  bodyHash?: Buffer;
 }
 
 /** An event with its id, the body that every attempt sends, and the hash that its idempotency key stands for. */
@@ -24,7 +26,7 @@ export function prepare(event: NewEvent): PreparedEvent {
   const id = newId();
   const timestamp = new Date(timeOfId(id)).toISOString();
   const body = eventBody(event.type, timestamp, event.data);
-  return { ...event, id, body, hash: event.idempotencyKey === undefined ? null : hashOf(event) };
+  return { ...event, id, body, hash: event.idempotencyKey === undefined ? null : (event.bodyHash ?? hashOf(event)) };
 }
 
 /** An idempotency key stands for the bytes of type and data as they were sent. */
@@ -37,20 +39,20 @@ export const keyOf = ({ tenant, idempotencyKey }: NewEvent): string | undefined 
 /**
  * Merges the events of one request that share an idempotency key, because a statement can claim a key only once.
  *
- * @returns the distinct events, and for each event given, the place of the one that stands for it; undefined where
- *   two events with one key differ
+ * @returns the distinct events, and for each event given, the place of the one that stands for it; or the index of an
+ *   event that differs from an earlier one with the same key
  */
 export function mergeRepeatedKeys(
   events: readonly PreparedEvent[],
-): { distinct: PreparedEvent[]; places: { index: number; isRepeat: boolean }[] } | undefined {
+): { distinct: PreparedEvent[]; places: { index: number; isRepeat: boolean }[] } | { conflict: number } {
   const indexByKey = new Map<string, number>();
   const distinct: PreparedEvent[] = [];
   const places: { index: number; isRepeat: boolean }[] = [];
-  for (const event of events) {
+  for (const [position, event] of events.entries()) {
     const key = keyOf(event);
     const first = key === undefined ? undefined : indexByKey.get(key);
     if (first !== undefined) {
-      if (!distinct[first]!.hash!.equals(event.hash!)) return undefined;
+      if (!distinct[first]!.hash!.equals(event.hash!)) return { conflict: position };
       places.push({ index: first, isRepeat: true });
       continue;
     }

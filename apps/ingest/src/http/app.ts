@@ -1,10 +1,12 @@
 import express, { Router, type Express, type RequestHandler } from "express";
 import { contentSecurityPolicy, strictTransportSecurity, xContentTypeOptions } from "helmet";
 import { authenticate } from "./auth.ts";
+import { closeUnreadBodies } from "./close-unread.ts";
 import type { Context } from "../context.ts";
 import { methodNotAllowed } from "./method-not-allowed.ts";
 import { observeRequests } from "./observe-requests.ts";
 import { notFound, problemHandler } from "./problem-handler.ts";
+import { refuseDeliveries } from "./refuse-deliveries.ts";
 import { assignRequestId } from "./request-id.ts";
 import { deliveryRoutes } from "../deliveries/routes.ts";
 import { eventRoutes } from "../events/routes.ts";
@@ -27,7 +29,7 @@ export function createApp(context: Context): Express {
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.set("etag", false);
-  app.use(assignRequestId, ...securityHeaders);
+  app.use(assignRequestId, closeUnreadBodies, ...securityHeaders);
   app.use("/v1", version1(context));
   app.use(healthRoutes(context));
   app.use(notFound);
@@ -38,7 +40,7 @@ export function createApp(context: Context): Express {
 /** A router of its own, because matching the rest of the path is cheaper than matching the whole path per route. */
 function version1(context: Context): Router {
   const routes = Router();
-  routes.use(observeRequests(context), authenticate(context.settings.apiKeys, context.pool));
+  routes.use(observeRequests(context), refuseDeliveries, authenticate(context.settings.apiKeys, context.pool));
   routes.use(eventRoutes(context), subscriptionRoutes(context), deliveryRoutes(context));
   routes.use(methodNotAllowed);
   return routes;

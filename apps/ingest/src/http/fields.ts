@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isEventType, isEventTypePattern } from "@postrider/shared/core/event/types.ts";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
+import { MAX_FIELD_ERRORS } from "./problem.ts";
 
 /**
  * Postgres's type text can't hold NUL. A text with an unpaired surrogate has no UTF-8, so it would be stored as another
@@ -22,16 +23,37 @@ export const eventType = z
   .string({ error: "must be a string" })
   .refine(isEventType, "must be dot-separated words of A-Z a-z 0-9 _ -, at most 128 characters, such as order.created");
 
-export const eventTypePatterns = z
-  .array(
-    z.string({ error: "must be a string" }).refine(isEventTypePattern, 'must be an event type, "prefix.*" or "*"'),
-    {
-      error: "must be a list of event types",
-    },
-  )
-  .min(1, "must have at least one entry")
-  .max(200, "must have at most 200 entries")
-  .transform((patterns) => [...new Set(patterns)]);
+/**
+ * A list with at least one element. It is counted before its elements are validated, and their validation stops when
+ * there are as many errors as an answer lists.
+ */
+export const list = <Schema extends z.ZodType>(element: Schema, max: number, of: string) =>
+  z
+    .custom<unknown[]>(Array.isArray, `must be a list of ${of}`)
+    .refine((values) => values.length >= 1, "must have at least one entry")
+    .refine((values) => values.length <= max, `must have at most ${max} entries`)
+    .transform((values, context) => {
+      const valid: z.output<Schema>[] = [];
+      for (let index = 0; index < values.length && context.issues.length < MAX_FIELD_ERRORS; index += 1) {
+        const parsed = element.safeParse(values[index]);
+        if (parsed.success) {
+          valid.push(parsed.data);
+          continue;
+        }
+        for (const issue of parsed.error.issues) {
+          context.issues.push({ ...issue, path: [index, ...issue.path] } as (typeof context.issues)[0]);
+        }
+      }
+      return valid;
+    });
+
+const eventTypePattern = z
+  .string({ error: "must be a string" })
+  .refine(isEventTypePattern, 'must be an event type, "prefix.*" or "*"');
+
+export const eventTypePatterns = list(eventTypePattern, 200, "event types").transform((patterns) => [
+  ...new Set(patterns),
+]);
 
 export const integer = (min: number, max: number) => {
   const error = `must be a whole number from ${min} to ${max}`;

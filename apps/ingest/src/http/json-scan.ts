@@ -7,18 +7,17 @@
  * The bytes must be valid UTF-8: no byte of a character beyond ASCII then equals one of JSON's own characters.
  */
 
-/** Where a value ends, and how deeply lists and objects are nested in it. */
-export interface Extent {
-  end: number;
-  depth: number;
-}
-
 /** Thrown by every function here where the bytes are not JSON. */
 export class NotJson extends Error {
   constructor(at: number) {
     super(`no JSON at byte ${at}`);
     this.name = "NotJson";
   }
+}
+
+/** Thrown by endOf where lists and objects are nested more deeply than it allows. */
+export class TooDeep extends Error {
+  override readonly name = "TooDeep";
 }
 
 const TAB = 0x09;
@@ -49,18 +48,21 @@ const ESCAPABLE = new Set(Buffer.from('"\\/bfnrt'));
 
 // Reading past the end gives undefined, which equals no character and so fails like any wrong one.
 
-/** Scans the value that begins at `at`. It does not recurse, so the caller can limit the depth afterwards. */
-export function extentOf(json: Uint8Array, at: number): Extent {
+/**
+ * Scans the value that begins at `at`, without recursion.
+ *
+ * @returns its end
+ */
+export function endOf(json: Uint8Array, at: number, maxDepth: number): number {
   /** The closing bracket of each open list and object. */
   const open: number[] = [];
-  let depth = 0;
   let next = at;
   value: for (;;) {
     const char = json[next]!;
     if (char === OPEN_OBJECT || char === OPEN_LIST) {
       const close = char === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST;
       open.push(close);
-      if (open.length > depth) depth = open.length;
+      if (open.length > maxDepth) throw new TooDeep();
       next = skipSpace(json, next + 1);
       if (json[next] !== close) {
         if (close === CLOSE_OBJECT) next = skipName(json, next);
@@ -81,7 +83,7 @@ export function extentOf(json: Uint8Array, at: number): Extent {
       if (close === CLOSE_OBJECT) next = skipName(json, next);
       continue value;
     }
-    return { end: next, depth };
+    return next;
   }
 }
 
@@ -116,6 +118,8 @@ function scanElements(json: Buffer, at: number, close: number, visit: (at: numbe
 export const isObject = (json: Uint8Array, at: number): boolean => json[at] === OPEN_OBJECT;
 
 export const isList = (json: Uint8Array, at: number): boolean => json[at] === OPEN_LIST;
+
+export const isString = (json: Uint8Array, at: number): boolean => json[at] === QUOTE;
 
 export function skipSpace(json: Uint8Array, at: number): number {
   let next = at;

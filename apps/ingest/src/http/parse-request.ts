@@ -1,41 +1,53 @@
 import { isUtf8 } from "node:buffer";
 import type { Request } from "express";
-import type { z } from "zod";
+import { z } from "zod";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
-import { skipSpace } from "./json-scan.ts";
+import { NotJson, skipSpace } from "./json-scan.ts";
 import { fieldErrors, invalid, Problem } from "./problem.ts";
+import { parseShape, type Shape } from "./raw-json.ts";
 import { bytesOf } from "./request-body.ts";
 
-type Parse = (json: Buffer) => unknown;
+/** The shape of a body without a member that has to be kept as it was sent. */
+export const shapeOf = (schema: z.ZodObject): Shape => ({ members: new Set(Object.keys(schema.shape)) });
 
 /**
  * Parses the body by a schema. An absent body counts as `{}`.
  *
- * @param parse receives valid UTF-8 that is not blank
  * @throws Problem invalid_json or invalid_request
  */
-export function body<Schema extends z.ZodType>(
+export function body<Schema extends z.ZodObject>(
   request: Request,
   schema: Schema,
-  parse: Parse = (json) => JSON.parse(json.toString()),
+  shape: Shape = shapeOf(schema),
 ): z.output<Schema> {
   const json = bytesOf(request);
   // A decoder would replace what is not UTF-8 in silence.
   if (!isUtf8(json)) throw new Problem("invalid_json", "the body is not UTF-8");
-  const isBlank = skipSpace(json, 0) === json.length;
-  return check(schema, isBlank ? {} : parseOrRefuse(json, parse));
+  return check(schema, isBlank(json) ? {} : parseOrRefuse(json, shape));
 }
 
-function parseOrRefuse(json: Buffer, parse: Parse): unknown {
+/** Refuses a body of a call that takes none, but for `{}`. */
+export const noBody = (request: Request): void => void body(request, NOTHING);
+
+const NOTHING = z.strictObject({});
+
+export const isBlank = (json: Buffer): boolean => skipSpace(json, 0) === json.length;
+
+function parseOrRefuse(json: Buffer, shape: Shape): unknown {
   try {
-    return parse(json);
+    return parseShape(json, shape);
   } catch (error) {
-    throw new Problem("invalid_json", parserMessage(json) ?? String(error));
+    if (!(error instanceof NotJson)) throw error;
+    throw new Problem("invalid_json", parserMessage(json) ?? error.message);
   }
 }
 
+/** Parsing a larger body only for its message could block the process. */
+const MAX_EXPLAINED_BYTES = 64 * 1024;
+
 /** JSON.parse's message, which says more than the scanner's. */
 function parserMessage(json: Buffer): string | undefined {
+  if (json.length > MAX_EXPLAINED_BYTES) return undefined;
   try {
     JSON.parse(json.toString());
     return undefined;

@@ -3,6 +3,7 @@ import { BufferFullError } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import { ExpansionBacklogError } from "../events/accept.ts";
+import { closeUnread, hasMuchToRead } from "./close-unread.ts";
 import { Problem, PROBLEMS } from "./problem.ts";
 import { requestIdOf } from "./request-id.ts";
 import { annotateRequestLog } from "./request-locals.ts";
@@ -15,6 +16,8 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     const { status, title } = PROBLEMS[problem.code];
     const requestId = requestIdOf(response);
     annotateRequestLog(response, { code: problem.code });
+    if (problem.code === "request_timeout" || hasMuchToRead(request)) closeUnread(request, response);
+    else request.resume();
     if (status >= 500) {
       log[status === 500 ? "error" : "warn"](
         { err: problem.cause, requestId, code: problem.code, method: request.method, path: request.path },
@@ -40,7 +43,7 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
 }
 
 export const notFound: RequestHandler = (request) => {
-  throw new Problem("not_found", `there is no ${request.method} ${request.path}`);
+  throw new Problem("not_found", `there is no ${request.method} ${request.path.slice(0, 200)}`);
 };
 
 function toProblem(error: unknown): Problem {
@@ -54,27 +57,8 @@ function toProblem(error: unknown): Problem {
     return new Problem("expansion_backlog", detail, { headers: { "retry-after": "10" }, cause: error });
   }
   if (error instanceof URIError) return new Problem("not_found", "the path is not a valid URL");
-  const parsing = fromBodyParser(error);
-  if (parsing) return parsing;
   if (isUnavailable(error)) {
     return new Problem("database_unavailable", "nothing was written: try again", retryLater);
   }
   return new Problem("internal", "the server logged the error under this request id", { cause: error });
-}
-
-/** Express's body parser throws errors with a `type`. */
-function fromBodyParser(error: unknown): Problem | undefined {
-  if (!(error instanceof Error) || !("type" in error)) return undefined;
-  switch (error.type) {
-    case "entity.too.large":
-      return new Problem("payload_too_large", "the body is larger than this route allows");
-    case "encoding.unsupported":
-    case "charset.unsupported":
-      return new Problem("unsupported_media_type", error.message);
-    case "request.aborted":
-    case "request.size.invalid":
-      return new Problem("invalid_json", "the body ended early");
-    default:
-      return new Problem("invalid_json", "the body could not be read");
-  }
 }

@@ -8,22 +8,27 @@ export const PROBLEMS = {
   forbidden: { status: 403, title: "This API key does not allow that" },
   not_found: { status: 404, title: "Not found" },
   method_not_allowed: { status: 405, title: "Method not allowed" },
+  request_timeout: { status: 408, title: "The body did not arrive in time" },
   idempotency_conflict: { status: 409, title: "The idempotency key was used with another body" },
+  idempotency_in_progress: { status: 409, title: "A request with this idempotency key is under way" },
   delivery_pending: { status: 409, title: "The delivery is about to be attempted anyway" },
   subscription_deleted: { status: 409, title: "The subscription is deleted" },
   subscription_paused: { status: 409, title: "The subscription is paused" },
   subscription_disabled: { status: 409, title: "The subscription is disabled" },
   too_many_secrets: { status: 409, title: "Too many signing secrets are still valid" },
+  subscription_limit: { status: 409, title: "The tenant has as many subscriptions as it may have" },
   payload_too_large: { status: 413, title: "The payload is too large" },
   unsupported_media_type: { status: 415, title: "The body must be application/json" },
   address_not_allowed: { status: 422, title: "Deliveries to the URL's address are not allowed" },
+  backlog_full: { status: 429, title: "The tenant has too many unfinished deliveries" },
   expansion_backlog: { status: 429, title: "Too many deliveries of the tenant are still to be written" },
   too_many_reads: { status: 429, title: "Too many reads with this API key at once" },
   internal: { status: 500, title: "Internal error" },
-  overloaded: { status: 503, title: "Too many events are waiting to be written" },
+  overloaded: { status: 503, title: "Too much is under way at the moment" },
   read_timeout: { status: 503, title: "The read took too long" },
   reads_overloaded: { status: 503, title: "Too many reads at once" },
   database_unavailable: { status: 503, title: "The database is unavailable" },
+  loop_detected: { status: 508, title: "Deliveries may not call the API" },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;
@@ -52,15 +57,33 @@ export class Problem extends Error {
   }
 }
 
-export const invalid = (...errors: FieldError[]): Problem =>
-  new Problem("invalid_request", errors.map(({ field, message }) => `${field}: ${message}`).join("; "), { errors });
+/** How many errors an answer lists. */
+export const MAX_FIELD_ERRORS = 20;
+/** Names and messages may have the caller's own text in them. */
+const MAX_NAME_CHARS = 200;
+const MAX_MESSAGE_CHARS = 300;
+
+/** @param errors the first MAX_FIELD_ERRORS are shown */
+export function invalid(...errors: FieldError[]): Problem {
+  const shown = errors
+    .slice(0, MAX_FIELD_ERRORS)
+    .map(({ field, message }) => ({ field: cut(field, MAX_NAME_CHARS), message: cut(message, MAX_MESSAGE_CHARS) }));
+  const detail = shown.map(({ field, message }) => `${field}: ${message}`).join("; ");
+  return new Problem("invalid_request", detail, { errors: shown });
+}
+
+const cut = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max)}…` : text);
 
 /** A schema's issues as one entry per field; an unknown field is named itself and not its parent. */
 export function fieldErrors(error: ZodError): FieldError[] {
   const name = (path: readonly PropertyKey[]) => path.map(String).join(".") || "body";
-  return error.issues.flatMap((issue) =>
-    issue.code === "unrecognized_keys"
-      ? issue.keys.map((key) => ({ field: name([...issue.path, key]), message: "is not a known field" }))
-      : [{ field: name(issue.path), message: issue.message }],
-  );
+  return error.issues
+    .slice(0, MAX_FIELD_ERRORS)
+    .flatMap((issue) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys
+            .slice(0, MAX_FIELD_ERRORS)
+            .map((key) => ({ field: name([...issue.path, key]), message: "is not a known field" }))
+        : [{ field: name(issue.path), message: issue.message }],
+    );
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { parseListWithRaw, parseWithRaw, RawJson } from "./raw-json.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { NotJson } from "./json-scan.ts";
+import type { Problem } from "./problem.ts";
+import { parseShape, RawJson, type Shape } from "./raw-json.ts";
 
 const indent = fc.constantFrom(undefined, 1, "\t", "\n \r\n");
 /** JSON texts of any value, some with white space. */
@@ -12,8 +13,12 @@ const member = (name: string, text: string) => `${JSON.stringify(name)} :\t${tex
 interface Event {
   data: RawJson;
 }
-const parseEvent = (json: Buffer) => parseWithRaw(json, "data");
-const parseBatch = (json: Buffer) => parseListWithRaw(json, "events", "data");
+/** A set that has every name. */
+const everything = Object.assign(new Set(Array(100).keys().map(String)), { has: () => true });
+const eventShape: Shape = { members: everything, raw: "data" };
+const parseEvent = (json: Buffer) => parseShape(json, eventShape);
+const parseBatch = (json: Buffer) =>
+  parseShape(json, { members: everything, list: { name: "events", max: 1_000, of: eventShape } });
 
 const eventOf = (text: string) => parseEvent(Buffer.from(text)) as Event;
 const eventsOf = (text: string) => (parseBatch(Buffer.from(text)) as { events: Event[] }).events;
@@ -51,18 +56,13 @@ const parsed = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, parsed(member)]));
 };
 
+/** Of an object, because a list or an object in its place is left to the schema. */
+const eventText = event.map(({ text }) => text);
+
 test("all other members equal the result of JSON.parse, in an event and in a batch", () => {
   const bodies = fc.oneof(
-    jsonText,
-    event.map(({ text }) => text),
-    fc
-      .array(
-        fc.oneof(
-          jsonText,
-          event.map(({ text }) => text),
-        ),
-      )
-      .map((all) => `{"events":[${all.join(",")}],"more":1}`),
+    eventText,
+    fc.array(eventText).map((all) => `{"events":[${all.join(",")}],"more":1}`),
   );
   fc.assert(
     fc.property(bodies, (text) => {
@@ -86,7 +86,7 @@ test.each([
 
 test("of repeated or escaped members the same one counts as with JSON.parse", () => {
   expect(textOf(eventOf(String.raw`{"data":1,"data":2,"d\u0061ta":3}`))).toBe("3");
-  const batch = '{"events":[1,[2],{"data":3}],"events":{"data":4},"events":[{"data":5},{"data":6}]}';
+  const batch = '{"events":[1,[],{"data":3}],"events":{"data":4},"events":[{"data":5},{"data":6}]}';
   expect(eventsOf(batch).map(textOf)).toEqual(["5", "6"]);
 });
 
@@ -96,12 +96,6 @@ test("no member becomes the prototype of the result", () => {
   expect(event["type"]).toBeUndefined();
 });
 
-test("the nesting depth is counted without recursion", () => {
-  const depths = ["1", '"["', "[]", '{"a":[{}],"b":1}', "[".repeat(100_000) + "]".repeat(100_000)];
-  const batch = `{"events":[${depths.map((data) => `{"data":${data}}`).join(",")}]}`;
-  expect(eventsOf(batch).map(({ data }) => data.depth)).toEqual([0, 0, 1, 3, 100_000]);
-});
-
 test.each(["", "{", '{"data":1}}', '{"data":1} x', '{"events":[{"data":01}]}', '{"events":[{}]', '{"events":[{},]}'])(
   "%s is not JSON",
   (text) => {
@@ -109,3 +103,76 @@ test.each(["", "{", '{"data":1}}', '{"data":1} x', '{"events":[{"data":01}]}', '
     expect(() => parseBatch(Buffer.from(text))).toThrow(NotJson);
   },
 );
+
+/** The errors that a body is refused with. */
+function refused(text: string, shape: Shape): Problem {
+  try {
+    parseShape(Buffer.from(text), shape);
+  } catch (error) {
+    if ((error as Problem).code === "invalid_request") return error as Problem;
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+describe("a body that can only be refused costs no more than its bytes", () => {
+  const flat: Shape = { members: new Set(["type", "data"]), raw: "data", hasOnlyStrings: true };
+  const batch: Shape = {
+    members: new Set(["events"]),
+    hasOnlyStrings: true,
+    list: { name: "events", max: 3, of: flat },
+  };
+  /** What follows is not JSON, so a parser that does not stop before fails with NotJson. */
+  const BROKEN = "¡";
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+
+  afterEach(() => void vi.restoreAllMocks());
+
+  test.each([
+    ["of unknown members", '{"colour":[1,2],"size":{"a":1},"data":1}'],
+    ["that should be strings", '{"type":{"a":[1]},"data":1}'],
+    ["that should be objects", '[{"type":[]}]'],
+    ["that are numbers in the place of strings", '{"type":12345678901234567890}'],
+  ])("values %s are not parsed", (_, text) => {
+    const parse = vi.spyOn(JSON, "parse");
+    parseShape(Buffer.from(text), flat);
+    parseShape(Buffer.from(`{"events":[${text}]}`), batch);
+    parseShape(Buffer.from(`{"events":${text}}`), { ...batch, list: { name: "others", max: 3, of: flat } });
+    expect(parse).not.toHaveBeenCalled();
+  });
+
+  test("it stops at the first event too many", () => {
+    const { errors } = refused(`{"events":[${'{"data":1},'.repeat(3)}${BROKEN}`, batch);
+    expect(errors).toEqual([{ field: "events", message: "must have at most 3 entries" }]);
+  });
+
+  test.each([
+    ["unknown", (n: number) => `"x${n}":1`, "is not a known field"],
+    ["repeated", () => '"type":1', "is repeated"],
+  ])("it stops at the hundredth %s member, wherever they stand", (_, member, message) => {
+    const members = (count: number) => Array.from({ length: count }, (__, n) => member(n)).join(",");
+    expect(refused(`{"type":"a","data":1,${members(100)},${BROKEN}`, flat).errors).toHaveLength(20);
+    const events = `{"events":[{"type":"a","data":1,${members(60)}},{"type":"a","data":1,${members(40)},${BROKEN}`;
+    expect(refused(events, batch).errors?.[0]).toEqual({ field: expect.stringMatching(/^events\.0\./), message });
+    expect(() => parseShape(Buffer.from(`{"type":"a",${members(99)}}`), flat)).not.toThrow();
+  });
+
+  test("it stops where lists and objects are nested too deeply, and names the field", () => {
+    for (const field of ["data", "type", "colour"]) {
+      const event = (levels: number) => `{"${field}":${nested(levels)}`;
+      expect(() => parseShape(Buffer.from(`${event(1_000)}}`), flat)).not.toThrow();
+      const open = `{"${field}":${"[".repeat(1_001)}${BROKEN}`;
+      expect(refused(open, flat).errors).toMatchObject([{ field }]);
+      expect(refused(`{"events":[{"data":1},${open}`, batch).errors).toMatchObject([{ field: `events.1.${field}` }]);
+    }
+    expect(refused("[".repeat(1_001), flat).errors).toMatchObject([{ field: "body" }]);
+    expect(refused(`{"events":[${"[".repeat(1_001)}`, batch).errors).toMatchObject([{ field: "events.0" }]);
+  });
+
+  test("names and messages are cut", () => {
+    const long = "x".repeat(100_000);
+    const members = Array.from({ length: 100 }, (_, n) => `"${n}${long}":1`).join(",");
+    const problem = refused(`{${members}}`, flat);
+    expect(JSON.stringify(problem.errors).length + problem.message.length).toBeLessThan(20_000);
+  });
+});

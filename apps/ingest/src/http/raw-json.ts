@@ -1,79 +1,139 @@
-import { extentOf, isList, isObject, NotJson, scanList, scanObject, skipSpace } from "./json-scan.ts";
+import { endOf, isList, isObject, isString, NotJson, scanList, scanObject, skipSpace, TooDeep } from "./json-scan.ts";
+import { invalid, MAX_FIELD_ERRORS, type FieldError } from "./problem.ts";
 
 /** A JSON value as it was sent. */
 export class RawJson {
   /** JSON text in UTF-8, without white space around it. */
   readonly json: Buffer;
-  /** How deeply its lists and objects are nested. */
-  readonly depth: number;
 
-  constructor(json: Buffer, depth: number) {
+  constructor(json: Buffer) {
     this.json = json;
-    this.depth = depth;
   }
 }
 
+/** The members of an object that are read. All others are refused by the schema, so their values are not parsed. */
+export interface Shape {
+  members: ReadonlySet<string>;
+  /** The member that is kept as RawJson. */
+  raw?: string;
+  /** Whether all others are strings. Anything else in their place is not parsed, because the schema refuses it. */
+  hasOnlyStrings?: boolean;
+  /** The member that is a list of objects. */
+  list?: { name: string; max: number; of: Shape };
+}
+
+/** Many receivers' parsers refuse deeper nesting, or crash. */
+const MAX_DEPTH = 1_000;
+/** How many unknown and repeated members a body may have until the rest of it is not read. */
+const MAX_SURPLUS = 100;
+
 /**
- * Parses like JSON.parse, but keeps one member of the object as RawJson.
+ * Parses like JSON.parse, but only the members that the shape has. It stops where the body can only be refused, so that
+ * a body costs no more than its bytes, whatever it has.
  *
  * @param json valid UTF-8
- * @param raw name of the member
- * @throws NotJson
+ * @throws NotJson, or Problem invalid_request
  */
-export const parseWithRaw = (json: Buffer, raw: string): unknown =>
-  whole(json, (start) => objectWithRawAt(json, start, raw));
-
-/** The same for each object in the list that is the member `list`. */
-export const parseListWithRaw = (json: Buffer, list: string, raw: string): unknown =>
-  whole(json, (start) =>
-    objectAt(json, start, (name, at) => (name === list ? listAt(json, at, raw) : valueAt(json, at))),
-  );
+export function parseShape(json: Buffer, shape: Shape): unknown {
+  const parser = new Parser(json);
+  try {
+    const { value, end } = parser.objectAt(skipSpace(json, 0), shape);
+    const rest = skipSpace(json, end);
+    if (rest < json.length) throw new NotJson(rest);
+    return value;
+  } catch (error) {
+    if (!(error instanceof TooDeep)) throw error;
+    throw invalid({ field: parser.field, message: `is nested too deeply: at most ${MAX_DEPTH} levels` });
+  }
+}
 
 interface Parsed {
   value: unknown;
   end: number;
 }
 
-function whole(json: Buffer, parseAt: (start: number) => Parsed): unknown {
-  const { value, end } = parseAt(skipSpace(json, 0));
-  const rest = skipSpace(json, end);
-  if (rest < json.length) throw new NotJson(rest);
-  return value;
-}
+class Parser {
+  readonly #json: Buffer;
+  /** The list that is read, and which of its elements. */
+  #list: string | undefined;
+  #index = 0;
+  #member = "";
+  #surplus = 0;
+  readonly #errors: FieldError[] = [];
 
-function listAt(json: Buffer, at: number, raw: string): Parsed {
-  if (!isList(json, at)) return valueAt(json, at);
-  const value: unknown[] = [];
-  const end = scanList(json, at, (start) => {
-    const element = objectWithRawAt(json, start, raw);
-    value.push(element.value);
-    return element.end;
-  });
-  return { value, end };
-}
+  constructor(json: Buffer) {
+    this.#json = json;
+  }
 
-const objectWithRawAt = (json: Buffer, at: number, raw: string): Parsed =>
-  objectAt(json, at, (name, start) => (name === raw ? rawAt(json, start) : valueAt(json, start)));
+  /** The field that is read. */
+  get field(): string {
+    const path = this.#list === undefined ? [this.#member] : [this.#list, this.#index, this.#member];
+    return path.filter((part) => part !== "").join(".") || "body";
+  }
 
-/** A value that is not an object is parsed as it is. */
-function objectAt(json: Buffer, at: number, memberAt: (name: string, start: number) => Parsed): Parsed {
-  if (!isObject(json, at)) return valueAt(json, at);
-  const members: [name: string, value: unknown][] = [];
-  const end = scanObject(json, at, (name, start) => {
-    const member = memberAt(name, start);
-    members.push([name, member.value]);
-    return member.end;
-  });
-  // Like JSON.parse: the last of several members with one name counts, and `__proto__` is a member like any other.
-  return { value: Object.fromEntries(members), end };
-}
+  /** A value that is not an object is left to the schema. */
+  objectAt(at: number, shape: Shape): Parsed {
+    if (!isObject(this.#json, at)) return this.#stringAt(at);
+    const members: [name: string, value: unknown][] = [];
+    let known = 0;
+    const end = scanObject(this.#json, at, (name, start) => {
+      this.#member = name;
+      if (!shape.members.has(name)) {
+        this.#countSurplus("is not a known field");
+        members.push([name, null]);
+        return this.#endOf(start);
+      }
+      known += 1;
+      if (known > shape.members.size) this.#countSurplus("is repeated");
+      const member = this.#memberAt(name, start, shape);
+      members.push([name, member.value]);
+      return member.end;
+    });
+    // Like JSON.parse: the last of several members with one name counts, and `__proto__` is a member like any other.
+    return { value: Object.fromEntries(members), end };
+  }
 
-function rawAt(json: Buffer, at: number): Parsed {
-  const { end, depth } = extentOf(json, at);
-  return { value: new RawJson(json.subarray(at, end), depth), end };
-}
+  #memberAt(name: string, at: number, { raw, list, hasOnlyStrings }: Shape): Parsed {
+    if (name === raw) {
+      const end = this.#endOf(at);
+      return { value: new RawJson(this.#json.subarray(at, end)), end };
+    }
+    if (name === list?.name && isList(this.#json, at)) return this.#listAt(at, list);
+    return hasOnlyStrings === true ? this.#stringAt(at) : this.#valueAt(at);
+  }
 
-function valueAt(json: Buffer, at: number): Parsed {
-  const { end } = extentOf(json, at);
-  return { value: JSON.parse(json.toString("utf8", at, end)), end };
+  #listAt(at: number, { name, max, of }: NonNullable<Shape["list"]>): Parsed {
+    const value: unknown[] = [];
+    const end = scanList(this.#json, at, (start) => {
+      if (value.length === max) throw invalid({ field: name, message: `must have at most ${max} entries` });
+      this.#list = name;
+      this.#index = value.length;
+      this.#member = "";
+      const element = this.objectAt(start, of);
+      value.push(element.value);
+      return element.end;
+    });
+    this.#list = undefined;
+    return { value, end };
+  }
+
+  #valueAt(at: number): Parsed {
+    const end = this.#endOf(at);
+    return { value: JSON.parse(this.#json.toString("utf8", at, end)), end };
+  }
+
+  /** Anything else counts as null. */
+  #stringAt(at: number): Parsed {
+    return isString(this.#json, at) ? this.#valueAt(at) : { value: null, end: this.#endOf(at) };
+  }
+
+  #endOf(at: number): number {
+    return endOf(this.#json, at, MAX_DEPTH);
+  }
+
+  #countSurplus(message: string): void {
+    this.#surplus += 1;
+    if (this.#errors.length < MAX_FIELD_ERRORS) this.#errors.push({ field: this.field, message });
+    if (this.#surplus >= MAX_SURPLUS) throw invalid(...this.#errors);
+  }
 }

@@ -11,7 +11,7 @@ const responseTo = (key: string, tenant: string | undefined) =>
   ({ locals: { keyHash: Buffer.from(key), caller: { tenant, scopes: new Set(["read"]) } } }) as unknown as Response;
 
 function setUp() {
-  const metrics = createIngestMetrics(new Registry(), () => 0);
+  const metrics = createIngestMetrics(new Registry(), { waitingRows: () => 0, bodyBytes: () => 0 });
   const limit = createReadLimit(LIMITS, metrics);
   const running: PromiseWithResolvers<void>[] = [];
   const handler: RequestHandler = () => {

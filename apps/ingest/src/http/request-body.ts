@@ -1,45 +1,76 @@
-import express, { type Request, type RequestHandler } from "express";
+import type { Request, RequestHandler } from "express";
+import type { BodyMemory } from "./body-memory.ts";
 import { Problem } from "./problem.ts";
+import { readBody, type BodyFailure } from "./read-body.ts";
+import { callerOf } from "./request-locals.ts";
+
+/** Reads JSON bodies as bytes, up to a limit. */
+export type BodyReader = (limit: number) => RequestHandler;
 
 /**
- * Reads a JSON body as bytes, up to `limit`. Another media type is refused.
- *
- * Fast path for requests with Content-Length and no encoding, which nearly all event posts are: it collects the chunks
- * itself, because express.raw costs half as much as the rest of the request.
+ * Reads a JSON body as bytes. Another media type is refused, and so is a body that is too large, before it is read where
+ * it announces its length.
  */
-export function rawBody(limit: number): RequestHandler {
-  const parse = express.raw({ type: "application/json", limit });
-  return (request, response, next) => {
+export const createBodyReader =
+  (memory: BodyMemory, timeoutMs: number): BodyReader =>
+  (limit) =>
+  (request, response, next) => {
     const { headers } = request;
     const length = Number(headers["content-length"] ?? 0);
     const isChunked = headers["transfer-encoding"] !== undefined;
     if (!isChunked && length === 0) return next();
-    if (!isJson(headers["content-type"])) {
-      throw new Problem("unsupported_media_type", "send the header Content-Type: application/json");
-    }
-    if (isChunked || length > limit || headers["content-encoding"] !== undefined) return parse(request, response, next);
-    read(request, length, next);
+    const type = headers["content-type"];
+    // A client that sends chunks may only find out at the end that there is no body.
+    const mustBeEmpty = isChunked && type === undefined;
+    if (!mustBeEmpty && !isJson(type)) throw notJson();
+    if (length > limit) throw tooLarge();
+    // The caller closed the connection while the API key was looked up, so no event will follow.
+    if (request.destroyed) throw problemOf({ kind: "cut_off" }, timeoutMs);
+    const reservation = memory.reserve(callerOf(response).tenant ?? "");
+    if (!reservation.grow(length)) throw tooMuch();
+    // The handler holds the body until it has answered.
+    response.once("close", () => reservation.release());
+    // Sent only now, so that a client that waits for it does not send a body that is refused.
+    if (headers.expect !== undefined && request.httpVersionMinor > 0) response.writeContinue();
+    readBody(request, { limit: mustBeEmpty ? 0 : limit, length, timeoutMs, reservation }, (result) => {
+      if (result.kind === "body") {
+        request.body = result.body;
+        return next();
+      }
+      next(mustBeEmpty && result.kind === "too_large" ? notJson() : problemOf(result, timeoutMs));
+    });
   };
-}
 
-/** The body as rawBody read it; empty where there was none. */
+/** The body as it was read; empty where there was none. */
 export const bytesOf = ({ body }: Request): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));
 
 const isJson = (mediaType: string | undefined): boolean =>
   mediaType !== undefined && /^application\/json[ \t]*(;|$)/i.test(mediaType);
 
-/** Node's HTTP parser enforces the content length. */
-function read(request: Request, length: number, next: (error?: unknown) => void): void {
-  const chunks: Buffer[] = [];
-  const onError = () => next(new Problem("invalid_json", "the body ended early"));
-  // The caller closed the connection while the API key was looked up, so no event will follow.
-  if (request.destroyed) return onError();
-  request.on("data", (chunk: Buffer) => chunks.push(chunk));
-  request.on("end", () => {
-    // From here on a closed connection no longer affects the body.
-    request.off("error", onError);
-    request.body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length);
-    next();
+const tooLarge = () => new Problem("payload_too_large", "the body is larger than this route allows");
+
+const notJson = () => new Problem("unsupported_media_type", "send the header Content-Type: application/json");
+
+const tooMuch = () =>
+  new Problem("overloaded", "too many bytes of request bodies are being read: try again", {
+    headers: { "retry-after": "1" },
   });
-  request.on("error", onError);
+
+function problemOf({ kind }: { kind: BodyFailure }, timeoutMs: number): Problem {
+  switch (kind) {
+    case "too_large":
+      return tooLarge();
+    case "too_much":
+      return tooMuch();
+    case "timeout":
+      return new Problem("request_timeout", `the body did not arrive within ${timeoutMs / 1000} s`);
+    case "unknown_encoding":
+      return new Problem("unsupported_media_type", "the body may have the Content-Encoding gzip, deflate, br or zstd", {
+        headers: { "accept-encoding": "gzip, deflate, br, zstd" },
+      });
+    case "undecodable":
+      return new Problem("invalid_json", "the body does not decode as its Content-Encoding");
+    case "cut_off":
+      return new Problem("invalid_json", "the body ended early");
+  }
 }

@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { checkAddress } from "./check-address.ts";
-import { parseSubscription, subscriptionChange } from "./input.ts";
+import { subscriptionChange, subscriptionChangeShape } from "./input.ts";
 import type { Presenter } from "./present.ts";
 import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
@@ -17,7 +17,7 @@ export function patchSubscription(context: Context, present: Presenter): Request
   const { db, settings, resolver } = context;
   return async (request, response) => {
     const id = pathId(request, "sub");
-    const change = body(request, subscriptionChange, parseSubscription);
+    const change = body(request, subscriptionChange, subscriptionChangeShape);
     const caller = callerOf(response);
     if (change.url !== undefined) {
       const { tenant } = await findSubscription(db, caller, id);

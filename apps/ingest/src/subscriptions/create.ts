@@ -2,25 +2,25 @@ import type { RequestHandler } from "express";
 import { formatSecret } from "@postrider/shared/core/signing.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
+import { answerOnce, type Answer } from "../http/answer-once.ts";
 import { body } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { tenantFor } from "../http/tenancy.ts";
 import { checkAddress } from "./check-address.ts";
-import { newSubscription, parseSubscription } from "./input.ts";
-import type { Presenter } from "./present.ts";
+import { newSubscription, newSubscriptionShape } from "./input.ts";
+import { presentSubscription } from "./present.ts";
 import { newSecret } from "./secrets.ts";
-import { insertSubscription } from "./store.ts";
+import { insertSubscription, type SubscriptionRow } from "./store.ts";
 
 const DEFAULT_MAX_IN_FLIGHT = 32;
 
 /** `POST /subscriptions` */
-export function createSubscription({ db, secretBox, settings, resolver }: Context, present: Presenter): RequestHandler {
+export function createSubscription(context: Context): RequestHandler {
+  const { db, secretBox, settings, resolver, subscriptionQuota } = context;
   return async (request, response) => {
-    const input = body(request, newSubscription, parseSubscription);
+    const input = body(request, newSubscription, newSubscriptionShape);
     const tenant = tenantFor(callerOf(response), input.tenant);
-    await checkAddress(resolver, { url: input.url, tenant }, settings.allowedNetworks);
-    const secret = input.secret ?? newSecret();
-    const row = await insertSubscription(db, secretBox, secret, {
+    const values = {
       tenant,
       url: input.url,
       eventTypes: input.eventTypes ?? ["*"],
@@ -31,11 +31,26 @@ export function createSubscription({ db, secretBox, settings, resolver }: Contex
       timeoutMs: input.timeoutMs ?? null,
       retrySchedule: input.retrySchedule ?? null,
       metadata: input.metadata ?? {},
+    };
+    await answerOnce(context, request, response, {
+      name: "subscriptions",
+      tenant: () => tenant,
+      async run(remember) {
+        await checkAddress(resolver, { url: input.url, tenant }, settings.allowedNetworks);
+        const secret = input.secret ?? newSecret();
+        const answerOf = (row: SubscriptionRow): Answer => ({
+          status: 201,
+          location: `/v1/subscriptions/${toPublicId("sub", row.id)}`,
+          body: { ...presentSubscription(row, settings), secret: formatSecret(secret) },
+        });
+        const row = await subscriptionQuota.add(tenant, (checkQuota) =>
+          insertSubscription(db, secretBox, secret, values, {
+            before: (connection) => checkQuota(connection, tenant),
+            after: (connection, created) => remember(connection, answerOf(created)),
+          }),
+        );
+        return answerOf(row);
+      },
     });
-    const [presented] = await present([row]);
-    response
-      .status(201)
-      .location(`/v1/subscriptions/${toPublicId("sub", row.id)}`)
-      .json({ ...presented, secret: formatSecret(secret) });
   };
 }

@@ -4,7 +4,8 @@ import { parseRetrySchedule } from "@postrider/shared/core/delivery/retry-schedu
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { parseSecret } from "@postrider/shared/core/signing.ts";
 import { eventTypePatterns, integer, page, tenant, text } from "../http/fields.ts";
-import { parseWithRaw } from "../http/raw-json.ts";
+import { shapeOf } from "../http/parse-request.ts";
+import type { Shape } from "../http/raw-json.ts";
 import { metadata } from "./metadata.ts";
 
 const MAX_HEADERS = 20;
@@ -46,20 +47,23 @@ const secret = z.string({ error: "must be a string" }).transform((value, issues)
 });
 
 const headers = z
-  .record(
-    z
-      .string()
-      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, "is not a header name")
-      .refine(
-        (name) => !RESERVED_HEADERS.has(name.toLowerCase()) && !name.toLowerCase().startsWith("webhook-"),
-        "is set by Postrider and cannot be changed",
-      ),
-    z
-      .string({ error: "must be a string" })
-      .regex(/^[\t\x20-\x7e\x80-\xff]{0,2000}$/, "must be printable and at most 2000 characters"),
-    { error: "must be an object of header names and values" },
-  )
-  .refine((all) => Object.keys(all).length <= MAX_HEADERS, `must have at most ${MAX_HEADERS} entries`);
+  .record(z.string(), z.unknown(), { error: "must be an object of header names and values" })
+  // Counted before each of them is validated.
+  .refine((all) => Object.keys(all).length <= MAX_HEADERS, `must have at most ${MAX_HEADERS} entries`)
+  .pipe(
+    z.record(
+      z
+        .string()
+        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, "is not a header name")
+        .refine(
+          (name) => !RESERVED_HEADERS.has(name.toLowerCase()) && !name.toLowerCase().startsWith("webhook-"),
+          "is set by Postrider and cannot be changed",
+        ),
+      z
+        .string({ error: "must be a string" })
+        .regex(/^[\t\x20-\x7e\x80-\xff]{0,2000}$/, "must be printable and at most 2000 characters"),
+    ),
+  );
 
 const retrySchedule = z
   .union([z.string(), z.array(z.string())], { error: 'must be "standard" or a list of durations such as ["2s", "5m"]' })
@@ -71,9 +75,6 @@ const retrySchedule = z
     }
     return schedule.map(formatDuration);
   });
-
-/** Parses a body for the schemas below, which need the metadata as it was sent. */
-export const parseSubscription = (json: Buffer): unknown => parseWithRaw(json, "metadata");
 
 /** The fields that a PATCH may change. Null puts a field back to its default. */
 const changeable = {
@@ -91,6 +92,10 @@ const changeable = {
 export const newSubscription = z.strictObject({ ...changeable, tenant: tenant.optional(), secret: secret.optional() });
 
 export const subscriptionChange = z.strictObject({ ...changeable, url: url.optional() });
+
+/** The metadata is needed as it was sent. */
+export const newSubscriptionShape: Shape = { ...shapeOf(newSubscription), raw: "metadata" };
+export const subscriptionChangeShape: Shape = { ...shapeOf(subscriptionChange), raw: "metadata" };
 
 export const rotation = z.strictObject({
   secret: secret.optional(),

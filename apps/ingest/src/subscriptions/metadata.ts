@@ -3,19 +3,17 @@ import { RawJson } from "../http/raw-json.ts";
 import { isExactNumber } from "./exact-number.ts";
 
 const MAX_CHARS = 16 * 1024;
-const MAX_DEPTH = 1_000;
 const OPEN_OBJECT = "{".charCodeAt(0);
 
 /** A JSON object. It is refused where any value in it would not be stored and shown as it was sent. */
 export const metadata = z
   .custom<RawJson>((value) => value instanceof RawJson)
-  .transform(({ json, depth }, issues): Record<string, unknown> => {
+  .transform(({ json }, issues): Record<string, unknown> => {
     const refuse = (message: string) => {
       issues.addIssue(message);
       return z.NEVER;
     };
     if (json[0] !== OPEN_OBJECT) return refuse("must be an object");
-    if (depth > MAX_DEPTH) return refuse(`is nested too deeply: at most ${MAX_DEPTH} levels`);
     const { value, problem } = parse(json.toString());
     if (problem !== undefined) return refuse(problem);
     if (JSON.stringify(value).length > MAX_CHARS) return refuse(`must be at most ${MAX_CHARS} characters of JSON`);

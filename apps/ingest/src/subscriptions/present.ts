@@ -3,7 +3,7 @@ import { CLOSED_BREAKER } from "@postrider/shared/core/breaker.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { readLimits } from "@postrider/shared/runtime/fleet/limits.ts";
+import { readLimits, type SubscriptionLimit } from "@postrider/shared/runtime/fleet/limits.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { readHeld } from "@postrider/shared/store/sql/read-held.ts";
 import type { Context } from "../context.ts";
@@ -13,41 +13,65 @@ export type Presenter = ReturnType<typeof createPresenter>;
 
 type Sources = Pick<Context, "pool" | "redis" | "breakers" | "settings">;
 
-/** Presents subscriptions: rows, held deliveries, breakers and limits, each read for all of them at once. */
-export function createPresenter({ pool, redis, breakers, settings }: Sources) {
-  return async (rows: readonly SubscriptionRow[]) => {
-    const ids = rows.map(({ id }) => id);
+/** What a subscription shows beside its row. */
+interface State extends Held {
+  breaker: Pick<SharedBreaker, "state" | "failures" | "until">;
+  limit: SubscriptionLimit | null;
+}
+
+/** Reads held deliveries, breakers and limits, each for all subscriptions at once. */
+export const createStateReader =
+  ({ pool, redis, breakers }: Sources) =>
+  async (ids: readonly string[]): Promise<State[]> => {
     // Redis may be unreachable. An unknown breaker is shown as closed, which is also how it would start.
     const [held, found, limits] = await Promise.all([
       heldBySubscription(pool, ids),
       breakers.read(ids).catch((): SharedBreaker[] => []),
       readLimits(redis, ids).catch(() => undefined),
     ]);
-    return rows.map((row, index) => ({
-      id: toPublicId("sub", row.id),
-      tenant: row.tenant,
-      url: row.url,
-      eventTypes: row.eventTypes,
-      description: row.description,
-      headers: row.headers,
-      rateLimit: row.rateLimit,
-      maxInFlight: row.maxInFlight,
-      timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,
-      retrySchedule: row.retrySchedule ?? settings.retrySchedule.map(formatDuration),
-      metadata: row.metadata,
-      status: row.status,
-      disabledReason: row.disabledReason,
-      lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null,
-      lastFailureAt: row.lastFailureAt?.toISOString() ?? null,
-      lastError: row.lastError,
-      breaker: presentBreaker(found[index] ?? CLOSED_BREAKER),
-      limit: limits?.get(row.id) ?? null,
-      ...(held.get(row.id) ?? NOTHING_HELD),
-      createdAt: row.createdAt.toISOString(),
-      updatedAt: row.updatedAt.toISOString(),
+    return ids.map((id, index) => ({
+      breaker: found[index] ?? CLOSED_BREAKER,
+      limit: limits?.get(id) ?? null,
+      ...(held.get(id) ?? NOTHING_HELD),
     }));
   };
+
+/** Presents subscriptions with their state as it is now. */
+export function createPresenter(sources: Sources) {
+  const readStates = createStateReader(sources);
+  return async (rows: readonly SubscriptionRow[]) => {
+    const states = await readStates(rows.map(({ id }) => id));
+    return rows.map((row, index) => presentSubscription(row, sources.settings, states[index]));
+  };
 }
+
+/** @param state by default that of a new subscription, which has no deliveries yet */
+export const presentSubscription = (
+  row: SubscriptionRow,
+  settings: Context["settings"],
+  { breaker, ...state }: State = { breaker: CLOSED_BREAKER, limit: null, ...NOTHING_HELD },
+) => ({
+  id: toPublicId("sub", row.id),
+  tenant: row.tenant,
+  url: row.url,
+  eventTypes: row.eventTypes,
+  description: row.description,
+  headers: row.headers,
+  rateLimit: row.rateLimit,
+  maxInFlight: row.maxInFlight,
+  timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,
+  retrySchedule: row.retrySchedule ?? settings.retrySchedule.map(formatDuration),
+  metadata: row.metadata,
+  status: row.status,
+  disabledReason: row.disabledReason,
+  lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null,
+  lastFailureAt: row.lastFailureAt?.toISOString() ?? null,
+  lastError: row.lastError,
+  breaker: presentBreaker(breaker),
+  ...state,
+  createdAt: row.createdAt.toISOString(),
+  updatedAt: row.updatedAt.toISOString(),
+});
 
 const presentBreaker = ({ state, failures, until }: Pick<SharedBreaker, "state" | "failures" | "until">) => ({
   state,

@@ -2,15 +2,16 @@ import { randomBytes } from "node:crypto";
 import type { RequestHandler } from "express";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { formatSecret } from "@postrider/shared/core/signing.ts";
-import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
+import type { Sealed, StoredSecret } from "@postrider/shared/store/schema/index.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
+import { answerOnce, type Answer } from "../http/answer-once.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { rotation } from "./input.ts";
-import { updateSubscription, findSubscription } from "./store.ts";
+import { updateSubscription, findSubscription, type SubscriptionRow } from "./store.ts";
 
 const NEW_SECRET_BYTES = 32;
 /** More live secrets would make the signature header too long for some receivers. */
@@ -27,19 +28,37 @@ export function readSecret({ readDb, secretBox }: Context): RequestHandler {
 }
 
 /** `POST /subscriptions/:id/secret/rotate` */
-export function rotateSecret({ db, secretBox, log }: Context): RequestHandler {
+export function rotateSecret(context: Context): RequestHandler {
+  const { db, secretBox, log } = context;
   return async (request, response) => {
     const id = pathId(request, "sub");
     const input = body(request, rotation);
-    const secret = input.secret ?? newSecret();
-    const row = await updateSubscription(db, callerOf(response), id, ({ secrets }) => ({
-      secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, now()),
-    }));
-    requestLog(log, response).info(
-      { subscription: toPublicId("sub", id), live: row.secrets.length },
-      "signing secret rotated",
-    );
-    response.json({ secret: formatSecret(secret), previousExpiresAt: row.secrets[1]?.expiresAt ?? null });
+    const caller = callerOf(response);
+    await answerOnce(context, request, response, {
+      name: `rotate ${id}`,
+      tenant: async () => (await findSubscription(db, caller, id)).tenant,
+      async run(remember) {
+        const secret = input.secret ?? newSecret();
+        const answerOf = ({ secrets }: SubscriptionRow): Answer => ({
+          status: 200,
+          body: { secret: formatSecret(secret), previousExpiresAt: secrets[1]?.expiresAt ?? null },
+        });
+        const row = await updateSubscription(
+          db,
+          caller,
+          id,
+          ({ secrets }) => ({
+            secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, now()),
+          }),
+          { after: (connection, rotated) => remember(connection, answerOf(rotated)) },
+        );
+        requestLog(log, response).info(
+          { subscription: toPublicId("sub", id), live: row.secrets.length },
+          "signing secret rotated",
+        );
+        return answerOf(row);
+      },
+    });
   };
 }
 
@@ -51,7 +70,7 @@ export function rotateSecret({ db, secretBox, log }: Context): RequestHandler {
  */
 function rotateSecrets(
   secrets: readonly StoredSecret[],
-  fresh: Pick<StoredSecret, "keyId" | "sealed">,
+  fresh: Sealed,
   graceSeconds: number,
   now: number,
 ): StoredSecret[] {

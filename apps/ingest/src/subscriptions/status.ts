@@ -1,47 +1,66 @@
 import type { RequestHandler } from "express";
-import { z } from "zod";
+import { CLOSED_BREAKER } from "@postrider/shared/core/breaker.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { resetBreaker } from "@postrider/shared/runtime/reset-breaker.ts";
 import type { Context } from "../context.ts";
-import { body, pathId } from "../http/parse-request.ts";
+import { answerOnce, type Answer } from "../http/answer-once.ts";
+import { noBody, pathId } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
 import { callerOf } from "../http/request-locals.ts";
-import type { Presenter } from "./present.ts";
-import { updateSubscription, type SubscriptionChange, type SubscriptionRow } from "./store.ts";
+import { createStateReader, presentSubscription } from "./present.ts";
+import { findSubscription, updateSubscription, type SubscriptionChange, type SubscriptionRow } from "./store.ts";
 
 /** `POST /subscriptions/:id/pause` */
-export const pauseSubscription = (context: Context, present: Presenter): RequestHandler =>
-  changeStatus(context, present, unlessDisabled("paused"), wakeRelease(context));
+export const pauseSubscription = (context: Context): RequestHandler =>
+  changeStatus(context, { action: "pause", change: unlessDisabled("paused") });
 
 /** `POST /subscriptions/:id/resume` */
-export const resumeSubscription = (context: Context, present: Presenter): RequestHandler =>
-  changeStatus(context, present, unlessDisabled("active"), wakeRelease(context));
+export const resumeSubscription = (context: Context): RequestHandler =>
+  changeStatus(context, { action: "resume", change: unlessDisabled("active") });
 
 /** `POST /subscriptions/:id/enable` */
-export const enableSubscription = (context: Context, present: Presenter): RequestHandler =>
-  changeStatus(
-    context,
-    present,
-    ({ status }) => (status === "disabled" ? { status: "active", disabledReason: null, failingSince: null } : {}),
-    (id) => resetBreaker(context, id),
-  );
+export const enableSubscription = (context: Context): RequestHandler =>
+  changeStatus(context, {
+    action: "enable",
+    change: ({ status }) =>
+      status === "disabled" ? { status: "active", disabledReason: null, failingSince: null } : {},
+    closesBreaker: true,
+  });
 
-/** @param whenActive called with the subscription's id where the change leaves it active */
-function changeStatus(
-  { db, log }: Context,
-  present: Presenter,
-  change: (row: SubscriptionRow) => SubscriptionChange,
-  whenActive: (id: string) => Promise<void>,
-): RequestHandler {
+interface StatusChange {
+  action: string;
+  change: (row: SubscriptionRow) => SubscriptionChange;
+  closesBreaker?: boolean;
+}
+
+function changeStatus(context: Context, { action, change, closesBreaker = false }: StatusChange): RequestHandler {
+  const { db, log, enqueue, settings } = context;
+  const readStates = createStateReader(context);
   return async (request, response) => {
     const id = pathId(request, "sub");
-    body(request, z.strictObject({}));
-    const row = await updateSubscription(db, callerOf(response), id, change);
-    requestLog(log, response).info({ subscription: toPublicId("sub", id), status: row.status }, "subscription status");
-    if (row.status === "active") await whenActive(id);
-    const [presented] = await present([row]);
-    response.json(presented);
+    noBody(request);
+    const caller = callerOf(response);
+    await answerOnce(context, request, response, {
+      name: `${action} ${id}`,
+      tenant: async () => (await findSubscription(db, caller, id)).tenant,
+      async run(remember) {
+        // Read first, because the answer is stored by the transaction, which must not wait for Redis.
+        const [state] = await readStates([id]);
+        const shown = closesBreaker ? { ...state!, breaker: CLOSED_BREAKER } : state;
+        const answerOf = (row: SubscriptionRow): Answer => ({
+          status: 200,
+          body: presentSubscription(row, settings, shown),
+        });
+        const row = await updateSubscription(db, caller, id, change, {
+          after: (connection, changed) => remember(connection, answerOf(changed)),
+        });
+        const logged = { subscription: toPublicId("sub", id), status: row.status };
+        requestLog(log, response).info(logged, "subscription status");
+        if (row.status === "active") await (closesBreaker ? resetBreaker(context, id) : enqueue.wakeRelease(id));
+        return answerOf(row);
+      },
+    });
   };
 }
 
@@ -55,8 +74,3 @@ const unlessDisabled =
       `the subscription is disabled (${row.disabledReason}): POST …/enable first`,
     );
   };
-
-const wakeRelease =
-  ({ enqueue }: Context) =>
-  async (id: string): Promise<void> =>
-    void (await enqueue.wakeRelease(id));

@@ -1,5 +1,5 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
-import { transaction, type Db, type Transaction } from "@postrider/shared/store/pool.ts";
+import { transaction, type Db, type Queryable, type Transaction } from "@postrider/shared/store/pool.ts";
 import { subscriptionPatterns, subscriptions } from "@postrider/shared/store/schema/index.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
@@ -27,20 +27,29 @@ export async function findSubscription(
   return row;
 }
 
+/** Steps of a transaction before and after its changes. Either may throw, and then nothing is changed. */
+interface Steps {
+  before?: (connection: Queryable) => Promise<void>;
+  after?: (connection: Queryable, row: SubscriptionRow) => Promise<void>;
+}
+
 export async function insertSubscription(
   db: Db,
   box: SecretBox,
   secret: Buffer,
   values: Omit<typeof subscriptions.$inferInsert, "id" | "secrets">,
+  { before, after }: Steps = {},
 ): Promise<SubscriptionRow> {
   const id = newId();
-  return transaction(db, async (tx) => {
+  return transaction(db, async (tx, connection) => {
+    await before?.(connection);
     const secrets = [{ ...box.seal(secret, id), expiresAt: null }];
     const [row] = await tx
       .insert(subscriptions)
       .values({ ...values, id, secrets })
       .returning();
     await replacePatterns(tx, row!);
+    await after?.(connection, row!);
     return row!;
   });
 }
@@ -56,8 +65,9 @@ export async function updateSubscription(
   caller: Caller,
   id: string,
   change: (row: SubscriptionRow) => SubscriptionChange,
+  { after }: Pick<Steps, "after"> = {},
 ): Promise<SubscriptionRow> {
-  return transaction(db, async (tx) => {
+  return transaction(db, async (tx, connection) => {
     const changes = change(await findSubscription(tx, caller, id, true));
     const [row] = await tx
       .update(subscriptions)
@@ -65,6 +75,7 @@ export async function updateSubscription(
       .where(eq(subscriptions.id, id))
       .returning();
     if ("eventTypes" in changes || "deletedAt" in changes) await replacePatterns(tx, row!);
+    await after?.(connection, row!);
     return row!;
   });
 }

@@ -31,15 +31,21 @@ interface RetryParts {
  *
  * @param id the delivery, a UUID
  * @param tenant if given, deliveries of other tenants are not found
+ * @param write starts the new cycle (retryDeliveryRow), for callers that write more in the same transaction
  */
-export async function retryDelivery(parts: RetryParts, id: string, tenant?: string): Promise<RetryResult> {
+export async function retryDelivery(
+  parts: RetryParts,
+  id: string,
+  tenant?: string,
+  write = (found: RetryableRow): Promise<boolean> => retryDeliveryRow(parts.pool, found),
+): Promise<RetryResult> {
   const { pool, queues, enqueue } = parts;
   const found = await findRetryable(pool, id, tenant);
   if (!found) return { kind: "not_found" };
   const refusal = refusalOf(found);
   if (refusal) return { kind: refusal };
   // Of several retries at once, the first one commits. The others would send nothing more.
-  if ((await isOnTheWire(parts, found)) || !(await retryDeliveryRow(pool, found))) return { kind: "delivery_pending" };
+  if ((await isOnTheWire(parts, found)) || !(await write(found))) return { kind: "delivery_pending" };
   const cycle = found.cycle + 1;
   const { eventType, url, tenant: owner } = found;
   if (await enqueue.retry([{ delivery: id, cycle, tenant: owner, eventType, url, delayMs: 0, isManual: true }])) {

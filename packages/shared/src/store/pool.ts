@@ -110,10 +110,12 @@ export const createDb = (pool: Pool): Db => drizzle(pool, { schema });
 /**
  * Runs a transaction, and again after a conflict.
  *
- * @param work may run several times
+ * @param work may run several times; its second argument is the connection, for statements of store/sql
  */
-export const transaction = <T>(db: Db, work: (tx: Transaction) => Promise<T>): Promise<T> =>
-  repeatConflicts(() => withConnection(db.$client, (client) => drizzle(client, { schema }).transaction(work)));
+export const transaction = <T>(db: Db, work: (tx: Transaction, connection: pg.PoolClient) => Promise<T>): Promise<T> =>
+  repeatConflicts(() =>
+    withConnection(db.$client, (client) => drizzle(client, { schema }).transaction((tx) => work(tx, client))),
+  );
 
 /**
  * Runs `work` with a connection of the pool, which the pool keeps only where no transaction is open on it afterwards. A

@@ -109,5 +109,6 @@ export interface Problem {
   code: string;
   status: number;
   title: string;
+  detail?: string;
   errors?: { field: string; message: string }[];
 }

@@ -13,6 +13,12 @@ export const ingestVariables = {
   READ_POOL_SIZE: integer(4, 1, 100),
   READ_TIMEOUT: duration("5s", "100ms", "60s"),
   READS_PER_KEY: integer(8, 1, 1_000),
+  MAX_CONNECTIONS: integer(5_000, 1, 1_000_000),
+  // One caller may use half of it, which has to be more than the largest body.
+  BODY_MEMORY_MIB: integer(128, 32, 65_536),
+  BODY_TIMEOUT: duration("30s", "100ms", "5m"),
+  MAX_SUBSCRIPTIONS_PER_TENANT: integer(10_000, 1, 1_000_000_000),
+  MAX_BACKLOG_PER_TENANT: integer(0, 0, 1_000_000_000),
 };
 
 const schema = z
@@ -27,6 +33,12 @@ const schema = z
     readPoolSize: env.READ_POOL_SIZE,
     readTimeoutMs: env.READ_TIMEOUT,
     readsPerKey: env.READS_PER_KEY,
+    maxConnections: env.MAX_CONNECTIONS,
+    bodyMemoryBytes: env.BODY_MEMORY_MIB * 1024 * 1024,
+    bodyTimeoutMs: env.BODY_TIMEOUT,
+    maxSubscriptionsPerTenant: env.MAX_SUBSCRIPTIONS_PER_TENANT,
+    /** 0 is no limit. */
+    maxBacklogPerTenant: env.MAX_BACKLOG_PER_TENANT,
   }));
 
 export type IngestSettings = Readonly<z.output<typeof schema>>;

@@ -2,10 +2,13 @@ import { sql } from "drizzle-orm";
 import { check, index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { SUBSCRIPTION_STATUSES } from "../../core/delivery/states.ts";
 
-/** A signing secret as the table stores it: AES-256-GCM, base64 of nonce + ciphertext + tag. */
-export interface StoredSecret {
+/** What is secret at rest, as tables store it: AES-256-GCM, base64 of nonce + ciphertext + tag. */
+export interface Sealed {
   keyId: string;
   sealed: string;
+}
+
+export interface StoredSecret extends Sealed {
   /** ISO 8601; null for the current secret. */
   expiresAt: string | null;
 }
@@ -49,5 +52,8 @@ export const subscriptions = pgTable(
     check("subscriptions_status_check", sql`${table.status} in ('active', 'paused', 'disabled')`),
     check("subscriptions_disabled_check", sql`(${table.status} = 'disabled') = (${table.disabledReason} is not null)`),
     index("subscriptions_tenant_idx").on(table.tenant, table.id),
+    index("subscriptions_live_idx")
+      .on(table.tenant)
+      .where(sql`deleted_at is null`),
   ],
 );

@@ -1,0 +1,109 @@
+import type { Request, Response } from "express";
+import { sqlState } from "@postrider/shared/store/errors.ts";
+import type { Queryable } from "@postrider/shared/store/pool.ts";
+import { findAnswer } from "@postrider/shared/store/sql/find-answer.ts";
+import { storeAnswer } from "@postrider/shared/store/sql/store-answer.ts";
+import type { Context } from "../context.ts";
+import { hashOfBody, idempotencyKeyOf, keyForCall } from "./idempotency-key.ts";
+import { Problem } from "./problem.ts";
+
+export interface Answer {
+  status: number;
+  location?: string;
+  body: unknown;
+}
+
+/**
+ * Stores the answer under the request's idempotency key; without a key it does nothing.
+ *
+ * @param db a connection with the transaction that does what the answer says
+ * @throws Problem where the key was used meanwhile: the transaction must be rolled back
+ */
+type Remember = (db: Queryable, answer: Answer) => Promise<void>;
+
+export interface Call {
+  /** Names the call and what it is for: a key counts for one of them. */
+  name: string;
+  /** Whose key it is. */
+  tenant: () => string | Promise<string>;
+  /** Does what the request asks for. It calls `remember` as the last step of its transaction. */
+  run: (remember: Remember) => Promise<Answer>;
+}
+
+/** A key's use. */
+interface Use {
+  tenant: string;
+  key: string;
+  hash: Buffer;
+}
+
+/**
+ * Answers a POST, and a repeat with the same `Idempotency-Key` and body with the same answer.
+ *
+ * The key is stored in the transaction of what the call does. So a crash leaves both or neither, and of two requests at
+ * the same moment the second one waits for the commit of the first.
+ */
+export async function answerOnce(
+  context: Pick<Context, "pool" | "secretBox">,
+  request: Request,
+  response: Response,
+  { name, tenant, run }: Call,
+): Promise<void> {
+  const key = idempotencyKeyOf(request);
+  if (key === undefined) return send(response, await run(() => Promise.resolve()));
+  const use = { tenant: await tenant(), key: keyForCall(name, key), hash: hashOfBody(request) };
+  const repeated = await findRepeated(context, use);
+  if (repeated) return sendAgain(response, repeated);
+  try {
+    send(response, await run((db, answer) => remember(context, db, use, answer)));
+  } catch (error) {
+    // The reason may be the first use of the key, which was committed meanwhile.
+    const first = error instanceof Problem ? await findRepeated(context, use) : undefined;
+    if (!first) throw error;
+    sendAgain(response, first);
+  }
+}
+
+/** @throws Problem idempotency_conflict */
+async function findRepeated({ pool, secretBox }: Pick<Context, "pool" | "secretBox">, use: Use) {
+  const found = await findAnswer(pool, use.tenant, use.key);
+  if (!found) return undefined;
+  if (!found.bodyHash.equals(use.hash)) {
+    throw new Problem("idempotency_conflict", "this idempotency key was used with another body in the last 24 hours", {
+      errors: [{ field: "Idempotency-Key", message: "was used with another body" }],
+    });
+  }
+  return JSON.parse(secretBox.open(found.answer, ownerOf(use)).toString()) as Answer;
+}
+
+async function remember(
+  { secretBox }: Pick<Context, "secretBox">,
+  db: Queryable,
+  use: Use,
+  answer: Answer,
+): Promise<void> {
+  const sealed = secretBox.seal(Buffer.from(JSON.stringify(answer)), ownerOf(use));
+  const isStored = await storeAnswer(db, { ...use, answer: sealed }).catch((error: unknown) => {
+    // It waited for the first request until the statement timeout.
+    if (sqlState(error) === QUERY_CANCELED) return false;
+    throw error;
+  });
+  if (isStored) return;
+  throw new Problem("idempotency_in_progress", "the first request with this idempotency key is under way: try again", {
+    headers: { "retry-after": "1" },
+  });
+}
+
+const QUERY_CANCELED = "57014";
+
+const ownerOf = ({ tenant, key }: Use): string => `${tenant} ${key}`;
+
+function send(response: Response, { status, location, body }: Answer): void {
+  if (location !== undefined) response.location(location);
+  response.status(status).json(body);
+}
+
+function sendAgain(response: Response, answer: Answer): void {
+  response.set("idempotent-replayed", "true");
+  send(response, answer);
+}

@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { afterAll, expect, test } from "vitest";
+import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { scrape, total } from "@postrider/testkit/stack/metrics.ts";
+import { useStack } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import { addTenantKey } from "../tenant-key.ts";
+import { codeOf, Connection, statusOf, type Headers } from "./connection.ts";
+
+const MIB = 1024 * 1024;
+const e2e = useStack({ workers: 0, env: { BODY_TIMEOUT: "5m", BODY_MEMORY_MIB: "64" } });
+
+const opened: Connection[] = [];
+afterAll(() => {
+  for (const connection of opened) connection.close();
+});
+
+/** Posts a batch of 10 MiB, except for its last byte. */
+function withhold(key: string, headers: Headers = { "content-length": 10 * MIB }): Connection {
+  const connection = new Connection(e2e.api.baseUrl);
+  opened.push(connection);
+  connection.head("POST", "/v1/events/batch", { authorization: `Bearer ${key}`, ...headers });
+  return connection;
+}
+
+const residentMib = () =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${e2e.stack.ingest.pid}/status`, "utf8"))![1]) / 1024;
+
+const heldMib = async () => total(await scrape(e2e.stack.ingest.adminUrl), "postrider_request_body_bytes") / MIB;
+
+test("many large bodies whose last bytes are missing take bounded memory, and leave some for another caller", async () => {
+  const before = residentMib();
+  const connections = Array.from({ length: 150 }, () => withhold(e2e.api.key));
+  const body = Buffer.alloc(10 * MIB - 1, "x");
+  for (const { socket } of connections) socket.write(body);
+  const answered = () => connections.filter(({ received }) => received !== "");
+  // Half of the memory has room for three.
+  await waitFor("all but three are refused", () => answered().length === 147);
+  for (const { received } of answered()) {
+    expect([statusOf(received), codeOf(received)]).toEqual([503, "overloaded"]);
+    expect(received).toMatch(/^retry-after: \d+\r$/im);
+  }
+  await waitFor("three are held", async () => (await heldMib()) > 29);
+  expect(await heldMib()).toBeLessThan(33);
+  expect(residentMib() - before).toBeLessThan(300);
+
+  const tenant = newTenant();
+  const key = await addTenantKey(e2e.stack.databaseUrl, tenant);
+  const events = Array.from({ length: 40 }, () => ({ type: "order.created", data: "x".repeat(200 * 1024) }));
+  const other = await e2e.api.call("POST", "/v1/events/batch", { body: { events }, key });
+  expect(other.status).toBe(202);
+
+  for (const { socket } of connections) socket.destroy();
+  await waitFor("none is held", async () => (await heldMib()) === 0);
+});
+
+test("bodies of unknown length count as they arrive, and chunks of one byte take no more", async () => {
+  const before = residentMib();
+  const connections = Array.from({ length: 3 }, () => withhold(e2e.api.key, { "transfer-encoding": "chunked" }));
+  const chunks = Buffer.from("1\r\nx\r\n".repeat(8 * 1024));
+  for (let sent = 0; sent < 2 * MIB; sent += 8 * 1024) {
+    await Promise.all(connections.map(({ socket }) => new Promise((resolve) => socket.write(chunks, resolve))));
+  }
+  await waitFor("six MiB are held", async () => (await heldMib()) === 6);
+  expect(residentMib() - before).toBeLessThan(300);
+  for (const { socket } of connections) socket.destroy();
+  await waitFor("none is held", async () => (await heldMib()) === 0);
+});
