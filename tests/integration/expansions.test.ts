@@ -163,3 +163,21 @@ test("accepting and expanding make ids by that function", async () => {
   expect(await query("select from deliveries where id <> delivery_id(event_id, subscription_id)")).toHaveLength(0);
   expect(await query("select from deliveries")).toHaveLength(1_100);
 });
+
+test("a subscription that several patterns match has one delivery, in a small and in a large fan-out", async () => {
+  const several = ["*", "order.*", "order.created"];
+  for (const count of [3, 700, 1_300]) {
+    const tenant = `t${count}`;
+    const ids = await world.subscribeMany(count, tenant);
+    await query(
+      "insert into subscription_patterns (tenant, pattern, subscription_id) select $1, p, s from unnest($2::text[]) p, unnest($3::uuid[]) s on conflict do nothing",
+      tenant,
+      several,
+      ids,
+    );
+    const written = Math.min(count, 1_000);
+    expect(await world.accept({ tenant })).toMatchObject([{ deliveries: written, expanding: written < count }]);
+    await expandAll(tenant);
+    expect((await counts()).at(-1)).toEqual({ deliveries: count, subscriptions: count, shown: count });
+  }
+});

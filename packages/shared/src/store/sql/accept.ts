@@ -1,6 +1,6 @@
 import type { Queryable } from "../pool.ts";
 import { textArray, type TextParts } from "../text-array.ts";
-import { batchBehind, FIRST_SUBSCRIPTION, matching } from "./matching.ts";
+import { batchBehind, FIRST_SUBSCRIPTION, matchingMostlyFew } from "./matching.ts";
 
 /** An event to store. */
 export interface AcceptedEvent {
@@ -79,16 +79,18 @@ const TEXT = `
       end as verdict
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
   ), matched as materialized (
-    select j.n, j.id, j.tenant, j.type, j.patterns, j.first_batch, wanting.subscription_id, wanting.place
+    select j.n, j.id, j.tenant, j.type, j.patterns, j.first_batch, wanting.subscription_id
     from (select * from judged where verdict = 'new' order by n) j left join lateral (
-      ${matching({ tenant: "j.tenant", patterns: "j.patterns", limit: String(MAX_PER_EVENT + 1) })}
+      ${matchingMostlyFew({ tenant: "j.tenant", patterns: "j.patterns", limit: MAX_PER_EVENT + 1 })}
     ) wanting on true
     limit ${MAX_PER_STATEMENT}
   ), bound as materialized (
     select case when count(*) = ${MAX_PER_STATEMENT} then max(n) end as n from matched
   ), counted as materialized (
     select *, count(subscription_id) over (partition by tenant, n) as found,
-      count(subscription_id) over (partition by tenant order by n, place rows unbounded preceding) as of_tenant
+      case when subscription_id is not null
+        then row_number() over (partition by tenant, n order by subscription_id) end as place,
+      count(subscription_id) over (partition by tenant order by n, subscription_id rows unbounded preceding) as of_tenant
     from matched
   ), placed as materialized (
     select *, greatest(first_batch, ${batchBehind("of_tenant")}) as first,

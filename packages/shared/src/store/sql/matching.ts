@@ -29,6 +29,21 @@ export const matching = ({ tenant, patterns, limit, from }: Matching): string =>
     order by 1 limit ${limit}
   ) matched_subscriptions`;
 
+/**
+ * The same `subscription_id`s in any order, for events most of which have few matches: one scan of the index finds these
+ * in half the time. A scan that reaches the limit is not used.
+ */
+export const matchingMostlyFew = (asked: Pick<Matching, "tenant" | "patterns"> & { limit: number }): string => `
+  with few as materialized (
+    select sp.subscription_id from subscription_patterns sp
+    where sp.tenant = ${asked.tenant} and sp.pattern = any (string_to_array(${asked.patterns}, ','))
+    limit ${asked.limit}
+  )
+  select distinct subscription_id from few where (select count(*) from few) < ${asked.limit}
+  union all
+  select subscription_id from (${matching({ ...asked, limit: String(asked.limit) })}) many
+  where (select count(*) from few) = ${asked.limit}`;
+
 const isIn = ({ after, createdUntil }: NonNullable<Matching["from"]>): string => `
       and sp.subscription_id > ${after}
       and (select s.created_at from subscriptions s where s.id = sp.subscription_id) <= ${createdUntil}`;
