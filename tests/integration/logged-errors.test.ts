@@ -1,6 +1,6 @@
-import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
+import { subscriptions } from "@postrider/shared/store/schema/index.ts";
 import { createDb } from "@postrider/shared/store/pool.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
@@ -8,7 +8,10 @@ import type { World } from "@postrider/testkit/world/world.ts";
 const SECRET = "s3cret-5b1f";
 
 let world: World;
-beforeAll(async () => (world = await createTestWorld()));
+beforeAll(async () => {
+  world = await createTestWorld();
+  await world.subscribe();
+});
 afterAll(() => world.close());
 
 test.each(["trace", "debug", "info", "warn", "error", "fatal"] as const)(
@@ -18,8 +21,8 @@ test.each(["trace", "debug", "info", "warn", "error", "fatal"] as const)(
     const lines: string[] = [];
     const log = createLogger("ingest", "trace", { write: (line) => void lines.push(line) });
     const failing = [
-      () => db.execute(sql`insert into subscriptions (id, url) values (${SECRET}, ${`https://${SECRET}`})`),
-      () => db.execute(sql`select * from missing where url = ${SECRET}`),
+      async () => db.update(subscriptions).set({ id: SECRET, url: `https://${SECRET}` }),
+      async () => db.update(subscriptions).set({ status: SECRET as "active" }),
       () => world.context.pool.query("select $1::int", [SECRET]),
       () => world.context.pool.query("select $1::jsonb", [`{"a": ${SECRET}`]),
     ];
