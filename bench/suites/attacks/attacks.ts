@@ -1,4 +1,6 @@
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startDnsServer } from "@postrider/testkit/servers/dns.ts";
 import type { Env } from "@postrider/testkit/processes/managed-process.ts";
 import type { Database } from "../../support/database.ts";
 import type { Fleet } from "../../support/fleet.ts";
@@ -9,7 +11,7 @@ import { insertOldDeliveries, makePartitions } from "../growth/rows.ts";
 /** The tenant that attacks. */
 export const ATTACKER = "attacker";
 
-interface Scene {
+export interface Scene {
   fleet: Fleet;
   database: Database;
   healthyUrl: string;
@@ -21,7 +23,10 @@ interface Scene {
 /** Something that one tenant does. */
 export interface Attack {
   name: string;
+  /** Settings of Postrider's processes. */
   env?: Env;
+  /** Makes what the settings need, for as long as it is measured. */
+  open?: () => Promise<{ env: Env; close: () => Promise<void> }>;
   /**
    * Prepares it before the workers are started.
    *
@@ -41,6 +46,7 @@ const READERS = 64;
 const MEBIBYTE = 1024 * 1024;
 const OPEN_BODIES = 150;
 const RING = 5;
+const DEAD_NAMES = 256;
 /** More than the default, so that an attack is not refused for it. */
 const MANY_SUBSCRIPTIONS = { MAX_SUBSCRIPTIONS_PER_TENANT: "1000000" };
 
@@ -74,6 +80,23 @@ const hangingReceivers: Attack = {
         note();
       }
     };
+  },
+};
+
+const silentNameServers: Attack = {
+  name: `${DEAD_NAMES} host names whose servers never answer`,
+  async open() {
+    const dns = await startDnsServer({ "dead.example": "silent" });
+    return { env: { DNS_SERVERS: dns.address }, close: () => dns.close() };
+  },
+  async start({ fleet, signal }) {
+    // Each waits for its look-up to fail.
+    await Promise.all(
+      Array.from({ length: DEAD_NAMES }, (_, number) =>
+        fleet.subscribe({ url: `http://receiver-${number}.dead.example/hook`, tenant: ATTACKER }),
+      ),
+    );
+    return (note) => flood(signal, 1, () => post(fleet, "/v1/events", event).then(() => sleep(1_000)), note);
   },
 };
 
@@ -208,6 +231,7 @@ const rings: Attack = {
 
 export const ATTACKS: readonly Attack[] = [
   hangingReceivers,
+  silentNameServers,
   largeBatches,
   wideEvents,
   lists,

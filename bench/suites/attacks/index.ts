@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Env } from "@postrider/testkit/processes/managed-process.ts";
 import type { Target } from "../../processes/event-source.ts";
 import type { Behaviour } from "../../processes/subscribers.ts";
 import type { Database } from "../../support/database.ts";
@@ -51,11 +52,20 @@ export const attacks = scenario(
   },
 );
 
-function measure(bench: Bench, database: Database, attack: Attack | undefined): Promise<Figures> {
+async function measure(bench: Bench, database: Database, attack: Attack | undefined): Promise<Figures> {
+  const needs = await attack?.open?.();
+  try {
+    return await measureBeside(bench, database, attack, { ...attack?.env, ...needs?.env });
+  } finally {
+    await needs?.close();
+  }
+}
+
+function measureBeside(bench: Bench, database: Database, attack: Attack | undefined, env: Env): Promise<Figures> {
   const measureMs = SECONDS[bench.isQuick ? "quick" : "full"] * 1000;
   const behaviours: Behaviour[] = [...TARGETS.map((): Behaviour => "healthy"), "healthy", "silent"];
   const stopping = new AbortController();
-  return withFleet(bench, database, { env: { ...attack?.env } }, behaviours, async (fleet) => {
+  return withFleet(bench, database, { env }, behaviours, async (fleet) => {
     const [healthyUrl, silentUrl] = fleet.subscribers.urls.slice(SUBSCRIBERS) as [string, string];
     for (const { number, tenant, type } of TARGETS) {
       await fleet.subscribe({ url: fleet.subscribers.urls[number]!, tenant, eventTypes: [type] });
