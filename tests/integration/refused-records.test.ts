@@ -166,8 +166,8 @@ test("a commit whose answer was lost is not taken for another worker's", async (
   const losing = new Proxy(pool, {
     get(target, name) {
       if (name !== "query") return Reflect.get(target, name) as unknown;
-      return async (config: QueryConfig) => {
-        const result = await pool.query(config);
+      return async (config: QueryConfig, values?: unknown[]) => {
+        const result = await pool.query(config, values);
         if (isLost) return result;
         isLost = true;
         throw new Error("Connection terminated unexpectedly");
