@@ -50,9 +50,10 @@ export interface AcceptRow {
  * An event with more deliveries than fit in is stored with an expansion, which workers go on with. `matched` stops
  * reading at the limit, so a flush costs what it writes, whatever its fan-out. Then `bound` has the last event that was
  * read: it may have more matches, and later events have not been matched. Its matches so far are in no order, so its
- * expansion begins with the first subscription; deliveries that are there are not written again. A tenant's backlog is estimated for its first
- * such event: every unfinished event of the tenant counts as one with as many matches. A tenant beyond MAX_UNWRITTEN
- * fails the statement (refuse_expansion_backlog).
+ * expansion begins with the first subscription; deliveries that are there are not written again.
+ *
+ * A tenant's backlog is estimated for its first such event: every unfinished event of the tenant counts as one with as
+ * many matches. A tenant beyond MAX_UNWRITTEN fails the statement (refuse_expansion_backlog).
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
  * row for every event that was matched, also without a match. Bodies are joined last, because every step with bodies
