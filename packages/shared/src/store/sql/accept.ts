@@ -49,9 +49,11 @@ export interface AcceptRow {
  *
  * An event with more deliveries than fit in is stored with an expansion, which workers go on with. `matched` stops
  * reading at the limit, so a flush costs what it writes, whatever its fan-out. Then `bound` has the last event that was
- * read: it may have more matches, and later events have not been matched. A tenant's backlog is estimated for its first
- * such event: every unfinished event of the tenant counts as one with as many matches. A tenant beyond MAX_UNWRITTEN
- * fails the statement (refuse_expansion_backlog).
+ * read: it may have more matches, and later events have not been matched. Its matches so far are in no order, so its
+ * expansion begins with the first subscription; deliveries that are there are not written again.
+ *
+ * A tenant's backlog is estimated for its first such event: every unfinished event of the tenant counts as one with as
+ * many matches. A tenant beyond MAX_UNWRITTEN fails the statement (refuse_expansion_backlog).
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
  * row for every event that was matched, also without a match. Bodies are joined last, because every step with bodies
@@ -106,10 +108,11 @@ const TEXT = `
     union all
     select n, id, tenant, type, 0, true from unmatched
   ), cut as materialized (
-    select n, id, tenant, type, patterns, first, subscription_id, place as written
+    select n, id, tenant, type, patterns, first, place as written,
+      case when found > ${MAX_PER_EVENT} then subscription_id else ${FIRST_SUBSCRIPTION} end as subscription_id
     from placed where is_cut and place = least(found, ${MAX_PER_EVENT})
     union all
-    select n, id, tenant, type, patterns, first, ${FIRST_SUBSCRIPTION}, 0 from unmatched
+    select n, id, tenant, type, patterns, first, 0, ${FIRST_SUBSCRIPTION} from unmatched
   ), refused as materialized (
     select refuse_expansion_backlog(c.n)
     from (select distinct on (tenant) n, tenant, patterns from cut order by tenant, n) c cross join lateral (
