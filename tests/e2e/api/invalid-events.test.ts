@@ -96,7 +96,7 @@ const hostile: [string, string, string, string][] = [
     "",
   ],
 ];
-test.concurrent.each(hostile)("%s to %s %s get a short answer", async (_name, method, path, raw) => {
+test.concurrent.each(hostile)("%s in a %s get a short answer", async (_name, method, path, raw) => {
   const answer = await call(method, path, raw === "" ? {} : { raw });
   expectProblem(answer, 400);
   expect(answer.body.errors?.length ?? 0).toBeLessThanOrEqual(20);
