@@ -14,19 +14,30 @@ import { type Database, openDatabase } from "../../bench/support/database.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 const DELIVERIES = 30_000;
 
-/** Statements on a row by its key, or on tables that stay small. */
+/** Statements on a row by its key, on tables that stay small, or on a page of subscriptions. */
 const CONSTANT = [
+  "count-subscriptions.ts",
+  "count-unfinished.ts",
   "delivery-row.ts",
   "disable-subscription.ts",
+  "end-oldest-expansion.ts",
+  "find-answer.ts",
   "find-api-key.ts",
   "find-delivery.ts",
+  "find-expanding-tenants.ts",
   "find-in-use.ts",
+  "find-still-expanding.ts",
+  "lock-subscriptions.ts",
+  "matching.ts",
   "read-clock.ts",
+  "read-expansions.ts",
   "read-postgres-usage.ts",
   "read-schema-version.ts",
   "read-subscription-limits.ts",
   "record-health.ts",
   "remove-expired-keys.ts",
+  "store-answer.ts",
+  "write-expansion-page.ts",
 ];
 
 let owned: TestDatabase;
