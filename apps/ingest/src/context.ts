@@ -39,7 +39,12 @@ export async function createContext(settings: IngestSettings) {
     createDispatcher(queues, redis, metrics, log),
     createFlushMetrics(registry, "accept"),
   );
-  const resolver = new NameResolver({ servers: settings.dnsServers, log, registry });
+  const resolver = new NameResolver({
+    servers: settings.dnsServers,
+    allowed: settings.allowedNetworks,
+    log,
+    registry,
+  });
   return {
     ...infrastructure,
     settings,

@@ -52,7 +52,12 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const bodies = new BodyBudget();
   const recorder: Recorder = createRecorder(pool, log, createFlushMetrics(registry, "record"));
   const metrics = createWorkerMetrics(registry, slots, recorder);
-  const resolver = new NameResolver({ servers: settings.dnsServers, log, registry });
+  const resolver = new NameResolver({
+    servers: settings.dnsServers,
+    allowed: settings.allowedNetworks,
+    log,
+    registry,
+  });
   const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, resolver, (phase, seconds) =>
     metrics.attemptPhase.observe({ phase }, seconds),
   );

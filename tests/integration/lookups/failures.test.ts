@@ -62,8 +62,10 @@ test("servers that nothing listens on are our own trouble, and are asked again a
 });
 
 test("a server of a closed network that does not know the root is not to blame for the names of others", async () => {
-  const { dns, lookUp } = await runResolver({ zones: { "intern.example": { a: ["192.0.2.1"] } } });
-  dns.override = "refused";
+  const { lookUp } = await runResolver({
+    zones: { "intern.example": { a: ["192.0.2.1"] }, "shop.example": "refused", ".": "refused" },
+  });
+  await lookUp("intern.example");
   expect(await lookUp("shop.example")).toMatchObject({ kind: "failed", code: "EREFUSED" });
 });
 

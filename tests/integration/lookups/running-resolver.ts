@@ -1,4 +1,6 @@
+import type { BlockList } from "node:net";
 import { onTestFinished } from "vitest";
+import { parseNetworks } from "@postrider/shared/core/address-rules.ts";
 import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
 import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
@@ -16,6 +18,9 @@ export interface RunningResolver {
   count: () => Promise<{ underWay: number; waiting: number }>;
 }
 
+/** Addresses for documentation stand for those of the internet. */
+const ALLOWED = parseNetworks("192.0.2.0/24, 2001:db8::/32") as BlockList;
+
 interface Options {
   zones?: Record<string, Zone>;
   /** Further servers; by default there is one. */
@@ -30,6 +35,7 @@ export async function runResolver({ zones = {}, others = [], hostsFile }: Option
   const registry = createRegistry("worker");
   const resolver = new NameResolver({
     servers: [dns.address, ...others],
+    allowed: ALLOWED,
     ...(hostsFile === undefined ? {} : { hostsFile }),
     log: createLogger("worker", "info", { write: (line) => void lines.push(line) }),
     registry,

@@ -15,13 +15,15 @@ export type Zone =
       /** In seconds. */
       ttl?: number;
       afterMs?: number;
-      /** Does not answer for IPv6. */
-      isSilentForAaaa?: boolean;
+      /** What it says to these questions instead. */
+      only?: Readonly<Partial<Record<"A" | "AAAA", Zone>>>;
+      /** The first question of each name and type is lost. */
+      losesFirst?: boolean;
       /** Answers over TCP; over UDP the answer is truncated. */
       needsTcp?: boolean;
     };
 
-/** A DNS server on loopback, over UDP and TCP. It knows the root; a name that it was not given does not exist. */
+/** A DNS server on loopback, over UDP and TCP. It knows the root, unless the zone "." is set; a name that it was not given does not exist. */
 export interface DnsServer {
   /** For the setting DNS_SERVERS. */
   readonly address: string;
@@ -41,10 +43,11 @@ export async function startDnsServer(zones: Readonly<Record<string, Zone>> = {})
   const questions: string[] = [];
   const { udp, tcp, port } = await bind();
   const sockets = new Set<Socket>();
+  let isClosed = false;
 
   function zoneOf(name: string): Zone {
     if (server.override !== undefined) return server.override;
-    if (name === "" || name === ".") return ROOT;
+    if (name === "" || name === ".") return known.get(".") ?? ROOT;
     const labels = name.toLowerCase().split(".");
     for (const index of labels.keys()) {
       const zone = known.get(labels.slice(index).join("."));
@@ -57,12 +60,15 @@ export async function startDnsServer(zones: Readonly<Record<string, Zone>> = {})
     const [question] = query.questions ?? [];
     if (question === undefined) return;
     const { name, type } = question;
-    questions.push(`${type} ${name}`);
-    const zone = zoneOf(name);
+    const asked = `${type} ${name}`;
+    const isFirst = !questions.includes(asked);
+    questions.push(asked);
+    let zone = zoneOf(name);
+    if (typeof zone !== "string" && (type === "A" || type === "AAAA")) zone = zone.only?.[type] ?? zone;
     const head = { id: query.id!, type: "response" as const, questions: [question] };
     if (zone === "silent") return;
     if (typeof zone === "string") return send({ ...head, flags: RCODES[zone] });
-    if (type === "AAAA" && zone.isSilentForAaaa) return;
+    if (zone.losesFirst && isFirst) return;
     if (zone.needsTcp && !isTcp) return send({ ...head, flags: TRUNCATED_RESPONSE });
     const { ttl = 60, a = [], aaaa = [], afterMs = 0 } = zone;
     const answers: Packet["answers"] =
@@ -75,7 +81,9 @@ export async function startDnsServer(zones: Readonly<Record<string, Zone>> = {})
   }
 
   udp.on("message", (message, { port: from, address }) =>
-    respond(decode(message), false, (response) => udp.send(encode(response), from, address, () => undefined)),
+    respond(decode(message), false, (response) => {
+      if (!isClosed) udp.send(encode(response), from, address, () => undefined);
+    }),
   );
   tcp.on("connection", (socket) => {
     sockets.add(socket);
@@ -97,6 +105,7 @@ export async function startDnsServer(zones: Readonly<Record<string, Zone>> = {})
     set: (name, zone) => void known.set(name, zone),
     override: undefined,
     async close() {
+      isClosed = true;
       udp.close();
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => tcp.close(resolve));

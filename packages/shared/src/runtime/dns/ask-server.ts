@@ -16,6 +16,13 @@ export interface Failure {
   isSilent: boolean;
 }
 
+/** What to ask for. */
+export interface Query {
+  name: string;
+  /** Whether this machine can and may reach an address. */
+  isUsable: (address: string) => boolean;
+}
+
 /** A question on its way. The answer never rejects. */
 export interface Question {
   answer: Promise<Answer>;
@@ -29,16 +36,18 @@ export type OnResponse = (isReal: boolean) => void;
 /** A lost packet is sent again after this, and after twice as long. */
 const QUERY_TIMEOUT_MS = 1_000;
 const TRIES = 3;
-/** How long the addresses of one family wait for those of the other: some name servers never answer for IPv6. */
+/**
+ * How long usable addresses of one family wait for those of the other: some name servers never answer for IPv6. All else
+ * waits in full: a lost packet is sent again after a second.
+ */
 const OTHER_FAMILY_MS = 300;
 /** How long half an answer is used. */
 const HALF_TTL_MS = 5_000;
+/** Addresses of one family that are kept. A name may have thousands, which would stay in memory; Node reads 256 TTLs. */
+const MAX_ADDRESSES = 16;
 
 /** What a server says about one family of addresses. */
-type FamilyAnswer =
-  | { kind: "found"; addresses: string[]; ttlMs: number }
-  | { kind: "none"; isNameMissing: boolean }
-  | Failure;
+type FamilyAnswer = { kind: "found"; addresses: string[]; ttlMs: number } | { kind: "none" } | Failure;
 
 /**
  * Asks one DNS server for the addresses of a name, of both families. The name is absolute: search domains are not used.
@@ -46,7 +55,7 @@ type FamilyAnswer =
  * It has a resolver of its own, because `Resolver.cancel()` ends all questions of one. That costs 25 µs, and one socket
  * for as long as the question is open.
  */
-export function askServer(server: string, name: string, onResponse: OnResponse): Question {
+export function askServer(server: string, { name, isUsable }: Query, onResponse: OnResponse): Question {
   const resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: TRIES });
   resolver.setServers([server]);
   const answer = new Promise<Answer>((resolve) => {
@@ -54,13 +63,13 @@ export function askServer(server: string, name: string, onResponse: OnResponse):
     let waiting: NodeJS.Timeout | undefined;
     const end = () => {
       clearTimeout(waiting);
-      resolve(combine(answers));
+      resolve(combine(answers, isUsable));
     };
     const onAnswer = (family: FamilyAnswer) => {
       answers.push(family);
       if (family.kind !== "failed" || !family.isSilent) onResponse(family.kind !== "failed");
       if (answers.length === 2) end();
-      else if (isEnough(family)) waiting = setTimeout(end, OTHER_FAMILY_MS);
+      else if (family.kind === "found" && family.addresses.some(isUsable)) waiting = setTimeout(end, OTHER_FAMILY_MS);
     };
     for (const query of [resolver.resolve4(name, { ttl: true }), resolver.resolve6(name, { ttl: true })]) {
       void query.then(toFound, toFailure).then(onAnswer);
@@ -77,38 +86,33 @@ export async function askRoot(server: string, onResponse: OnResponse): Promise<v
   if (failure?.kind !== "failed" || !failure.isSilent) onResponse(failure?.kind !== "failed");
 }
 
-/** A family with addresses, or a name that does not exist: the other family can hardly change that. */
-const isEnough = (family: FamilyAnswer): boolean =>
-  family.kind === "found" || (family.kind === "none" && family.isNameMissing);
-
-function combine(families: readonly FamilyAnswer[]): Answer {
+/** Half an answer is one only if it has a usable address. Otherwise the half that is missing decides. */
+function combine(families: readonly FamilyAnswer[], isUsable: (address: string) => boolean): Answer {
   const found = families.filter((family) => family.kind === "found");
-  if (found.length > 0) {
-    const isWhole = families.length === 2 && families.every(({ kind }) => kind !== "failed");
-    const ttlMs = Math.min(...found.map((family) => family.ttlMs), isWhole ? Number.POSITIVE_INFINITY : HALF_TTL_MS);
-    return { kind: "found", addresses: inDialOrder(found.flatMap(({ addresses }) => addresses)), ttlMs };
-  }
-  if (families.some(isEnough)) return { kind: "not_found" };
+  const addresses = found.flatMap((family) => family.addresses);
   const failures = families.filter((family) => family.kind === "failed");
-  return failures.find(({ isSilent }) => !isSilent) ?? failures[0] ?? { kind: "not_found" };
+  const failure = failures.find(({ isSilent }) => !isSilent) ?? failures[0];
+  if (failure !== undefined && !addresses.some(isUsable)) return failure;
+  if (found.length === 0) return { kind: "not_found" };
+  const maxTtlMs = families.length === 2 && failure === undefined ? Number.POSITIVE_INFINITY : HALF_TTL_MS;
+  const ttlMs = Math.min(...found.map((family) => family.ttlMs), maxTtlMs);
+  return { kind: "found", addresses: inDialOrder(addresses), ttlMs };
 }
 
-const toFound = (records: { address: string; ttl: number }[]): FamilyAnswer =>
-  records.length === 0
-    ? { kind: "none", isNameMissing: false }
-    : {
-        kind: "found",
-        addresses: records.map(({ address }) => address),
-        ttlMs: Math.min(...records.map(({ ttl }) => ttl)) * 1_000,
-      };
+function toFound(records: { address: string; ttl: number }[]): FamilyAnswer {
+  if (records.length === 0) return { kind: "none" };
+  const kept = records.slice(0, MAX_ADDRESSES);
+  const ttlMs = Math.min(...kept.map(({ ttl }) => ttl)) * 1_000;
+  return { kind: "found", addresses: kept.map(({ address }) => address), ttlMs };
+}
 
 /** Errors without a response. All others that are not named here are responses with an error. */
 const SILENT = new Set(["ETIMEOUT", "ECONNREFUSED", "ECANCELLED", "EDESTRUCTION", "EOF", "ENOMEM", "ENOSERVER"]);
-/** Names that no server can know, such as one of 300 characters, and names that do not exist. */
-const MISSING = new Set(["ENOTFOUND", "EBADNAME", "EBADQUERY", "EBADSTR", "ENONAME"]);
+/** No addresses of a family, no such name, or one that no server can know, such as one of 300 characters. */
+const NONE = new Set(["ENODATA", "ENOTFOUND", "EBADNAME", "EBADQUERY", "EBADSTR", "ENONAME"]);
 
 function toFailure(error: unknown): FamilyAnswer {
   const code = error instanceof Error && "code" in error ? String(error.code) : "EUNKNOWN";
-  if (code === "ENODATA" || MISSING.has(code)) return { kind: "none", isNameMissing: code !== "ENODATA" };
+  if (NONE.has(code)) return { kind: "none" };
   return { kind: "failed", code, isSilent: SILENT.has(code) };
 }

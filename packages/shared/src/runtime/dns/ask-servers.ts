@@ -1,4 +1,4 @@
-import { askServer, type Answer, type Failure, type OnResponse, type Question } from "./ask-server.ts";
+import { askServer, type Answer, type Failure, type OnResponse, type Query, type Question } from "./ask-server.ts";
 import type { DnsServers } from "./servers.ts";
 
 /** A server that has not answered for this long is not waited for alone. */
@@ -10,7 +10,7 @@ const NO_ANSWER: Failure = { kind: "failed", code: "ETIMEOUT", isSilent: true };
  * Asks the DNS servers for the addresses of a name, until one knows whether it has any. The next server is asked when
  * the one before fails, or does not answer for a second. c-ares asks no further server after an error such as SERVFAIL.
  */
-export function askServers(servers: DnsServers, name: string, deadlineMs: number, onResponse: OnResponse): Question {
+export function askServers(servers: DnsServers, query: Query, deadlineMs: number, onResponse: OnResponse): Question {
   const waiting = servers.inOrder();
   const asked: Question[] = [];
   let next: NodeJS.Timeout | undefined;
@@ -49,7 +49,7 @@ export function askServers(servers: DnsServers, name: string, deadlineMs: number
       clearTimeout(next);
       const server = waiting.shift();
       if (server === undefined) return;
-      const question = askServer(server, name, (isReal) => isOver || onResponse(isReal));
+      const question = askServer(server, query, (isReal) => isOver || onResponse(isReal));
       asked.push(question);
       open += 1;
       void question.answer.then((answer) => onAnswer(server, answer));

@@ -1,15 +1,19 @@
-import { isIP } from "node:net";
+import { isIP, type BlockList } from "node:net";
 import type { Registry } from "prom-client";
+import { isAllowedAddress } from "../../core/address-rules.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { Answer, Failure, Question } from "./ask-server.ts";
+import type { Answer, Query, Question } from "./ask-server.ts";
 import { askServers } from "./ask-servers.ts";
+import { BusyBackoff } from "./busy-backoff.ts";
+import { isDialable } from "./dial-order.ts";
 import { HostsFile } from "./hosts-file.ts";
 import { LookupCache } from "./lookup-cache.ts";
 import { createLookupMetrics, type LookupMetrics } from "./lookup-metrics.ts";
 import type { LookupResult, Unavailable } from "./lookup-result.ts";
-import { LookupPlaces, RANKS, type Rank } from "./lookup-places.ts";
+import { LookupPlaces, RANKS } from "./lookup-places.ts";
 import { localAddresses } from "./local-names.ts";
-import { ServerHealth } from "./server-health.ts";
+import type { Pending, Waiter } from "./pending-lookup.ts";
+import { ServerHealth, SILENCE } from "./server-health.ts";
 import { DnsServers } from "./servers.ts";
 
 export interface Lookup {
@@ -25,39 +29,20 @@ const DEADLINE_MS = 5_000;
 const MIN_REPEAT_MS = 1_000;
 /** A look-up waits for its turn for no longer: its caller keeps a slot. */
 const MAX_WAIT_MS = 1_000;
-/** A look-up without an answer for this long has the servers asked for the root as well. */
+/** A look-up without an answer for this long, or for a third of its first caller's time, has the root asked for as well. */
 const QUIET_MS = 500;
 /** Of a caller's time, this part is for the look-up. */
 const PART_OF_TIMEOUT = 0.9;
-const RETRY_BUSY_MS = 2_000;
 /** After an outage of our servers, deliveries follow within its length, and within a minute. */
 const RETRY_OUTAGE_MS = { min: 2_000, max: 60_000 };
 
-const SILENCE: Failure = { kind: "failed", code: "ETIMEOUT", isSilent: true };
-const BUSY: Unavailable = { kind: "unavailable", reason: "busy", retryInMs: RETRY_BUSY_MS };
 const NOTHING_TO_STOP = () => undefined;
-
-interface Waiter {
-  onResult: (result: LookupResult) => void;
-  timer: NodeJS.Timeout;
-}
-
-/** A look-up that is under way or waits for its turn, and its callers. */
-interface Pending {
-  name: string;
-  tenant: string;
-  rank: Rank;
-  since: number;
-  waiters: Set<Waiter>;
-  /** Ends the wait for a turn, and then the quiet time. */
-  timer: NodeJS.Timeout | undefined;
-  /** Undefined while it waits for its turn. */
-  question: Question | undefined;
-}
 
 export interface NameResolverOptions {
   /** DNS servers, instead of the system's. */
   servers?: readonly string[] | undefined;
+  /** Networks beyond the public internet that deliveries may reach. */
+  allowed: BlockList;
   hostsFile?: string;
   log: Logger;
   registry: Registry;
@@ -77,11 +62,14 @@ export class NameResolver {
   readonly #health: ServerHealth;
   readonly #cache = new LookupCache();
   readonly #places = new LookupPlaces();
+  readonly #backoff = new BusyBackoff();
   readonly #pending = new Map<string, Pending>();
+  readonly #isUsable: Query["isUsable"];
   readonly #metrics: LookupMetrics;
 
-  constructor({ servers, hostsFile, log, registry }: NameResolverOptions) {
+  constructor({ servers, allowed, hostsFile, log, registry }: NameResolverOptions) {
     this.#servers = new DnsServers(servers);
+    this.#isUsable = (address) => isDialable(address) && isAllowedAddress(address, allowed);
     this.#hosts = new HostsFile(hostsFile);
     this.#health = new ServerHealth(this.#servers, log);
     this.#metrics = createLookupMetrics(registry, () => {
@@ -98,17 +86,18 @@ export class NameResolver {
    */
   lookUp({ host, tenant, timeoutMs }: Lookup, onResult: (result: LookupResult) => void): () => void {
     const name = host.toLowerCase().replace(/\.$/, "");
-    const known = this.#find(name);
+    const known = this.#find(name, timeoutMs);
     if (known !== undefined) {
       onResult(known);
       return NOTHING_TO_STOP;
     }
-    const pending = this.#pending.get(name) ?? this.#begin(name, tenant);
-    const waiter: Waiter = {
-      onResult,
-      timer: setTimeout(() => this.#giveUp(pending, waiter), timeoutMs * PART_OF_TIMEOUT),
-    };
+    const pending = this.#pending.get(name) ?? this.#begin(name);
+    const waiter: Waiter = { tenant, timeoutMs, since: performance.now(), onResult, timer: undefined };
     pending.waiters.add(waiter);
+    if (pending.running === undefined) this.#start(pending, waiter);
+    const isInVain = pending.running === undefined && this.#backoff.isCrowded(tenant, pending.rank);
+    if (isInVain) this.#giveUp(pending, waiter);
+    else this.#wait(pending, waiter);
     return () => this.#leave(pending, waiter);
   }
 
@@ -117,45 +106,35 @@ export class NameResolver {
     for (const pending of this.#pending.values()) this.#end(pending);
   }
 
-  #find(name: string): Answer | undefined {
+  #find(name: string, timeoutMs: number): Answer | undefined {
     const addresses = isIP(name) ? [name] : (this.#hosts.find(name) ?? localAddresses(name, this.#hosts));
-    if (addresses === undefined) return this.#cache.get(name);
+    if (addresses === undefined) return this.#cache.get(name, timeoutMs);
     return addresses.length > 0 ? { kind: "found", addresses, ttlMs: 0 } : { kind: "not_found" };
   }
 
-  #begin(name: string, tenant: string): Pending {
-    const pending: Pending = {
-      name,
-      tenant,
-      rank: this.#cache.rankOf(name),
-      since: performance.now(),
-      waiters: new Set(),
-      timer: undefined,
-      question: undefined,
-    };
+  #begin(name: string): Pending {
+    const rank = this.#cache.rankOf(name);
+    const pending: Pending = { name, rank, since: performance.now(), waiters: new Set(), running: undefined };
     this.#pending.set(name, pending);
-    // Whether our servers know the root is learnt while they work.
-    void this.#health.probe(0);
-    if (!this.#start(pending)) pending.timer = setTimeout(() => this.#settle(pending, BUSY), MAX_WAIT_MS);
+    // Whether our servers know the root is learnt while they work, and whether they work again while they do not.
+    void this.#health.probe(this.#health.downMs === undefined ? 0 : pending.since);
     return pending;
   }
 
-  /** @returns false if the look-up has to wait for its turn */
-  #start(pending: Pending): boolean {
-    const { tenant, rank } = pending;
-    if (!this.#places.acquire(tenant, rank)) return false;
-    clearTimeout(pending.timer);
+  /** Starts a look-up in a place of the waiter's tenant, if there is one. */
+  #start(pending: Pending, { tenant, timeoutMs }: Waiter): void {
+    if (!this.#places.acquire(tenant, pending.rank)) return;
     const startedAt = performance.now();
-    this.#ask(pending, DEADLINE_MS, false);
-    pending.timer = setTimeout(() => void this.#onQuiet(pending, startedAt), QUIET_MS);
-    return true;
+    const quiet = setTimeout(() => void this.#onQuiet(pending, startedAt), Math.min(QUIET_MS, timeoutMs / 3));
+    pending.running = { tenant, quiet, question: this.#ask(pending, DEADLINE_MS, false) };
   }
 
-  #ask(pending: Pending, deadlineMs: number, isRepeated: boolean): void {
+  #ask(pending: Pending, deadlineMs: number, isRepeated: boolean): Question {
     const startedAt = performance.now();
     const onResponse = (isReal: boolean) => this.#health.note(isReal);
-    pending.question = askServers(this.#servers, pending.name, deadlineMs, onResponse);
-    void pending.question.answer.then(async (answer) => {
+    const query = { name: pending.name, isUsable: this.#isUsable };
+    const question = askServers(this.#servers, query, deadlineMs, onResponse);
+    void question.answer.then(async (answer) => {
       if (!this.#isOpen(pending)) return;
       if (answer.kind !== "failed") return this.#settle(pending, answer);
       const isOurs = await this.#health.isToBlame(answer, startedAt);
@@ -163,9 +142,10 @@ export class NameResolver {
       const leftMs = startedAt + deadlineMs - performance.now();
       // Our servers may have come back just now, and name servers fail once in a while.
       const isRepeatable = !isRepeated && !answer.isSilent && leftMs > MIN_REPEAT_MS && this.#isOpen(pending);
-      if (isRepeatable) this.#ask(pending, leftMs, true);
+      if (isRepeatable) pending.running!.question = this.#ask(pending, leftMs, true);
       else this.#settle(pending, answer);
     });
+    return question;
   }
 
   #isOpen(pending: Pending): boolean {
@@ -174,8 +154,7 @@ export class NameResolver {
 
   /** While our servers are known not to answer, no look-up waits for them any longer than this. */
   async #onQuiet(pending: Pending, startedAt: number): Promise<void> {
-    const { downMs } = this.#health;
-    const isDown = downMs !== undefined && !this.#health.hasWorked(SILENCE, startedAt);
+    const isDown = this.#health.downMs !== undefined && this.#health.seemsToBlame(startedAt);
     if (isDown) this.#settle(pending, this.#noServer());
     else await this.#health.probe(startedAt);
   }
@@ -196,31 +175,61 @@ export class NameResolver {
 
   /** @returns false if it has ended before */
   #end(pending: Pending): boolean {
-    const { name, tenant, rank, waiters, timer, question } = pending;
+    const { name, rank, waiters, running } = pending;
     if (!this.#isOpen(pending)) return false;
     this.#pending.delete(name);
-    clearTimeout(timer);
     for (const waiter of waiters) clearTimeout(waiter.timer);
-    if (question === undefined) return true;
-    question.cancel();
-    this.#places.release(tenant, rank);
+    if (running === undefined) return true;
+    clearTimeout(running.quiet);
+    running.question.cancel();
+    this.#places.release(running.tenant, rank);
     this.#startWaiting();
     return true;
   }
 
   /** Starts the look-ups that have waited for a place: of names that are known to resolve first. */
   #startWaiting(): void {
-    const waiting = [...this.#pending.values()].filter(({ question }) => question === undefined);
+    const waiting = [...this.#pending.values()].filter(({ running }) => running === undefined);
     for (const rank of RANKS.toReversed()) {
-      for (const pending of waiting) if (pending.rank === rank) this.#start(pending);
+      for (const pending of waiting) if (pending.rank === rank) this.#startForAny(pending);
     }
   }
 
-  /** The caller's time is over. */
+  /** A name that several tenants wait for needs a place of one of them. */
+  #startForAny(pending: Pending): void {
+    let tried: string | undefined;
+    for (const waiter of pending.waiters) {
+      if (pending.running !== undefined) return;
+      if (waiter.tenant !== tried) this.#start(pending, waiter);
+      tried = waiter.tenant;
+    }
+  }
+
+  #wait(pending: Pending, waiter: Waiter): void {
+    const { timeoutMs, since } = waiter;
+    const allMs = pending.running === undefined ? MAX_WAIT_MS : Number.POSITIVE_INFINITY;
+    const ms = Math.min(allMs, timeoutMs * PART_OF_TIMEOUT) - (performance.now() - since);
+    waiter.timer = setTimeout(() => this.#onWaited(pending, waiter), ms);
+  }
+
+  #onWaited(pending: Pending, waiter: Waiter): void {
+    const waitedMs = performance.now() - waiter.since;
+    const isOver = pending.running === undefined || waitedMs >= waiter.timeoutMs * PART_OF_TIMEOUT - 1;
+    if (isOver) this.#giveUp(pending, waiter);
+    else this.#wait(pending, waiter);
+  }
+
+  /** The caller's time is over, or its wait for a place. */
   #giveUp(pending: Pending, waiter: Waiter): void {
+    const { name, rank, since } = pending;
+    let result: LookupResult = SILENCE;
+    if (pending.running === undefined) {
+      result = { kind: "unavailable", reason: "busy", retryInMs: this.#backoff.next(waiter.tenant, rank) };
+    } else if (this.#health.seemsToBlame(since)) result = this.#noServer();
+    else this.#cache.put(name, SILENCE, waiter.timeoutMs);
     this.#leave(pending, waiter);
-    if (pending.question === undefined) waiter.onResult(BUSY);
-    else waiter.onResult(this.#health.hasWorked(SILENCE, pending.since) ? SILENCE : this.#noServer());
+    if (!this.#isOpen(pending)) this.#metrics.observe(result, (performance.now() - since) / 1_000);
+    waiter.onResult(result);
   }
 
   #leave(pending: Pending, waiter: Waiter): void {
