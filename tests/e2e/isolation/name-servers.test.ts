@@ -10,6 +10,7 @@ const dns = await startDnsServer({
   "healthy.example": { a: ["127.0.0.1"], ttl: 1 },
   "silent.example": "silent",
   "failing.example": "servfail",
+  "half.example": { aaaa: ["fd00::1"], only: { A: "servfail" } },
   "private.example": { a: ["10.0.0.1"], aaaa: ["fd00::1"] },
   "mixed.example": { a: ["10.0.0.1", "127.0.0.1"] },
 });
@@ -119,6 +120,16 @@ test("a name that its servers fail for spends attempts and opens its breaker", a
   for (let n = 0; n < 5; n += 1) await e2e.api.send({ type: "order.created", data: n, tenant });
   await waitFor("its breaker is open", async () => (await e2e.api.subscription(id)).breaker.state !== "closed");
   expect((await e2e.api.subscription(id)).lastError).toContain("ESERVFAIL");
+});
+
+test("half an answer with an address that is not allowed is a failed attempt, and makes no dead letter", async () => {
+  const tenant = newTenant();
+  await e2e.api.subscribe({ tenant, url: "http://half.example/", retrySchedule: ["24h"] });
+  const { id } = await e2e.api.send({ type: "order.created", data: 1, tenant });
+  expect(await e2e.api.untilDelivery(id, "retrying")).toMatchObject({
+    attemptCount: 1,
+    lastError: expect.stringContaining("ESERVFAIL") as string,
+  });
 });
 
 test.each(["silent", "servfail"] as const)(

@@ -54,7 +54,7 @@ export class ServerHealth {
   #onRealAnswer(): void {
     this.#resolvedAt = this.#respondedAt;
     // The servers may refuse questions for the root by now.
-    if (this.#resolvedAt - this.#rootFailsSince > DOUBT_MS) this.#knowsRoot = false;
+    if (this.#failedProbeAt - this.#rootFailsSince > DOUBT_MS) this.#knowsRoot = false;
   }
 
   /** Whether an error without any answer meanwhile is a failure of our servers. */
