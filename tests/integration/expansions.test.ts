@@ -97,6 +97,27 @@ test("a batch writes 20,000 deliveries at most, its other events expand, and a n
   expect(pages.length).toBeLessThanOrEqual(4);
 });
 
+test("tenants take turns in a statement: many single events for many subscriptions leave deliveries for a neighbour's", async () => {
+  await world.subscribeMany(2_000, "flood");
+  await world.subscribe({ tenant: "neighbour" });
+  const flood = Array.from({ length: 30 }, () => world.accept({ tenant: "flood", type: "first.time" }));
+  const neighbour = [1, 2, 3].map(() => world.accept({ tenant: "neighbour" }));
+  for (const answer of await Promise.all(neighbour)) expect(answer).toMatchObject([{ deliveries: 1, expanding: false }]);
+  await Promise.all(flood);
+});
+
+test("an event that has nothing yet and few matches is written before larger ones", async () => {
+  await world.subscribeMany(1_500);
+  await query("update subscription_patterns set pattern = 'large' where tenant = 'default'");
+  await world.subscribe({ eventTypes: ["few"] });
+  const large = Array.from({ length: 20 }, () => ({ type: "large" }));
+  const answers = await world.accept(...large, { type: "few" });
+  expect(answers.at(-1)).toMatchObject({ deliveries: 0, expanding: true });
+  await writeExpansionPage(world.context.pool, "default", newId());
+  expect(await query("select from deliveries where event_type = 'few'")).toHaveLength(1);
+  expect(await query("select from expansions where event_type = 'few'")).toHaveLength(0);
+});
+
 test("a page judges subscriptions as they stand: deleted ones and later ones are left out, paused ones are not", async () => {
   const ids = await world.subscribeMany(1_200);
   await world.accept({});
