@@ -100,14 +100,16 @@ test("an expansion whose day was dropped ends, and the tenant's others are writt
     `${firstIdAt(Date.now() - 400 * 86_400_000).slice(0, 14)}7${newId().slice(15)}`,
   );
   await world.context.enqueue.expand(["default"]);
-  await whileTheLaneRuns(() =>
-    waitFor("none is unfinished", async () => (await unfinished("default")) === 0),
-  );
+  await whileTheLaneRuns(async () => {
+    await waitFor("none is unfinished", async () => (await unfinished("default")) === 0);
+  });
   expect(await query("select event_id from deliveries group by event_id having count(*) = 1250")).toHaveLength(1);
 });
 
 test("a worker that takes an expand job for a release job fails on it, and leaves it in the queue", async () => {
   const job = expandJob("a");
-  await expect(readSubscriptionLimits(world.context.pool, job.data.subscription)).rejects.toThrow(/invalid input syntax/);
+  await expect(readSubscriptionLimits(world.context.pool, job.data.subscription)).rejects.toThrow(
+    /invalid input syntax/,
+  );
   expect(job.opts.attempts).toBeGreaterThan(100_000);
 });

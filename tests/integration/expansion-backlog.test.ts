@@ -77,14 +77,17 @@ test("a batch is refused for its own events alone, and a part of it is not", asy
 
 test("each expansion counts with its own deliveries, and not with those of the new event", async () => {
   await world.subscribeMany(2_000, "mixed");
-  await backlog("mixed", 5_000, 2);
+  await backlog("mixed", 6_000, 2);
   expect(await world.accept({ tenant: "mixed" })).toMatchObject([{ expanding: true }]);
 });
 
 test("the backlog of a tenant is what it has itself", async () => {
   await world.subscribeMany(2_000, "a");
   await backlog("b", 6_000);
-  expect(await world.accept({ tenant: "a" }, { tenant: "a" })).toMatchObject([{ expanding: true }, { expanding: true }]);
+  expect(await world.accept({ tenant: "a" }, { tenant: "a" })).toMatchObject([
+    { expanding: true },
+    { expanding: true },
+  ]);
 });
 
 test("an expansion is stored with an estimate of its matches, each pattern counted", async () => {

@@ -55,6 +55,11 @@ test("a refused type is refused until its time is over, other types have a load,
 test("after a batch was refused, smaller requests are tried", () => {
   const fanOuts = new FanOuts();
   fanOuts.refuse(large, 100, 0);
-  expect(fanOuts.isRefused(Array.from({ length: 100 }, () => large), 1)).toBe(true);
+  expect(
+    fanOuts.isRefused(
+      Array.from({ length: 100 }, () => large),
+      1,
+    ),
+  ).toBe(true);
   expect(fanOuts.isRefused([large], 1)).toBe(false);
 });

@@ -51,7 +51,8 @@ export class FanOuts {
   learn(event: Kind, { size: deliveries, expanding }: Pick<AcceptRow, "size" | "expanding">, now: number): void {
     // Few deliveries where the statement was full say nothing.
     if (expanding && deliveries < MIN_LARGE) return;
-    const known = deliveries >= MIN_LARGE ? this.#suspect(event.tenant, deliveries, now) : this.#tenants.get(event.tenant);
+    const known =
+      deliveries >= MIN_LARGE ? this.#suspect(event.tenant, deliveries, now) : this.#tenants.get(event.tenant);
     if (!known) return;
     known.types.delete(event.type);
     if (now >= known.suspectUntil) return;

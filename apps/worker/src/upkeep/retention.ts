@@ -60,7 +60,12 @@ export function retentionCutoff(nowMs: number, retentionDays: number): string {
 }
 
 /** @returns false if one failed to end: a dropped day must not have any, so none is dropped in this run */
-async function endExpansions(client: PoolClient, before: string, run: RetentionRun, errors: unknown[]): Promise<boolean> {
+async function endExpansions(
+  client: PoolClient,
+  before: string,
+  run: RetentionRun,
+  errors: unknown[],
+): Promise<boolean> {
   try {
     for (;;) {
       const unwritten = await endOldestExpansion(client, before);

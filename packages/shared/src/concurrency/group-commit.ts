@@ -92,7 +92,15 @@ export class GroupCommit<Item, Result> {
     const isFull = this.waitingRows + rows > maxWaiting.rows || waitingBytes + bytes > maxWaiting.bytes;
     if (isFull && this.waitingRows > 0) return Promise.reject(new BufferFullError());
     return new Promise<Result>((resolve, reject) => {
-      const entry = { item, rows, bytes, owner: this.#options.ownerOf?.(item), order: (this.#added += 1), resolve, reject };
+      const entry = {
+        item,
+        rows,
+        bytes,
+        owner: this.#options.ownerOf?.(item),
+        order: (this.#added += 1),
+        resolve,
+        reject,
+      };
       if (this.#loadOf(item) > 0) this.#addLoad(entry);
       else this.#waiting.add(entry);
       if (this.#flushing < (this.#options.maxFlushing ?? 1)) this.#start();
@@ -167,7 +175,8 @@ export class GroupCommit<Item, Result> {
     let bytes = 0;
     let load = 0;
     waiting.remove((entry) => {
-      if (taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes)) return "stop";
+      if (taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes))
+        return "stop";
       const entryLoad = this.#loadOf(entry.item);
       if (entryLoad > 0 && waiting === this.#waiting) {
         // Its load became known while it waited.

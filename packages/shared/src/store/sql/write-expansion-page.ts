@@ -81,8 +81,8 @@ const TEXT = `
   select 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id`;
 
 /**
- * Writes the next deliveries of a tenant's unfinished events, small and then old events first, in one statement and so in one commit.
- * Subscriptions are judged as they stand now; later ones than the event are left out.
+ * Writes the next deliveries of a tenant's unfinished events, small and then old events first, in one statement and so in
+ * one commit. Subscriptions are judged as they stand now; later ones than the event are left out.
  *
  * @param batchSeed a new UUIDv7; the ids of the batches are derived from it
  */
