@@ -6,6 +6,7 @@ CREATE TABLE "expansions" (
 	"last_subscription" uuid NOT NULL,
 	"accepted_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"written" integer NOT NULL,
+	"matches" integer NOT NULL,
 	"first_batch" integer NOT NULL
 );
 --> statement-breakpoint

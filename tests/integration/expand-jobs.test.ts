@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
 import { expandJob } from "@postrider/shared/queue/jobs.ts";
+import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { readSubscriptionLimits } from "@postrider/shared/store/sql/read-subscription-limits.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
-import { ExpansionBacklogError } from "../../apps/ingest/src/events/accept.ts";
 import { startControlLane } from "../../apps/worker/src/lanes/control-lane.ts";
 import { runOnce } from "../../apps/worker/src/upkeep/watchdog.ts";
 
@@ -90,40 +92,24 @@ test("the watchdog adds the expand job of a tenant that has none, also after Red
   expect(await runOnce(world.context)).toMatchObject({ expanding: { examined: 1, repaired: 1 } });
 });
 
-/** Unfinished events of a tenant, of which nothing else is stored. */
-const backlog = (tenant: string, events: number) =>
-  query(
-    `insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, first_batch)
-     select gen_random_uuid(), $1, 'x', '*', gen_random_uuid(), 1000, 0 from generate_series(1, $2)`,
-    tenant,
-    events,
+test("an expansion whose day was dropped ends, and the tenant's others are written", async () => {
+  await world.subscribeMany(1_250);
+  await world.accept({}, {});
+  await query(
+    "update expansions set event_id = $1 where event_id = (select event_id from expansions order by event_id limit 1)",
+    `${firstIdAt(Date.now() - 400 * 86_400_000).slice(0, 14)}7${newId().slice(15)}`,
   );
-
-test("a tenant with more than five million unwritten deliveries is refused further expansions, and nothing else is", async () => {
-  await world.subscribeMany(2_000);
-  await world.subscribe({ tenant: "other" });
-  await backlog("default", 5_000);
-  expect(await world.accept({ idempotencyKey: "before" })).toMatchObject([{ expanding: true }]);
-  await backlog("default", 50);
-  const refused = Promise.allSettled([world.accept({ idempotencyKey: "k" }), world.accept({ tenant: "other" }, {})]);
-  const neighbours = await Promise.all([world.accept({ tenant: "other" }), world.accept({ tenant: "other" })]);
-  expect(neighbours).toMatchObject([[{ deliveries: 1 }], [{ deliveries: 1 }]]);
-  for (const result of await refused) {
-    expect(result).toMatchObject({ status: "rejected", reason: expect.any(ExpansionBacklogError) });
-  }
-  expect(await query("select from events")).toHaveLength(3);
-  expect(await query("select from idempotency_keys where key = 'k'")).toHaveLength(0);
-  // An event with few deliveries adds nothing to the backlog.
-  await query("update subscription_patterns set pattern = 'large' where tenant = 'default'");
-  await world.subscribe({ eventTypes: ["few"] });
-  expect(await world.accept({ type: "few" })).toMatchObject([{ deliveries: 1, expanding: false }]);
+  await world.context.enqueue.expand(["default"]);
+  await whileTheLaneRuns(async () => {
+    await waitFor("none is unfinished", async () => (await unfinished("default")) === 0);
+  });
+  expect(await query("select event_id from deliveries group by event_id having count(*) = 1250")).toHaveLength(1);
 });
 
-test("events of a refused type are accepted again when the backlog is shorter", async () => {
-  await world.subscribeMany(2_000);
-  await backlog("default", 5_050);
-  await expect(world.accept({ type: "again" })).rejects.toThrow(ExpansionBacklogError);
-  await query("delete from expansions");
-  const [accepted] = await waitFor("it is accepted", () => world.accept({ type: "again" }));
-  expect(accepted).toMatchObject({ deliveries: 1_000, expanding: true });
+test("a worker that takes an expand job for a release job fails on it, and leaves it in the queue", async () => {
+  const job = expandJob("a");
+  await expect(readSubscriptionLimits(world.context.pool, job.data.subscription)).rejects.toThrow(
+    /invalid input syntax/,
+  );
+  expect(job.opts.attempts).toBeGreaterThan(100_000);
 });

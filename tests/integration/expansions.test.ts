@@ -76,10 +76,10 @@ test("a fan-out of exactly what one statement writes is no expansion", async () 
 });
 
 test("a batch writes 20,000 deliveries at most, its other events expand, and a neighbour's event in the same flush does not", async () => {
-  await world.subscribeMany(450);
+  await world.subscribeMany(450, "first");
   await world.subscribe({ tenant: "neighbour" });
-  // A type whose fan-out is not known yet, so that both requests share a flush.
-  const batch = world.accept(...Array.from({ length: 50 }, () => ({ type: "first.time" })));
+  // A tenant whose fan-outs are not known yet, so that both requests share a flush.
+  const batch = world.accept(...Array.from({ length: 50 }, () => ({ tenant: "first" })));
   const neighbour = world.accept({ tenant: "neighbour" });
   expect(await neighbour).toMatchObject([{ deliveries: 1, expanding: false }]);
   const answers = (await batch) as { deliveries: number; expanding: boolean }[];
@@ -89,12 +89,34 @@ test("a batch writes 20,000 deliveries at most, its other events expand, and a n
   expect(answers.map(({ deliveries }) => deliveries)).toEqual(
     (await counts()).filter((_, index) => index < 50).map(({ shown }) => shown),
   );
-  const pages = await expandAll();
+  const pages = await expandAll("first");
   const all = (await counts()).filter(({ shown }) => shown > 1);
   expect(all).toEqual(Array.from({ length: 50 }, () => ({ deliveries: 450, subscriptions: 450, shown: 450 })));
   await expectBatches([...world.batches, ...pages.flatMap(({ batches }) => batches)]);
   // Small expansions share a page.
   expect(pages.length).toBeLessThanOrEqual(4);
+});
+
+test("tenants take turns in a statement: many single events for many subscriptions leave deliveries for a neighbour's", async () => {
+  await world.subscribeMany(2_000, "flood");
+  await world.subscribe({ tenant: "neighbour" });
+  const flood = Array.from({ length: 30 }, () => world.accept({ tenant: "flood", type: "first.time" }));
+  const neighbour = [1, 2, 3].map(() => world.accept({ tenant: "neighbour" }));
+  for (const answer of await Promise.all(neighbour))
+    expect(answer).toMatchObject([{ deliveries: 1, expanding: false }]);
+  await Promise.all(flood);
+});
+
+test("an event that has nothing yet and few matches is written before larger ones", async () => {
+  await world.subscribeMany(1_500);
+  await query("update subscription_patterns set pattern = 'large' where tenant = 'default'");
+  await world.subscribe({ eventTypes: ["few"] });
+  const large = Array.from({ length: 20 }, () => ({ type: "large" }));
+  const answers = await world.accept(...large, { type: "few" });
+  expect(answers.at(-1)).toMatchObject({ deliveries: 0, expanding: true });
+  await writeExpansionPage(world.context.pool, "default", newId());
+  expect(await query("select from deliveries where event_type = 'few'")).toHaveLength(1);
+  expect(await query("select from expansions where event_type = 'few'")).toHaveLength(0);
 });
 
 test("a page judges subscriptions as they stand: deleted ones and later ones are left out, paused ones are not", async () => {

@@ -60,6 +60,17 @@ test("an expansion of a dropped day ends first, and the deliveries that it never
   await pool.query("truncate events, deliveries, expansions, subscriptions, subscription_patterns");
 });
 
+test("while an expansion cannot be ended, no day is dropped", async () => {
+  const { pool } = world.context;
+  await ensurePartitions(pool, Date.now() - 10 * DAY_MS, Date.now() - 10 * DAY_MS);
+  const before = (await listPartitions(pool)).length;
+  await pool.query("alter table expansions rename column written to renamed");
+  await expect(dropOldPartitions(world.context)).rejects.toThrow(/written/);
+  expect(await listPartitions(pool)).toHaveLength(before);
+  await pool.query("alter table expansions rename column renamed to written");
+  expect((await dropOldPartitions(world.context)).dropped).toHaveLength(3);
+});
+
 test("retention goes by Postgres's clock: a worker whose clock is thirty days ahead drops nothing that is younger", async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 30 * DAY_MS });
   try {

@@ -69,8 +69,8 @@ test("a tenant with millions of unwritten deliveries is answered 429 with Retry-
   await subscribePaused(tenant, 1_100);
   // Their subscriptions come after all others, so that writing them takes no time.
   await query(
-    `insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, first_batch)
-     select gen_random_uuid(), $1, 'x', 'none', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 0, 0 from generate_series(1, 6000)`,
+    `insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, matches, first_batch)
+     select gen_random_uuid(), $1, 'x', 'none', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 0, 1000, 0 from generate_series(1, 6000)`,
     tenant,
   );
   const answer = await e2e.api.call("POST", "/v1/events", { body: { type: "order.created", data: 1, tenant } });

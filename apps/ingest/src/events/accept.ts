@@ -6,7 +6,7 @@ import {
   isUnavailable,
 } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import { FanOuts, Refusals } from "./fan-outs.ts";
+import { FanOuts } from "./fan-outs.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
 import { keyOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
 import { TenantShares } from "./tenant-share.ts";
@@ -31,16 +31,13 @@ export class ExpansionBacklogError extends Error {
   }
 }
 
-/** How long requests with the same type of event are refused at once, so that they fail no flush of others. */
-const REFUSE_MS = 1_000;
-
 /** @param onBatches called after each commit with the work to enqueue; it must not throw, and is not awaited */
 export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], onFlush?: OnFlush): Acceptor {
-  const commits = createGroupCommit({ pool, shares: new TenantShares(), fanOuts: new FanOuts(), onBatches }, onFlush);
-  const refusals = new Refusals();
+  const fanOuts = new FanOuts();
+  const commits = createGroupCommit({ pool, shares: new TenantShares(), fanOuts, onBatches }, onFlush);
   return {
     async accept(events) {
-      if (refusals.has(events, performance.now())) throw new ExpansionBacklogError();
+      if (fanOuts.isRefused(events, performance.now())) throw new ExpansionBacklogError();
       const prepared = events.map(prepare);
       const merged = mergeRepeatedKeys(prepared);
       if ("conflict" in merged) return allConflict(events, merged.conflict);
@@ -54,7 +51,7 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
         }
         const refused = expansionBacklogOf(error);
         if (refused === undefined) throw error;
-        refusals.add(distinct[refused - 1]!, performance.now() + REFUSE_MS);
+        fanOuts.refuse(distinct[refused - 1]!, events.length, performance.now());
         throw new ExpansionBacklogError();
       });
       return places.map(({ index, isRepeat }) => {
@@ -94,7 +91,8 @@ function createGroupCommit(parts: FlushParts, onFlush: OnFlush | undefined) {
     flush: (requests) => flush(parts, requests),
     failsAll: isUnavailable,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
-    loadOf: ({ events }) => parts.fanOuts.estimate(events),
+    loadOf: ({ events }) => parts.fanOuts.estimate(events, performance.now()),
+    ownerOf: ({ events }) => events[0]!.tenant,
     keysOf: ({ events }) => events.flatMap((event) => keyOf(event) ?? []),
     maxFlushing: MAX_FLUSHING,
     pace: PACE,

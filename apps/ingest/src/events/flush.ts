@@ -48,13 +48,12 @@ export interface FlushParts {
 /** Stores the events of several requests in one commit and dispatches their deliveries. Results are in order. */
 export async function flush(parts: FlushParts, requests: readonly AcceptRequest[]): Promise<FlushResult[][]> {
   const { pool, shares } = parts;
-  // Small requests come first: a large fan-out may leave no deliveries for later events of the statement.
-  const bySize = requests.toSorted((a, b) => a.events.length - b.events.length);
-  const events = bySize.flatMap((request) => request.events);
+  const inTurn = inTurns(requests, parts.fanOuts);
+  const events = inTurn.flatMap((request) => request.events);
   const priorities = prioritiesOf(events, shares);
   const rows = await insertEvents(
     pool,
-    bySize.flatMap((request) =>
+    inTurn.flatMap((request) =>
       request.events.map((event) => ({
         ...event,
         patterns: patternsMatching(event.type),
@@ -68,23 +67,45 @@ export async function flush(parts: FlushParts, requests: readonly AcceptRequest[
   const results = await resultsOf(pool, rows);
   let taken = 0;
   const resultsBy = new Map(
-    bySize.map((request) => [request, results.slice(taken, (taken += request.events.length))] as const),
+    inTurn.map((request) => [request, results.slice(taken, (taken += request.events.length))] as const),
   );
   return requests.map((request) => resultsBy.get(request)!);
+}
+
+/**
+ * Small requests come first, and tenants take turns: large fan-outs may leave no deliveries for later events of the
+ * statement. A request's turn is what its tenant has in the flush up to its end, with large fan-outs as far as they are known.
+ */
+function inTurns(requests: readonly AcceptRequest[], fanOuts: FanOuts): AcceptRequest[] {
+  const now = performance.now();
+  const sizes = requests.map((request) => ({
+    request,
+    tenant: request.events[0]!.tenant,
+    size: request.events.length + fanOuts.estimate(request.events, now),
+  }));
+  const sums = new Map<string, number>();
+  const turns = sizes
+    .toSorted((a, b) => a.size - b.size)
+    .map(({ request, tenant, size }) => {
+      const sum = (sums.get(tenant) ?? 0) + size;
+      sums.set(tenant, sum);
+      return { request, sum };
+    });
+  return turns.toSorted((a, b) => a.sum - b.sum).map(({ request }) => request);
 }
 
 /** Hands over what is committed, and remembers the fan-outs. */
 function enqueue({ fanOuts, onBatches }: FlushParts, events: readonly PreparedEvent[], rows: readonly AcceptRow[]) {
   const batches: Batch[] = [];
   const expanding = new Set<string>();
+  const now = performance.now();
   for (const row of rows) {
     if (row.kind === "batch") {
       batches.push({ id: row.id, size: row.size, ...familyRange([row.from!, row.to!]) });
     } else if (row.kind === "new") {
       const event = events[row.n! - 1]!;
       if (row.expanding) expanding.add(event.tenant);
-      // Without a match so far, an event that expands says nothing about its fan-out.
-      if (row.size > 0 || !row.expanding) fanOuts.learn(event, row.size);
+      fanOuts.learn(event, row, now);
     }
   }
   if (batches.length > 0 || expanding.size > 0) onBatches(batches, [...expanding]);

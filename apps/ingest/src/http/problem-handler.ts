@@ -53,7 +53,8 @@ function toProblem(error: unknown): Problem {
     return new Problem("overloaded", "too many events are waiting to be written: try again", retryLater);
   }
   if (error instanceof ExpansionBacklogError) {
-    const detail = "millions of deliveries of the tenant's earlier events are still to be written: try again later";
+    const detail =
+      "the tenant would have millions of deliveries still to be written: try again later, with a smaller batch";
     return new Problem("expansion_backlog", detail, { headers: { "retry-after": "10" }, cause: error });
   }
   if (error instanceof URIError) return new Problem("not_found", "the path is not a valid URL");

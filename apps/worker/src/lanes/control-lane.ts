@@ -40,7 +40,8 @@ export function startControlLane(context: Context): Lane {
   worker.on("failed", (job, error) => {
     if (!job) return;
     if ("tenant" in job.data) {
-      if (!(error instanceof RetryLater)) log.warn({ err: error, ...job.data }, "could not write deliveries; retrying");
+      if (!(error instanceof RetryLater))
+        log.warn({ err: error, tenant: job.data.tenant }, "could not write deliveries; retrying");
     } else if (error instanceof BreakerNotClosed) void wakeIfClosed(job.data.subscription);
   });
   const endPauses = pauseDuringOutages(worker, context);

@@ -27,7 +27,8 @@ const DROP_ORDER = ["attempts", "deliveries", "events"] as const satisfies Parti
  * Drops the partitions whose whole day is older than RETENTION_DAYS by Postgres's clock, oldest day first. One process
  * at a time does it; the others find the lock taken and do nothing.
  *
- * @throws the first error, after the other days: a day that cannot be dropped keeps none of them
+ * @throws the first error, after the other days: a day that cannot be dropped keeps none of them. An expansion that
+ *   cannot be ended keeps all
  */
 export async function dropOldPartitions(context: Context): Promise<RetentionRun> {
   const { pool, settings, log, metrics } = context;
@@ -36,11 +37,10 @@ export async function dropOldPartitions(context: Context): Promise<RetentionRun>
   const client = await pool.connect();
   try {
     if (!(await tryLock(client))) return run;
-    const cutoffMs = (await readClock(client)) - settings.retentionDays * DAY_MS;
-    const cutoff = firstIdAt(cutoffMs - (cutoffMs % DAY_MS));
+    const cutoff = retentionCutoff(await readClock(client), settings.retentionDays);
     const old = (await listPartitions(client)).filter(({ to }) => to !== "" && to <= cutoff);
-    await endExpansions(client, cutoff, run).catch((error: unknown) => errors.push(error));
-    for (const partitions of Map.groupBy(old, ({ from }) => from).values()) {
+    const days = (await endExpansions(client, cutoff, run, errors)) ? Map.groupBy(old, ({ from }) => from) : [];
+    for (const [, partitions] of days) {
       await dropDay(client, partitions, run).catch((error: unknown) => errors.push(error));
     }
   } finally {
@@ -53,12 +53,28 @@ export async function dropOldPartitions(context: Context): Promise<RetentionRun>
   return run;
 }
 
-/** An expansion must not write deliveries of a dropped day. One that fails to end is ended in a later run. */
-async function endExpansions(client: PoolClient, before: string, run: RetentionRun): Promise<void> {
-  for (;;) {
-    const unwritten = await endOldestExpansion(client, before);
-    if (unwritten === undefined) return;
-    run.expired += unwritten;
+/** The first id of the oldest day that is kept. */
+export function retentionCutoff(nowMs: number, retentionDays: number): string {
+  const cutoffMs = nowMs - retentionDays * DAY_MS;
+  return firstIdAt(cutoffMs - (cutoffMs % DAY_MS));
+}
+
+/** @returns false if one failed to end: a dropped day must not have any, so none is dropped in this run */
+async function endExpansions(
+  client: PoolClient,
+  before: string,
+  run: RetentionRun,
+  errors: unknown[],
+): Promise<boolean> {
+  try {
+    for (;;) {
+      const unwritten = await endOldestExpansion(client, before);
+      if (unwritten === undefined) return true;
+      run.expired += unwritten;
+    }
+  } catch (error) {
+    errors.push(error);
+    return false;
   }
 }
 

@@ -1,3 +1,5 @@
+import { WaitingItems, type Weight } from "./waiting-items.ts";
+
 /** Called after each commit with the number of rows and the duration in seconds. */
 export type OnFlush = (rows: number, seconds: number) => void;
 
@@ -19,12 +21,14 @@ export interface GroupCommitOptions<Item, Result> {
    */
   failsAll: (error: unknown) => boolean;
   /** How much of the limits below an item uses. */
-  weigh: (item: Item) => { rows: number; bytes: number };
+  weigh: (item: Item) => Weight;
   /**
    * What an item costs beyond its rows and bytes, as far as is known now; usually 0. Items with a load share flushes of
-   * their own, and leave one of the concurrent flushes to the other items.
+   * their own, and leave one of the concurrent flushes and half of the buffer to the other items.
    */
   loadOf?: (item: Item) => number;
+  /** Whose item it is. Items with a load of one owner may have a quarter of the buffer. */
+  ownerOf?: (item: Item) => string;
   /** Two items with a common key never share a flush, because a statement can't change a row twice. */
   keysOf?: (item: Item) => readonly string[];
   /** Concurrent flushes; 1 by default. Items with a common key may be in two of them. */
@@ -36,13 +40,14 @@ export interface GroupCommitOptions<Item, Result> {
   pace?: { ms: number; after: number; enough: number };
   onFlush?: OnFlush | undefined;
   maxFlush: { rows: number; bytes: number; load?: number };
-  maxWaiting: { rows: number; bytes: number };
+  maxWaiting: Weight;
 }
 
-interface Entry<Item, Result> {
+interface Entry<Item, Result> extends Weight {
   item: Item;
-  rows: number;
-  bytes: number;
+  owner: string | undefined;
+  /** Its place among all items ever added. */
+  order: number;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 }
@@ -53,9 +58,10 @@ interface Entry<Item, Result> {
  */
 export class GroupCommit<Item, Result> {
   readonly #options: GroupCommitOptions<Item, Result>;
-  #waiting: Entry<Item, Result>[] = [];
-  #waitingRows = 0;
-  #waitingBytes = 0;
+  /** Items without a load, as far as was known when they were added. */
+  readonly #waiting = new WaitingItems<Entry<Item, Result>>();
+  readonly #waitingLoads = new WaitingItems<Entry<Item, Result>>();
+  #added = 0;
   #flushing = 0;
   /** How many of them have a load. */
   #flushingLoads = 0;
@@ -70,23 +76,33 @@ export class GroupCommit<Item, Result> {
   }
 
   get waitingRows(): number {
-    return this.#waitingRows;
+    return this.#waiting.rows + this.#waitingLoads.rows;
   }
 
   /**
    * Adds an item and waits until its flush is committed.
    *
-   * @throws BufferFullError at the limits of `maxWaiting`; else the error of the flush
+   * @throws BufferFullError at the limits of `maxWaiting`, also after a while if its load becomes known; else the error
+   *   of the flush
    */
   add(item: Item): Promise<Result> {
     const { rows, bytes } = this.#options.weigh(item);
     const { maxWaiting } = this.#options;
-    const isFull = this.#waitingRows + rows > maxWaiting.rows || this.#waitingBytes + bytes > maxWaiting.bytes;
-    if (isFull && this.#waiting.length > 0) return Promise.reject(new BufferFullError());
+    const waitingBytes = this.#waiting.bytes + this.#waitingLoads.bytes;
+    const isFull = this.waitingRows + rows > maxWaiting.rows || waitingBytes + bytes > maxWaiting.bytes;
+    if (isFull && this.waitingRows > 0) return Promise.reject(new BufferFullError());
     return new Promise<Result>((resolve, reject) => {
-      this.#waiting.push({ item, rows, bytes, resolve, reject });
-      this.#waitingRows += rows;
-      this.#waitingBytes += bytes;
+      const entry = {
+        item,
+        rows,
+        bytes,
+        owner: this.#options.ownerOf?.(item),
+        order: (this.#added += 1),
+        resolve,
+        reject,
+      };
+      if (this.#loadOf(item) > 0) this.#addLoad(entry);
+      else this.#waiting.add(entry);
       if (this.#flushing < (this.#options.maxFlushing ?? 1)) this.#start();
       if (this.#hasEnough()) this.#paced.values().next().value?.();
     });
@@ -107,7 +123,7 @@ export class GroupCommit<Item, Result> {
   async #run(): Promise<void> {
     // Items of this turn of the event loop join the flush.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.#waiting.length > 0) {
+    while (this.waitingRows > 0) {
       await this.#pace();
       const { taken, load } = this.#take();
       // Another flush has taken all items meanwhile, or will take the ones with a load when it is done.
@@ -116,7 +132,7 @@ export class GroupCommit<Item, Result> {
       await this.#flush(taken);
       if (load > 0) this.#flushingLoads -= 1;
     }
-    // In the same turn as the check of #waiting, so that an item added later starts a new run.
+    // In the same turn as the check of what waits, so that an item added later starts a new run.
     this.#flushing -= 1;
   }
 
@@ -137,42 +153,65 @@ export class GroupCommit<Item, Result> {
   }
 
   #hasEnough(): boolean {
-    return this.#waitingRows >= (this.#options.pace?.enough ?? Number.POSITIVE_INFINITY);
+    const rows = this.#waiting.rows + (this.#canTakeLoad() ? this.#waitingLoads.rows : 0);
+    return rows >= (this.#options.pace?.enough ?? Number.POSITIVE_INFINITY);
   }
 
+  /** Takes the next flush: items with a load, or others, whichever have waited longer. */
   #take(): { taken: Entry<Item, Result>[]; load: number } {
-    const { maxFlush, maxFlushing = 1, keysOf, loadOf } = this.#options;
+    const oldestLoad = this.#canTakeLoad() ? this.#waitingLoads.first : undefined;
+    const oldest = this.#waiting.first;
+    if (oldestLoad && (!oldest || oldestLoad.order < oldest.order)) return this.#takeFrom(this.#waitingLoads);
+    const others = this.#takeFrom(this.#waiting);
+    return others.taken.length === 0 && this.#canTakeLoad() ? this.#takeFrom(this.#waitingLoads) : others;
+  }
+
+  #takeFrom(waiting: WaitingItems<Entry<Item, Result>>): { taken: Entry<Item, Result>[]; load: number } {
+    const { maxFlush, keysOf } = this.#options;
     const maxLoad = maxFlush.load ?? Number.POSITIVE_INFINITY;
-    const canTakeLoad = this.#flushingLoads < Math.max(1, maxFlushing - 1);
     const taken: Entry<Item, Result>[] = [];
-    const remaining: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
     let rows = 0;
     let bytes = 0;
     let load = 0;
-    let isFull = false;
-    for (const entry of this.#waiting) {
-      isFull ||= taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes);
-      const entryLoad = isFull ? 0 : (loadOf?.(entry.item) ?? 0);
-      const isApart =
-        taken.length === 0
-          ? entryLoad > 0 && !canTakeLoad
-          : entryLoad > 0 !== load > 0 || (entryLoad > 0 && load + entryLoad > maxLoad);
-      const entryKeys = isFull || isApart ? [] : (keysOf?.(entry.item) ?? []);
-      if (isFull || isApart || entryKeys.some((key) => keys.has(key))) {
-        remaining.push(entry);
-        continue;
+    waiting.remove((entry) => {
+      if (taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes))
+        return "stop";
+      const entryLoad = this.#loadOf(entry.item);
+      if (entryLoad > 0 && waiting === this.#waiting) {
+        // Its load became known while it waited.
+        this.#addLoad(entry);
+        return "remove";
       }
+      if (taken.length > 0 && load + entryLoad > maxLoad) return "stop";
+      const entryKeys = keysOf?.(entry.item) ?? [];
+      if (entryKeys.some((key) => keys.has(key))) return "leave";
       for (const key of entryKeys) keys.add(key);
       rows += entry.rows;
       bytes += entry.bytes;
       load += entryLoad;
       taken.push(entry);
-    }
-    this.#waiting = remaining;
-    this.#waitingRows -= rows;
-    this.#waitingBytes -= bytes;
+      return "remove";
+    });
     return { taken, load };
+  }
+
+  #loadOf(item: Item): number {
+    return this.#options.loadOf?.(item) ?? 0;
+  }
+
+  /** Loads drain slowly, so they may have half of the buffer, and one owner's half of that. */
+  #addLoad(entry: Entry<Item, Result>): void {
+    const { rows, bytes } = this.#options.maxWaiting;
+    const isFull =
+      this.#waitingLoads.isFullFor(entry, { rows: rows / 2, bytes: bytes / 2 }) ||
+      this.#waitingLoads.isFullForOwner(entry, { rows: rows / 4, bytes: bytes / 4 });
+    if (isFull) entry.reject(new BufferFullError());
+    else this.#waitingLoads.add(entry);
+  }
+
+  #canTakeLoad(): boolean {
+    return this.#flushingLoads < Math.max(1, (this.#options.maxFlushing ?? 1) - 1);
   }
 
   /** Flushes, and isolates the items that fail. That costs at most two flushes per item, however many fail. */

@@ -70,6 +70,8 @@ export interface ReleaseJob {
 /** Data of an expand job, which writes the further deliveries of a tenant's events. A tenant has one. */
 export interface ExpandJob {
   tenant: string;
+  /** No id. A worker that knows only release jobs fails on it and leaves the job in the queue. */
+  subscription: "none";
 }
 
 export type ControlJob = ReleaseJob | ExpandJob;
@@ -154,7 +156,7 @@ const EXPAND = "expand-";
 
 export const expandJob = (tenant: string): NewJob<ExpandJob> => ({
   name: "expand",
-  data: { tenant },
+  data: { tenant, subscription: "none" },
   opts: { ...controlOptions, jobId: `${EXPAND}${tenant}` },
 });
 

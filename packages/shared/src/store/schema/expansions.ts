@@ -18,6 +18,8 @@ export const expansions = pgTable(
     acceptedAt: timestamp("accepted_at", { withTimezone: true }).notNull().defaultNow(),
     /** Deliveries so far. */
     written: integer("written").notNull(),
+    /** An estimate of the deliveries in the end. */
+    matches: integer("matches").notNull(),
     /** Number of the first batch that its deliveries may join (core/ids/batch-id.ts). */
     firstBatch: integer("first_batch").notNull(),
   },

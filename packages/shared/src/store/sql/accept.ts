@@ -24,8 +24,12 @@ export interface AcceptedEvent {
 const MAX_PER_EVENT = 1_000;
 /** How many deliveries a statement writes in all, at about 25 µs each. */
 const MAX_PER_STATEMENT = 20_000;
-/** A tenant with more deliveries than this in its expansions can't add further expansions. */
+/** A tenant can't add an expansion beyond this many unwritten deliveries, unless it is its only one. */
 const MAX_UNWRITTEN = 5_000_000;
+/** Nor beyond this many expansions, which accept adds up: a few milliseconds. */
+const MAX_UNFINISHED = 20_000;
+/** How many subscriptions of a pattern are counted, at 0.1 µs each. */
+const MAX_COUNTED = 1_000_000;
 
 /** First one row per event in order, whose `id` is the stored event; then one row per batch, whose `n` is null. */
 export interface AcceptRow {
@@ -52,8 +56,10 @@ export interface AcceptRow {
  * read: it may have more matches, and later events have not been matched. Its matches so far are in no order, so its
  * expansion begins with the first subscription; deliveries that are there are not written again.
  *
- * A tenant's backlog is estimated for its first such event: every unfinished event of the tenant counts as one with as
- * many matches. A tenant beyond MAX_UNWRITTEN fails the statement (refuse_expansion_backlog).
+ * An expansion is stored with an estimate of its event's matches: the subscriptions of its patterns, each pattern counted
+ * once per statement, so that no more is read than the tenant's subscriptions, however many events and types there are.
+ * The backlog of a tenant is the sum over its expansions, new ones included. Beyond MAX_UNWRITTEN it fails the statement
+ * (refuse_expansion_backlog). `delivery` asks for that first, so that a refused statement writes no deliveries.
  *
  * The planner can't estimate the number of events, so the statement avoids joins it could plan badly: `matched` has a
  * row for every event that was matched, also without a match. Bodies are joined last, because every step with bodies
@@ -113,24 +119,44 @@ const TEXT = `
     from placed where is_cut and place = least(found, ${MAX_PER_EVENT})
     union all
     select n, id, tenant, type, patterns, first, 0, ${FIRST_SUBSCRIPTION} from unmatched
+  ), aimed as materialized (
+    select cut.*, pattern, case when row_number() over (partition by tenant, pattern) = 1 then (
+      select count(*) from (
+        select from subscription_patterns p where p.tenant = cut.tenant and p.pattern = wanted.pattern
+        limit ${MAX_COUNTED}
+      ) counted_patterns
+    ) end as subscriptions
+    from cut cross join lateral unnest(string_to_array(patterns, ',')) as wanted (pattern)
+  ), estimated as materialized (
+    select n, id, tenant, type, patterns, first, subscription_id, written,
+      greatest(written, least(sum(subscriptions), ${MAX_UNWRITTEN}))::int as matches
+    from (
+      select n, id, tenant, type, patterns, first, subscription_id, written,
+        max(subscriptions) over (partition by tenant, pattern) as subscriptions
+      from aimed
+    ) by_pattern
+    group by n, id, tenant, type, patterns, first, subscription_id, written
   ), refused as materialized (
-    select refuse_expansion_backlog(c.n)
-    from (select distinct on (tenant) n, tenant, patterns from cut order by tenant, n) c cross join lateral (
-      select count(*) as unfinished, coalesce(sum(x.written), 0) as written from expansions x where x.tenant = c.tenant
+    select refuse_expansion_backlog(new.n)
+    from (
+      select tenant, min(n) as n, count(*) as events, sum(matches - written) as unwritten from estimated group by tenant
+    ) new cross join lateral (
+      select count(*) as events, coalesce(sum(unwritten), 0) as unwritten from (
+        select greatest(x.matches - x.written, 0) as unwritten from expansions x where x.tenant = new.tenant
+        limit ${MAX_UNFINISHED}
+      ) unfinished
     ) earlier
-    where earlier.unfinished > 0 and exists (
-      select from subscription_patterns p
-      where p.tenant = c.tenant and p.pattern = any (string_to_array(c.patterns, ','))
-      offset (${MAX_UNWRITTEN} + earlier.written) / nullif(earlier.unfinished, 0) limit 1
-    )
+    where earlier.events + new.events > 1
+      and (earlier.unwritten + new.unwritten > ${MAX_UNWRITTEN} or earlier.events + new.events > ${MAX_UNFINISHED})
   ), expansion as (
-    insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, first_batch)
-    select id, tenant, type, patterns, subscription_id, written, first from cut where not exists (select from refused)
+    insert into expansions (event_id, tenant, event_type, patterns, last_subscription, written, matches, first_batch)
+    select id, tenant, type, patterns, subscription_id, written, matches, first from estimated
+    where not exists (select from refused)
   ), delivery as (
     insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id)
     select delivery_id(id, subscription_id), id, subscription_id, tenant, type, 'pending',
       batch_id($9, first + (row_number() over (partition by first order by n) - 1) / 100)
-    from placed where subscription_id is not null
+    from placed where subscription_id is not null and not exists (select from refused)
     on conflict do nothing
     returning event_id, batch_id
   ), event as (

@@ -3,7 +3,8 @@ import { matching } from "./matching.ts";
 
 const TEXT = `
   with picked as materialized (
-    select * from expansions where event_id < $1 order by event_id limit 1 for update
+    select * from expansions where event_id < $1 and ($2::text is null or tenant = $2)
+    order by event_id limit 1 for update
   ), ended as (
     delete from expansions where event_id = any (array(select event_id from picked))
   ), counted as (
@@ -18,11 +19,15 @@ const TEXT = `
   from picked p`;
 
 /**
- * Ends the expansion of the oldest event before `before`: its further deliveries are never written.
+ * Ends the expansion of the oldest event before `before`, of one tenant or of all: its further deliveries are never written.
  *
  * @returns how many these would have been by now; undefined if there is no such expansion
  */
-export async function endOldestExpansion(db: Queryable, before: string): Promise<number | undefined> {
-  const { rows } = await db.query<{ unwritten: number }>(TEXT, [before]);
+export async function endOldestExpansion(
+  db: Queryable,
+  before: string,
+  tenant: string | null = null,
+): Promise<number | undefined> {
+  const { rows } = await db.query<{ unwritten: number }>(TEXT, [before, tenant]);
   return rows[0]?.unwritten;
 }

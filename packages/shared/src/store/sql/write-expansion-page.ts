@@ -24,6 +24,9 @@ interface Row {
   to: string | null;
 }
 
+/** Events that have nothing yet and fit in a page go first: most likely their statement was full when their turn came. */
+const TURN = `(written = 0 and matches <= ${PAGE}) desc, event_id`;
+
 /**
  * The rows stay locked until the commit, so a second process that works for the same tenant goes on behind this page.
  * `matched` stops reading at the limit; `bound` has the last event that was read where it may have more matches, as in
@@ -31,8 +34,8 @@ interface Row {
  */
 const TEXT = `
   with picked as materialized (
-    select *, row_number() over (order by event_id) as n
-    from (select * from expansions where tenant = $1 order by event_id limit ${MAX_EVENTS} for update) x
+    select *, row_number() over (order by ${TURN}) as n
+    from (select * from expansions where tenant = $1 order by ${TURN} limit ${MAX_EVENTS} for update) x
   ), matched as materialized (
     select p.*, wanting.subscription_id, wanting.place
     from (select * from picked order by n) p left join lateral (
@@ -78,8 +81,8 @@ const TEXT = `
   select 'batch', batch_id, count(*)::int, min(event_id::text), max(event_id::text) from delivery group by batch_id`;
 
 /**
- * Writes the next deliveries of a tenant's unfinished events, oldest event first, in one statement and so in one commit.
- * Subscriptions are judged as they stand now; later ones than the event are left out.
+ * Writes the next deliveries of a tenant's unfinished events, small and then old events first, in one statement and so in
+ * one commit. Subscriptions are judged as they stand now; later ones than the event are left out.
  *
  * @param batchSeed a new UUIDv7; the ids of the batches are derived from it
  */
