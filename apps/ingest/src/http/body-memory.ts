@@ -39,23 +39,34 @@ export class BodyMemory {
    * @returns undefined if it cannot fit
    */
   reserve(caller: string, announced: number): Reservation | undefined {
-    let own: Use = NOTHING;
-    const change = (to: Use): boolean => {
-      const used = this.#callers.get(caller) ?? NOTHING;
-      const held = used.held + to.held - own.held;
+    let own = NOTHING;
+    const change = (to: Use) => {
+      const used = this.#useOf(caller);
       const claimed = used.claimed + to.claimed - own.claimed;
-      const grows = to.held > own.held || to.claimed > own.claimed;
-      if (grows && claimed > (this.#max - (this.#held - used.held)) / 2) return false;
+      if (claimed === 0) this.#callers.delete(caller);
+      else this.#callers.set(caller, { held: used.held + to.held - own.held, claimed });
       this.#held += to.held - own.held;
       own = to;
-      if (claimed === 0) this.#callers.delete(caller);
-      else this.#callers.set(caller, { held, claimed });
-      return true;
     };
-    if (!change({ held: 0, claimed: announced })) return undefined;
+    if (this.#useOf(caller).claimed + announced > this.#shareOf(caller)) return undefined;
+    change({ held: 0, claimed: announced });
     return {
-      resize: (bytes) => change({ held: bytes, claimed: Math.max(announced, bytes) }),
-      release: () => void change(NOTHING),
+      resize: (bytes) => {
+        const more = bytes - own.held;
+        if (more > 0 && this.#useOf(caller).held + more > this.#shareOf(caller)) return false;
+        change({ held: bytes, claimed: Math.max(announced, bytes) });
+        return true;
+      },
+      release: () => change(NOTHING),
     };
+  }
+
+  #useOf(caller: string): Use {
+    return this.#callers.get(caller) ?? NOTHING;
+  }
+
+  /** Half of what the others leave free. */
+  #shareOf(caller: string): number {
+    return (this.#max - (this.#held - this.#useOf(caller).held)) / 2;
   }
 }
