@@ -39,10 +39,10 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (re
   const encoding = request.headers["content-encoding"]?.toLowerCase() ?? "identity";
   const createDecoder = DECODERS.get(encoding);
   if (createDecoder === undefined && encoding !== "identity") return done({ kind: "unknown_encoding" });
+  if (createDecoder && !reservation.resize(DECODER_BYTES)) return done({ kind: "too_much" });
   const decoder = createDecoder?.();
   const bytes = new Bytes(decoder ? 0 : length, limit);
   let received = 0;
-  if (decoder && !reservation.resize(DECODER_BYTES)) return done({ kind: "too_much" });
 
   const onSent = (chunk: Buffer) => {
     received += chunk.length;
