@@ -35,7 +35,7 @@ export function prepare(event: NewEvent): PreparedEvent {
 const hashOf = ({ type, data }: NewEvent): Buffer => createHash("sha256").update(`${type}\n`).update(data).digest();
 
 /** An event's idempotency key, unique among all tenants; undefined where it has none. */
-export const keyOf = ({ tenant, idempotencyKey }: NewEvent): string | undefined =>
+const keyOf = ({ tenant, idempotencyKey }: NewEvent): string | undefined =>
   idempotencyKey === undefined ? undefined : `${tenant} ${idempotencyKey}`;
 
 /** All keys that an event's row claims. */

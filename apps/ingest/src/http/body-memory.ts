@@ -7,7 +7,7 @@ export interface Reservation {
 
 interface Use {
   held: number;
-  /** What is held, or will be as far as it is announced. */
+  /** Of each body the larger of the bytes that are held and the announced ones. */
   claimed: number;
 }
 
