@@ -17,7 +17,6 @@ const DELIVERIES = 30_000;
 /** Statements on a row by its key, on tables that stay small, or on a page of subscriptions. */
 const CONSTANT = [
   "count-subscriptions.ts",
-  "count-unfinished.ts",
   "delivery-row.ts",
   "disable-subscription.ts",
   "end-oldest-expansion.ts",

@@ -63,7 +63,7 @@ export async function createContext(settings: IngestSettings) {
     ),
     metrics,
     acceptor,
-    backlogs: new TenantBacklogs(settings.maxBacklogPerTenant, pool),
+    backlogs: new TenantBacklogs(settings.maxBacklogPerTenant, readPool, () => metrics.backlogCountFailures.inc()),
     subscriptionQuota: new SubscriptionQuota(settings.maxSubscriptionsPerTenant),
     readBody: createBodyReader(bodyMemory, settings.bodyTimeoutMs),
     secretBox,

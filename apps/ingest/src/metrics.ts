@@ -60,6 +60,11 @@ export function createIngestMetrics(registry: Registry, { waitingRows, bodyBytes
       labelNames: ["reason"] as const,
       registers,
     }),
+    backlogCountFailures: new Counter({
+      name: "postrider_backlog_count_failures_total",
+      help: "Counts of the tenants' unfinished deliveries that failed; the last one stays good",
+      registers,
+    }),
     connectionsRefused: new Counter({
       name: "postrider_connections_refused_total",
       help: "Connections closed at once, because MAX_CONNECTIONS were open",

@@ -8,6 +8,7 @@ import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.t
 import { watchClock } from "@postrider/shared/runtime/watch-clock.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { createContext } from "./context.ts";
+import { COUNT_EVERY_MS } from "./events/backlog.ts";
 import { createApp } from "./http/app.ts";
 import { readReadiness } from "./http/health.ts";
 
@@ -24,7 +25,7 @@ function limitConnections(server: Server, { maxConnections }: IngestSettings, on
 /** Starts ingest: the API server, the admin server and the upkeep. */
 export async function startIngest(settings: IngestSettings): Promise<RunningApp> {
   const context = await createContext(settings);
-  const { log, pool, registry, lifecycle, metrics } = context;
+  const { log, pool, registry, lifecycle, metrics, backlogs } = context;
   const server = createPublicServer(settings, createApp(context));
   limitConnections(server, settings, () => metrics.connectionsRefused.inc());
   const port = await listen(server, settings.host, [settings.port]);
@@ -37,6 +38,8 @@ export async function startIngest(settings: IngestSettings): Promise<RunningApp>
   });
   const clockWatch = watchClock(context);
   const upkeep = every(HOUR_MS, "upkeep", log, () => ensureCurrentPartitions(pool));
+  const backlogCount = every(COUNT_EVERY_MS, "the count of backlogs", log, () => backlogs.count());
+  backlogCount.trigger();
   log.info({ port, adminPort: admin.port }, "ingest is listening");
   return {
     log,
@@ -51,7 +54,8 @@ export async function startIngest(settings: IngestSettings): Promise<RunningApp>
       await closeServer(server, (shutdownDeadlineMs - drainDelayMs) / 2);
       // Postgres may not answer.
       const leftMs = ((shutdownDeadlineMs - drainDelayMs) / 2) * 0.4;
-      await Promise.race([Promise.all([clockWatch.stop(), upkeep.stop()]), pause(leftMs)]);
+      backlogs.close();
+      await Promise.race([Promise.all([clockWatch.stop(), upkeep.stop(), backlogCount.stop()]), pause(leftMs)]);
       await closeServer(admin.server, 0);
       await Promise.race([context.close(), pause(leftMs)]);
     },

@@ -4,6 +4,9 @@ import { acceptEvents } from "../../../packages/shared/src/store/sql/accept.ts";
 import { cancelUnfinishedRows } from "../../../packages/shared/src/store/sql/cancel-unfinished.ts";
 import { countDead } from "../../../packages/shared/src/store/sql/count-dead.ts";
 import { countHeldByReason } from "../../../packages/shared/src/store/sql/count-held-by-reason.ts";
+import { countHeldPage } from "../../../packages/shared/src/store/sql/count-held-page.ts";
+import { countPendingPage } from "../../../packages/shared/src/store/sql/count-pending-page.ts";
+import { countRetryingPage } from "../../../packages/shared/src/store/sql/count-retrying-page.ts";
 import { deliveryCounts } from "../../../packages/shared/src/store/sql/delivery-counts.ts";
 import { expireHeldRows } from "../../../packages/shared/src/store/sql/expire-held.ts";
 import { expirePartitionRows } from "../../../packages/shared/src/store/sql/expire-partition.ts";
@@ -102,6 +105,9 @@ function lists({ held, busy, inState }: Samples): Call[] {
     events("of a large tenant, a type that none has", WALK, LARGE_TENANT, "none"),
     { name: "list subscriptions of a tenant", isList: true, max: 200, run: (db) => listSubscriptionRows(db, NEWEST, { tenant: SMALL_TENANT, status: null }) }, // prettier-ignore
     { name: "list subscriptions, a status that none has", isList: true, max: WALK, run: (db) => listSubscriptionRows(db, NEWEST, { tenant: null, status: "disabled" }) }, // prettier-ignore
+    { name: "count a page of 100 pending", isList: true, max: PARTITIONS + 1_000, run: (db) => countPendingPage(db, undefined, 100) }, // prettier-ignore
+    { name: "count a page of 100 retrying", isList: true, max: PARTITIONS + 100 * 30, run: (db) => countRetryingPage(db, undefined, 100) }, // prettier-ignore
+    { name: "count the held of 100 subscriptions", isList: true, max: 1_000, run: (db) => countHeldPage(db, undefined, 100) }, // prettier-ignore
     { name: "read held of 100 subscriptions", isList: true, max: 100 * PARTITIONS, run: (db) => readHeld(db, inState.held.map(({ subscription }) => subscription)) }, // prettier-ignore
   ];
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { scrape, total } from "@postrider/testkit/stack/metrics.ts";
@@ -8,6 +9,7 @@ import { addTenantKey } from "../tenant-key.ts";
 import { codeOf, Connection, statusOf, type Headers } from "./connection.ts";
 
 const MIB = 1024 * 1024;
+const KIB = 1024;
 const e2e = useStack({ workers: 0, env: { BODY_TIMEOUT: "5m", BODY_MEMORY_MIB: "64" } });
 
 const opened: Connection[] = [];
@@ -21,6 +23,12 @@ function withhold(key: string, headers: Headers = { "content-length": 10 * MIB }
   opened.push(connection);
   connection.head("POST", "/v1/events/batch", { authorization: `Bearer ${key}`, ...headers });
   return connection;
+}
+
+/** @param count events of 200 KiB */
+async function postBatch(key: string, count = 20): Promise<number> {
+  const events = Array.from({ length: count }, () => ({ type: "order.created", data: "x".repeat(200 * KIB) }));
+  return (await e2e.api.call("POST", "/v1/events/batch", { body: { events }, key })).status;
 }
 
 const residentMib = () =>
@@ -44,13 +52,43 @@ test("many large bodies whose last bytes are missing take bounded memory, and le
   expect(await heldMib()).toBeLessThan(33);
   expect(residentMib() - before).toBeLessThan(300);
 
-  const tenant = newTenant();
-  const key = await addTenantKey(e2e.stack.databaseUrl, tenant);
-  const events = Array.from({ length: 40 }, () => ({ type: "order.created", data: "x".repeat(200 * 1024) }));
-  const other = await e2e.api.call("POST", "/v1/events/batch", { body: { events }, key });
-  expect(other.status).toBe(202);
+  expect(await postBatch(await addTenantKey(e2e.stack.databaseUrl, newTenant()), 40)).toBe(202);
 
   for (const { socket } of connections) socket.destroy();
+  await waitFor("none is held", async () => (await heldMib()) === 0);
+});
+
+test("callers that announce bodies and send nothing take no memory from another one", async () => {
+  const keys = await Promise.all([1, 2, 3].map(() => addTenantKey(e2e.stack.databaseUrl, newTenant())));
+  const connections = keys.flatMap((key) => Array.from({ length: 4 }, () => withhold(key)));
+  // What cannot fit into its caller's half is refused at once, and the others wait for their bodies.
+  await waitFor("each caller's fourth is refused", () => {
+    const refused = connections.filter(({ received }) => received !== "");
+    return refused.length === keys.length && refused.every(({ received }) => statusOf(received) === 503);
+  });
+  expect(await heldMib()).toBe(0);
+  expect(await postBatch(await addTenantKey(e2e.stack.databaseUrl, newTenant()))).toBe(202);
+  for (const { socket } of connections) socket.destroy();
+});
+
+test("two callers that send all they may leave some for a third", async () => {
+  const keys = await Promise.all([1, 2].map(() => addTenantKey(e2e.stack.databaseUrl, newTenant())));
+  const connections = keys.flatMap((key) => Array.from({ length: 6 }, () => withhold(key)));
+  for (const { socket } of connections) socket.write(Buffer.alloc(10 * MIB - 1, "x"));
+  await waitFor("the first one's half is held, and part of the other's", async () => (await heldMib()) > 29);
+  expect(await heldMib()).toBeLessThanOrEqual(48);
+  expect(await postBatch(await addTenantKey(e2e.stack.databaseUrl, newTenant()))).toBe(202);
+  for (const { socket } of connections) socket.destroy();
+  await waitFor("none is held", async () => (await heldMib()) === 0);
+});
+
+test("a decoder's state and window count", async () => {
+  const body = gzipSync(Buffer.alloc(2 * MIB, "x"));
+  const connection = withhold(e2e.api.key, { "content-length": body.length, "content-encoding": "gzip" });
+  connection.socket.write(body.subarray(0, -1));
+  // 2.5 MiB of the buffer, two of the window and half a one of the decoder.
+  await waitFor("they are held", async () => (await heldMib()) >= 4);
+  connection.socket.destroy();
   await waitFor("none is held", async () => (await heldMib()) === 0);
 });
 
@@ -61,7 +99,8 @@ test("bodies of unknown length count as they arrive, and chunks of one byte take
   for (let sent = 0; sent < 2 * MIB; sent += 8 * 1024) {
     await Promise.all(connections.map(({ socket }) => new Promise((resolve) => socket.write(chunks, resolve))));
   }
-  await waitFor("six MiB are held", async () => (await heldMib()) === 6);
+  await waitFor("their buffers are held", async () => (await heldMib()) >= 6);
+  expect(await heldMib()).toBeLessThan(12);
   expect(residentMib() - before).toBeLessThan(300);
   for (const { socket } of connections) socket.destroy();
   await waitFor("none is held", async () => (await heldMib()) === 0);

@@ -132,3 +132,30 @@ test.concurrent("no caller's key can be one of a batch's", async () => {
   });
   expect(answer).toMatchObject({ status: 400, body: { errors: [{ field: "events.0.idempotencyKey" }] } });
 });
+
+test.concurrent.each<[string, (events: Event[]) => Event[]]>([
+  ["other data", ([one, ...others]) => [{ ...one!, data: "other" }, ...others]],
+  ["other keys", (events) => events.map((event) => ({ ...event, idempotencyKey: randomUUID() }))],
+  ["one event", () => [{ type: "order.created", data: 1, tenant: "", idempotencyKey: randomUUID() }]],
+  ["its tenants in another order", (events) => events.toReversed()],
+])("a batch whose events have keys of their own conflicts with another that has %s", async (_, change) => {
+  const [key, tenant, other] = [randomUUID(), newTenant(), newTenant()];
+  const events = [...orders(2, tenant), ...orders(1, other)].map((event) => ({
+    ...event,
+    idempotencyKey: randomUUID(),
+  }));
+  const first = await post(key, events);
+  expect(first.status).toBe(202);
+  const changed = change(events).map((event) => ({ ...event, tenant: event.tenant || tenant }));
+  const answer = await post(key, changed);
+  expect(answer).toMatchObject({
+    status: 409,
+    body: { code: "idempotency_conflict", errors: [{ field: "Idempotency-Key" }] },
+  });
+  expect([await stored(tenant), await stored(other)]).toEqual([2, 1]);
+  // Nor are the refused batch's keys used.
+  for (const event of changed.filter(({ idempotencyKey }) => !events.some((e) => e.idempotencyKey === idempotencyKey)))
+    expect((await e2e.api.send({ ...event, data: randomUUID() })).duplicate).toBe(false);
+  const second = await post(key, events);
+  expect(second.body.data).toEqual(first.body.data.map((event) => ({ ...event, duplicate: true })));
+});

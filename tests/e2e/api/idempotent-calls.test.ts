@@ -149,6 +149,42 @@ test("a process that dies before the commit leaves the key free, and nothing beh
   expect((await e2e.api.subscriptions({ tenant: body.tenant })).data).toHaveLength(1);
 });
 
+test("a call whose key or row another transaction holds is answered that the first one is under way", async () => {
+  const { id, tenant } = await e2e.api.subscribe(newSubscription());
+  const rotate = () => call("POST", `/v1/subscriptions/${id}/secret/rotate`, { headers: headers("held") });
+  const body = newSubscription(tenant);
+  await withClient(e2e.stack.databaseUrl, async (client) => {
+    await client.query("begin");
+    await client.query("select from subscriptions for update");
+    await client.query("insert into idempotency_keys values ($1, $2, '', null, now(), '{}')", [
+      tenant,
+      "subscriptions\u001fheld",
+    ]);
+    for (const answer of await Promise.all([rotate(), create(body, "held")])) {
+      expect([answer.status, answer.headers.get("retry-after")]).toEqual([409, "1"]);
+      expect(answer.body).toMatchObject({ code: "idempotency_in_progress" });
+    }
+    await client.query("rollback");
+  });
+  expect((await rotate()).status).toBe(200);
+  expect((await create(body, "held")).status).toBe(201);
+});
+
+test("a call whose answer no key opens any more is answered that it was carried out", async () => {
+  const key = randomUUID();
+  const body = newSubscription();
+  await create(body, key);
+  await query(
+    `update idempotency_keys set answer = jsonb_set(answer, '{keyId}', '"another"') where tenant = $1`,
+    body.tenant,
+  );
+  const again = await call("POST", "/v1/subscriptions", { body, headers: headers(key) });
+  expectProblem(again, 409);
+  expect(again.body).toMatchObject({ code: "idempotency_answer_lost" });
+  expect(again.body.detail).toContain("was carried out");
+  expect((await e2e.api.subscriptions({ tenant: body.tenant })).data).toHaveLength(1);
+});
+
 test("a key whose 24 hours are over is free again", async () => {
   const key = randomUUID();
   const body = newSubscription();

@@ -4,6 +4,7 @@ import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { scrape, total } from "@postrider/testkit/stack/metrics.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
+import { withClient } from "../../../scripts/services/index.ts";
 import { callsTo, expectProblem } from "./problems.ts";
 
 const LIMITS = { MAX_SUBSCRIPTIONS_PER_TENANT: "20", MAX_BACKLOG_PER_TENANT: "10", MAX_CONNECTIONS: "60" };
@@ -55,6 +56,26 @@ test("a tenant with MAX_BACKLOG_PER_TENANT unfinished deliveries posts no more u
   await e2e.api.send({ ...event, tenant: newTenant() });
   await e2e.api.resume(id);
   await waitFor("it is accepted", async () => (await post()).status === 202);
+});
+
+test("a count that fails leaves the last one good, and is counted", async () => {
+  const tenant = newTenant();
+  const { id } = await e2e.api.subscribe({ tenant, url: e2e.receiver.endpoint().url });
+  await e2e.api.pause(id);
+  const post = (of = tenant) =>
+    call("POST", "/v1/events", { body: { type: "order.created", data: 1, tenant: of } }).then(({ status }) => status);
+  await waitFor("it is refused", async () => (await post()) === 429);
+  const failures = async () => total(await scrape(e2e.stack.ingest.adminUrl), "postrider_backlog_count_failures_total");
+  const rename = (from: string, to: string) =>
+    withClient(e2e.stack.databaseUrl, (client) => client.query(`alter table ${from} rename to ${to}`));
+  expect(await failures()).toBe(0);
+  await rename("held_counts", "away");
+  await waitFor("two counts have failed", async () => (await failures()) >= 2);
+  expect(await post()).toBe(429);
+  expect(await post(newTenant())).toBe(202);
+  await rename("away", "held_counts");
+  await e2e.api.resume(id);
+  await waitFor("it is accepted", async () => (await post()) === 202);
 });
 
 test("connections beyond MAX_CONNECTIONS are closed at once, and others go on", async () => {

@@ -36,7 +36,7 @@ test("a ring of subscriptions whose URLs retry each other's deliveries ends with
 });
 
 test.each([
-  ["webhook-id", "evt_1"],
+  ["webhook-id", "evt_01h455vb4pex5vsknk084sn02q"],
   ["user-agent", "Postrider/0.1.0"],
 ])("a request with the %s of a delivery changes nothing, and may read", async (name, value) => {
   const headers = { [name]: value };
@@ -60,3 +60,11 @@ test.each([
   expect((await e2e.api.events({ tenant })).data).toEqual([]);
   expect((await e2e.api.subscriptions({ tenant })).data).toHaveLength(1);
 });
+
+test.each(["msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", "evt_1", "3f8a"])(
+  "another sender's webhook, with the id %s, may be forwarded as it came",
+  async (id) => {
+    const body = { type: "order.created", data: 1, tenant: newTenant() };
+    expect((await call("POST", "/v1/events", { headers: { "webhook-id": id }, body })).status).toBe(202);
+  },
+);

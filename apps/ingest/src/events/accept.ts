@@ -8,7 +8,7 @@ import {
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { FanOuts } from "./fan-outs.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
-import { keyOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
+import { keysOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
 import { TenantShares } from "./tenant-share.ts";
 
 export interface Acceptor {
@@ -47,7 +47,7 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
         if (isIdempotencyConflict(error)) {
           // One event of a batch conflicts, so none was stored. The batch was alone in the statement that failed.
           const place = places.findIndex(({ index }) => index === conflictPosition(error) - 1);
-          return allConflict(distinct, Math.max(place, 0));
+          return allConflict(distinct, place);
         }
         const refused = expansionBacklogOf(error);
         if (refused === undefined) throw error;
@@ -93,7 +93,7 @@ function createGroupCommit(parts: FlushParts, onFlush: OnFlush | undefined) {
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
     loadOf: ({ events }) => parts.fanOuts.estimate(events, performance.now()),
     ownerOf: ({ events }) => events[0]!.tenant,
-    keysOf: ({ events }) => events.flatMap((event) => keyOf(event) ?? []),
+    keysOf: ({ events }) => events.flatMap(keysOf),
     maxFlushing: MAX_FLUSHING,
     pace: PACE,
     onFlush,

@@ -1,86 +1,84 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import { countUnfinished } from "@postrider/shared/store/sql/count-unfinished.ts";
+import { countHeldPage } from "@postrider/shared/store/sql/count-held-page.ts";
+import { countPendingPage } from "@postrider/shared/store/sql/count-pending-page.ts";
+import { countRetryingPage } from "@postrider/shared/store/sql/count-retrying-page.ts";
 import { Problem } from "../http/problem.ts";
 
-/** How long a count is good for. */
-const FRESH_MS = 2_000;
-/** Counting a tenant takes at most a twentieth of one connection's time. */
-const MIN_PAUSES = 20;
+/** How often a count begins, unless the one before still runs. */
+export const COUNT_EVERY_MS = 2_000;
+/** Rows of one statement. */
+const PAGE = 5_000;
+/** The count pauses for this many times as long as a page took: it uses a tenth of one connection. */
+const PAUSES = 9;
 const RETRY_AFTER_S = 5;
-const MAX_TENANTS = 10_000;
-
-interface Backlog {
-  /** Unfinished deliveries at the last count, and deliveries that this process has made since. */
-  counted: number;
-  made: number;
-  /** When a count is good for no longer, and when the next one may begin. */
-  staleAt: number;
-  recountAt: number;
-  counting: Promise<void> | undefined;
-}
 
 /**
- * Limits the unfinished deliveries of each tenant (MAX_BACKLOG_PER_TENANT). They are counted every two seconds while the
- * tenant posts, and before where this process has made enough to reach the limit. What is posted meanwhile may exceed it.
+ * Limits the unfinished deliveries of each tenant (MAX_BACKLOG_PER_TENANT). One count at a time walks the unfinished
+ * deliveries of all tenants, so its cost does not depend on how many tenants post, and a request waits for no count.
+ * What is posted between two counts may exceed the limit.
  */
 export class TenantBacklogs {
   readonly #max: number;
   readonly #pool: Pool;
-  readonly #tenants = new Map<string, Backlog>();
+  readonly #onFailure: () => void;
+  /** The tenants at their limit, by the last count that succeeded. */
+  #full: ReadonlySet<string> = new Set();
+  readonly #closing = new AbortController();
 
-  /** @param max 0 is no limit */
-  constructor(max: number, pool: Pool) {
+  /**
+   * @param max 0 is no limit
+   * @param pool the connections for reads
+   * @param onFailure called for each count that failed; the one before stays good
+   */
+  constructor(max: number, pool: Pool, onFailure: () => void) {
     this.#max = max;
     this.#pool = pool;
+    this.#onFailure = onFailure;
   }
 
   /** @throws Problem backlog_full */
-  async check(events: readonly { tenant: string }[]): Promise<void> {
+  check(events: readonly { tenant: string }[]): void {
+    if (this.#full.size === 0) return;
+    const full = events.find(({ tenant }) => this.#full.has(tenant));
+    if (!full) return;
+    throw new Problem("backlog_full", `tenant ${full.tenant} has ${this.#max} unfinished deliveries: try again later`, {
+      headers: { "retry-after": String(RETRY_AFTER_S) },
+    });
+  }
+
+  /** @param page rows of one statement */
+  async count(page = PAGE): Promise<void> {
     if (this.#max === 0) return;
-    for (const tenant of new Set(events.map((event) => event.tenant))) {
-      const backlog = this.#backlogOf(tenant);
-      const now = performance.now();
-      const mayBeFull = backlog.counted < this.#max && backlog.counted + backlog.made >= this.#max;
-      if ((backlog.staleAt <= now || mayBeFull) && backlog.recountAt <= now) {
-        backlog.counting ??= this.#count(backlog, tenant);
-      }
-      // A tenant that was below the limit need not wait for the news that it still is.
-      if (backlog.counted >= this.#max || mayBeFull || backlog.staleAt === 0) await backlog.counting;
-      if (backlog.counted < this.#max) continue;
-      throw new Problem("backlog_full", `tenant ${tenant} has ${this.#max} unfinished deliveries: try again later`, {
-        headers: { "retry-after": String(RETRY_AFTER_S) },
-      });
-    }
-  }
-
-  /** Notes deliveries that were created. */
-  add(tenant: string, deliveries: number): void {
-    const backlog = this.#tenants.get(tenant);
-    if (backlog) backlog.made += deliveries;
-  }
-
-  #backlogOf(tenant: string): Backlog {
-    const known = this.#tenants.get(tenant);
-    if (known) return known;
-    if (this.#tenants.size >= MAX_TENANTS) this.#tenants.clear();
-    const backlog: Backlog = { counted: 0, made: 0, staleAt: 0, recountAt: 0, counting: undefined };
-    this.#tenants.set(tenant, backlog);
-    return backlog;
-  }
-
-  async #count(backlog: Backlog, tenant: string): Promise<void> {
-    const startedAt = performance.now();
-    const made = backlog.made;
     try {
-      backlog.counted = await countUnfinished(this.#pool, tenant, this.#max);
-      backlog.made -= made;
-    } catch {
-      // Accepting the event fails for the same reason, or there is no reason to refuse it.
-    } finally {
-      const now = performance.now();
-      backlog.recountAt = now + MIN_PAUSES * (now - startedAt);
-      backlog.staleAt = Math.max(now + FRESH_MS, backlog.recountAt);
-      backlog.counting = undefined;
+      const counts = await this.#walk(page);
+      this.#full = new Set([...counts].filter(([, count]) => count >= this.#max).map(([tenant]) => tenant));
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      this.#onFailure();
+      throw error;
     }
+  }
+
+  /** Ends a count that is under way. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #walk(page: number): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (const countPage of [countPendingPage, countRetryingPage, countHeldPage]) {
+      let after: string | undefined;
+      do {
+        const startedAt = performance.now();
+        const rows = await countPage(this.#pool, after, page);
+        for (const { tenant, deliveries } of rows) {
+          if (tenant !== null) counts.set(tenant, (counts.get(tenant) ?? 0) + deliveries);
+        }
+        after = rows[0]?.next ?? undefined;
+        await pause((performance.now() - startedAt) * PAUSES, undefined, { signal: this.#closing.signal });
+      } while (after !== undefined);
+    }
+    return counts;
   }
 }

@@ -26,14 +26,14 @@ export function createBatch(context: Context): RequestHandler {
   return async (request, response) => {
     const input = body(request, newBatch, newBatchShape);
     const caller = callerOf(response);
-    const keys = keysOfBatch(request);
-    const events = input.events.map((event, index): NewEvent => {
-      const own = toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`);
-      return event.idempotencyKey === undefined ? { ...own, ...keys?.(index) } : own;
-    });
-    const accepted = await accept(context, events, (index) =>
-      events[index]!.bodyHash === undefined ? `events[${index}].idempotencyKey` : HEADER,
+    const events = withKeysOfBatch(
+      request,
+      input.events.map((event, index) => toNewEvent(event, event.idempotencyKey, caller, `events.${index}.`)),
     );
+    const accepted = await accept(context, events, (index) => {
+      const isOwn = events[index] !== undefined && events[index].bodyHash === undefined;
+      return isOwn ? `events[${index}].idempotencyKey` : HEADER;
+    });
     logAccepted(context.log, response, accepted);
     response.status(202).json({ data: events.map((event, index) => presentAccepted(event, accepted[index]!)) });
   };
@@ -42,16 +42,23 @@ export function createBatch(context: Context): RequestHandler {
 const HEADER = "Idempotency-Key";
 
 /**
- * The keys of a batch's events: each is made of the batch's key and the event's position, and stands for the whole body.
- * So the batch is repeated or conflicts as a whole, and it is stored by the same statement as any other event.
+ * The events of a batch with the keys that the batch's own key stands for. Each event without a key gets one, made of the
+ * batch's key and the event's position, by which a repeat finds the event. The batch's key itself stands for the whole
+ * body, whatever keys the events have, and each of its tenants has it. All are stored by the statement of the events.
  */
-function keysOfBatch(
-  request: Request,
-): ((index: number) => Pick<Required<NewEvent>, "idempotencyKey" | "bodyHash">) | undefined {
+function withKeysOfBatch(request: Request, events: NewEvent[]): NewEvent[] {
   const key = idempotencyKeyOf(request);
-  if (key === undefined) return undefined;
-  const bodyHash = hashOfBody(request);
-  return (index) => ({ idempotencyKey: keyForCall(`batch ${index}`, key), bodyHash });
+  if (key === undefined) return events;
+  const hash = hashOfBody(request);
+  const batch = { key: keyForCall("batch", key), hash };
+  const tenants = new Set<string>();
+  return events.map((event, index) => {
+    const isFirst = !tenants.has(event.tenant);
+    tenants.add(event.tenant);
+    const own = isFirst ? { ...event, batch } : event;
+    if (event.idempotencyKey !== undefined) return own;
+    return { ...own, idempotencyKey: keyForCall(`batch ${index}`, key), bodyHash: hash };
+  });
 }
 
 type AcceptedEvent = Extract<Accepted, { kind: "accepted" }>;
@@ -65,16 +72,14 @@ async function accept(
   events: readonly NewEvent[],
   keyField: (index: number) => string,
 ): Promise<AcceptedEvent[]> {
-  await backlogs.check(events);
+  backlogs.check(events);
   const accepted = (await acceptor.accept(events)).map((one) => {
     if (one.kind === "conflict") throw conflict(keyField(one.index));
     return one;
   });
-  for (const [index, { deliveries, duplicate }] of accepted.entries()) {
+  for (const { deliveries, duplicate } of accepted) {
     metrics.accepted.inc({ result: duplicate ? "duplicate" : "new" });
-    if (duplicate) continue;
-    metrics.deliveriesCreated.inc(deliveries);
-    backlogs.add(events[index]!.tenant, deliveries);
+    if (!duplicate) metrics.deliveriesCreated.inc(deliveries);
   }
   return accepted;
 }

@@ -14,7 +14,7 @@ import type { TenantShares } from "./tenant-share.ts";
 /** The answer for one event. */
 export type Accepted =
   | ({ kind: "accepted"; id: string; duplicate: boolean } & DeliveryCount)
-  /** `index`: the event of the request whose key conflicts. */
+  /** `index`: the event of the request whose key conflicts; -1 for the key of the batch. */
   | { kind: "conflict"; index: number };
 
 /**
@@ -57,7 +57,7 @@ export async function flush(parts: FlushParts, requests: readonly AcceptRequest[
       request.events.map((event) => ({
         ...event,
         patterns: patternsMatching(event.type),
-        isAlone: request.events.length === 1,
+        isAlone: request.events.length === 1 && event.batch === undefined,
         firstBatch: firstBatchNumber(priorities.get(event.tenant)!),
       })),
     ),

@@ -12,6 +12,8 @@ export interface NewEvent {
   idempotencyKey: string | undefined;
   /** What the key stands for, where it is not the event's own but its batch's. */
   bodyHash?: Buffer;
+  /** The key of its batch, on the batch's first event of each tenant. */
+  batch?: { key: string; hash: Buffer } | undefined;
 }
 
 /** An event with its id, the body that every attempt sends, and the hash that its idempotency key stands for. */
@@ -33,8 +35,12 @@ export function prepare(event: NewEvent): PreparedEvent {
 const hashOf = ({ type, data }: NewEvent): Buffer => createHash("sha256").update(`${type}\n`).update(data).digest();
 
 /** An event's idempotency key, unique among all tenants; undefined where it has none. */
-export const keyOf = ({ tenant, idempotencyKey }: NewEvent): string | undefined =>
+const keyOf = ({ tenant, idempotencyKey }: NewEvent): string | undefined =>
   idempotencyKey === undefined ? undefined : `${tenant} ${idempotencyKey}`;
+
+/** All keys that an event's row claims. */
+export const keysOf = ({ tenant, idempotencyKey, batch }: NewEvent): string[] =>
+  [idempotencyKey, batch?.key].filter((key) => key !== undefined).map((key) => `${tenant} ${key}`);
 
 /**
  * Merges the events of one request that share an idempotency key, because a statement can claim a key only once.

@@ -1,6 +1,8 @@
 import type { Request, Response } from "express";
-import { sqlState } from "@postrider/shared/store/errors.ts";
+import { isTimeout } from "@postrider/shared/store/errors.ts";
 import type { Queryable } from "@postrider/shared/store/pool.ts";
+import type { Sealed } from "@postrider/shared/store/schema/index.ts";
+import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
 import { findAnswer } from "@postrider/shared/store/sql/find-answer.ts";
 import { storeAnswer } from "@postrider/shared/store/sql/store-answer.ts";
 import type { Context } from "../context.ts";
@@ -57,14 +59,15 @@ export async function answerOnce(
   try {
     send(response, await run((db, answer) => remember(context, db, use, answer)));
   } catch (error) {
-    // The reason may be the first use of the key, which was committed meanwhile.
-    const first = error instanceof Problem ? await findRepeated(context, use) : undefined;
-    if (!first) throw error;
-    sendAgain(response, first);
+    const waited = isTimeout(error);
+    // The reason may be the first use of the key, which was committed meanwhile, or whose locks this one waited for.
+    const first = waited || error instanceof Problem ? await findRepeated(context, use) : undefined;
+    if (first) return sendAgain(response, first);
+    throw waited ? inProgress() : error;
   }
 }
 
-/** @throws Problem idempotency_conflict */
+/** @throws Problem idempotency_conflict, or idempotency_answer_lost */
 async function findRepeated({ pool, secretBox }: Pick<Context, "pool" | "secretBox">, use: Use) {
   const found = await findAnswer(pool, use.tenant, use.key);
   if (!found) return undefined;
@@ -73,7 +76,16 @@ async function findRepeated({ pool, secretBox }: Pick<Context, "pool" | "secretB
       errors: [{ field: "Idempotency-Key", message: "was used with another body" }],
     });
   }
-  return JSON.parse(secretBox.open(found.answer, ownerOf(use)).toString()) as Answer;
+  return JSON.parse(open(secretBox, found.answer, use).toString()) as Answer;
+}
+
+function open(secretBox: SecretBox, answer: Sealed, use: Use): Buffer {
+  try {
+    return secretBox.open(answer, ownerOf(use));
+  } catch (cause) {
+    const detail = "the first request with this idempotency key was carried out, and its answer can no longer be shown";
+    throw new Problem("idempotency_answer_lost", detail, { cause });
+  }
 }
 
 async function remember(
@@ -84,17 +96,17 @@ async function remember(
 ): Promise<void> {
   const sealed = secretBox.seal(Buffer.from(JSON.stringify(answer)), ownerOf(use));
   const isStored = await storeAnswer(db, { ...use, answer: sealed }).catch((error: unknown) => {
-    // It waited for the first request until the statement timeout.
-    if (sqlState(error) === QUERY_CANCELED) return false;
+    // It waited for the first request until the timeout of locks.
+    if (isTimeout(error)) return false;
     throw error;
   });
-  if (isStored) return;
-  throw new Problem("idempotency_in_progress", "the first request with this idempotency key is under way: try again", {
-    headers: { "retry-after": "1" },
-  });
+  if (!isStored) throw inProgress();
 }
 
-const QUERY_CANCELED = "57014";
+const inProgress = () =>
+  new Problem("idempotency_in_progress", "the first request with this idempotency key is under way: try again", {
+    headers: { "retry-after": "1" },
+  });
 
 const ownerOf = ({ tenant, key }: Use): string => `${tenant} ${key}`;
 

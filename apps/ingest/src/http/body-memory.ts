@@ -1,20 +1,29 @@
 /** A part of the memory that one request holds. */
 export interface Reservation {
   /** @returns whether so many bytes in all may be held; if not, it keeps what it had */
-  grow(bytes: number): boolean;
+  resize(bytes: number): boolean;
   release(): void;
 }
+
+interface Use {
+  held: number;
+  /** Of each body the larger of the bytes that are held and the announced ones. */
+  claimed: number;
+}
+
+const NOTHING: Use = { held: 0, claimed: 0 };
 
 /**
  * How many bytes of request bodies this process holds at once, from the start of reading to the response.
  *
- * One caller may hold at most half of them, so that a caller who sends many large bodies, or never ends them, leaves
- * memory for the others.
+ * One caller may have at most half of what the others leave free, so however many callers send all they may, the next
+ * one has some. Bytes that are only announced take memory from nobody else: they count against their own caller's half,
+ * so that a body that cannot fit is refused before it is sent.
  */
 export class BodyMemory {
   readonly #max: number;
   #held = 0;
-  readonly #heldBy = new Map<string, number>();
+  readonly #callers = new Map<string, Use>();
 
   constructor(maxBytes: number) {
     this.#max = maxBytes;
@@ -24,26 +33,40 @@ export class BodyMemory {
     return this.#held;
   }
 
-  /** @param caller whose share it counts against */
-  reserve(caller: string): Reservation {
-    let own = 0;
-    const change = (bytes: number) => {
-      const ofCaller = (this.#heldBy.get(caller) ?? 0) + bytes - own;
-      this.#held += bytes - own;
-      own = bytes;
-      if (ofCaller === 0) this.#heldBy.delete(caller);
-      else this.#heldBy.set(caller, ofCaller);
+  /**
+   * @param caller whose share it counts against
+   * @param announced how long the body is; 0 where it is not known
+   * @returns undefined if it cannot fit
+   */
+  reserve(caller: string, announced: number): Reservation | undefined {
+    let own = NOTHING;
+    const change = (to: Use) => {
+      const used = this.#useOf(caller);
+      const claimed = used.claimed + to.claimed - own.claimed;
+      if (claimed === 0) this.#callers.delete(caller);
+      else this.#callers.set(caller, { held: used.held + to.held - own.held, claimed });
+      this.#held += to.held - own.held;
+      own = to;
     };
+    if (this.#useOf(caller).claimed + announced > this.#shareOf(caller)) return undefined;
+    change({ held: 0, claimed: announced });
     return {
-      grow: (bytes) => {
-        const more = bytes - own;
-        if (more <= 0) return true;
-        const ofCaller = (this.#heldBy.get(caller) ?? 0) + more;
-        if (this.#held + more > this.#max || ofCaller > this.#max / 2) return false;
-        change(bytes);
+      resize: (bytes) => {
+        const more = bytes - own.held;
+        if (more > 0 && this.#useOf(caller).held + more > this.#shareOf(caller)) return false;
+        change({ held: bytes, claimed: Math.max(announced, bytes) });
         return true;
       },
-      release: () => change(0),
+      release: () => change(NOTHING),
     };
+  }
+
+  #useOf(caller: string): Use {
+    return this.#callers.get(caller) ?? NOTHING;
+  }
+
+  /** Half of what the others leave free. */
+  #shareOf(caller: string): number {
+    return (this.#max - (this.#held - this.#useOf(caller).held)) / 2;
   }
 }

@@ -10,6 +10,7 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, title: "Method not allowed" },
   request_timeout: { status: 408, title: "The body did not arrive in time" },
   idempotency_conflict: { status: 409, title: "The idempotency key was used with another body" },
+  idempotency_answer_lost: { status: 409, title: "The answer to the first request can no longer be shown" },
   idempotency_in_progress: { status: 409, title: "A request with this idempotency key is under way" },
   delivery_pending: { status: 409, title: "The delivery is about to be attempted anyway" },
   subscription_deleted: { status: 409, title: "The subscription is deleted" },

@@ -16,13 +16,15 @@ export interface BodyLimits {
   reservation: Reservation;
 }
 
-/** A window of zstd is memory of the decoder; 16 MiB are more than any body. */
+/** A larger window than any body needs is refused. Of any window, as much is used as has been decoded. */
 const DECODERS = new Map<string, () => Transform>([
   ["gzip", createGunzip],
   ["deflate", createInflate],
   ["br", createBrotliDecompress],
   ["zstd", () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 24 } })],
 ]);
+/** The state of a decoder, without its window. */
+const DECODER_BYTES = 512 * 1024;
 
 /**
  * Reads and decodes a body, and stops at the first byte that exceeds a limit. Then the rest stays unread.
@@ -37,6 +39,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (re
   const encoding = request.headers["content-encoding"]?.toLowerCase() ?? "identity";
   const createDecoder = DECODERS.get(encoding);
   if (createDecoder === undefined && encoding !== "identity") return done({ kind: "unknown_encoding" });
+  if (createDecoder && !reservation.resize(DECODER_BYTES)) return done({ kind: "too_much" });
   const decoder = createDecoder?.();
   const bytes = new Bytes(decoder ? 0 : length, limit);
   let received = 0;
@@ -48,14 +51,18 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (re
   const onBytes = (chunk: Buffer) => {
     const total = bytes.length + chunk.length;
     if (total > limit) return fail("too_large");
-    if (!reservation.grow(total)) return fail("too_much");
+    const ofDecoder = decoder ? DECODER_BYTES + total : 0;
+    if (!reservation.resize(bytes.neededFor(total) + ofDecoder)) return fail("too_much");
     bytes.append(chunk);
   };
   const onEnd = () => {
     // Node ends a cut zstd stream without an error, and an empty body could be a valid one. A stream that ends before
     // the body does has garbage behind it, of any length.
     if (decoder && (bytes.length === 0 || !request.complete)) fail("undecodable");
-    else finish({ kind: "body", body: bytes.take() });
+    else {
+      reservation.resize(bytes.held);
+      finish({ kind: "body", body: bytes.take() });
+    }
   };
   const onCut = () => fail("cut_off");
   const timer = setTimeout(() => fail("timeout"), timeoutMs);
@@ -104,6 +111,17 @@ class Bytes {
     return this.#length;
   }
 
+  /** The memory that it takes. Of a buffer for an announced length, the operating system gives what is written. */
+  get held(): number {
+    return this.#expected > 0 ? this.#length : (this.#buffer?.length ?? 0);
+  }
+
+  /** The memory that it takes while it grows to so many bytes. */
+  neededFor(total: number): number {
+    if (this.#expected > 0 || this.#buffer === undefined) return total;
+    return total > this.#buffer.length ? this.#buffer.length + this.#capacityFor(total) : this.#buffer.length;
+  }
+
   append(chunk: Buffer): void {
     const total = this.#length + chunk.length;
     if (this.#buffer === undefined) {
@@ -117,9 +135,16 @@ class Bytes {
   }
 
   #enlarged(buffer: Buffer, total: number): Buffer {
-    const enlarged = Buffer.allocUnsafe(Math.max(this.#expected, Math.min(2 * total, this.#max)));
+    const enlarged = Buffer.allocUnsafeSlow(this.#expected > 0 ? this.#expected : this.#capacityFor(total));
     buffer.copy(enlarged, 0, 0, this.#length);
     return enlarged;
+  }
+
+  /** At least twice as large as the buffer before, so that each byte is copied once on average. */
+  #capacityFor(total: number): number {
+    let capacity = this.#max;
+    while (capacity / 2 >= total) capacity = Math.ceil(capacity / 2);
+    return capacity;
   }
 
   take(): Buffer {

@@ -1,4 +1,5 @@
 import type { RequestHandler } from "express";
+import { fromPublicId } from "@postrider/shared/core/ids/id.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -6,10 +7,12 @@ import { Problem } from "./problem.ts";
  * calls of the API, such as each other's retries, would send requests for ever.
  *
  * Every delivery has both headers, and a subscription cannot change them. One of them is enough, because a proxy may
- * drop the other.
+ * drop the other. A `webhook-id` that is not ours is another sender's, whose webhook the caller forwards.
  */
 export const refuseDeliveries: RequestHandler = ({ method, headers }, _response, next) => {
-  const isDelivery = headers["webhook-id"] !== undefined || /^Postrider\//i.test(headers["user-agent"] ?? "");
+  const webhookId = headers["webhook-id"];
+  const isOurs = typeof webhookId === "string" && fromPublicId("evt", webhookId) !== undefined;
+  const isDelivery = isOurs || /^Postrider\//i.test(headers["user-agent"] ?? "");
   if (isDelivery && method !== "GET" && method !== "HEAD") {
     throw new Problem("loop_detected", "this request is a delivery of Postrider, and those may not call its API");
   }

@@ -1,5 +1,5 @@
-import type { Request, RequestHandler } from "express";
-import type { BodyMemory } from "./body-memory.ts";
+import type { Request, RequestHandler, Response } from "express";
+import type { BodyMemory, Reservation } from "./body-memory.ts";
 import { Problem } from "./problem.ts";
 import { readBody, type BodyFailure } from "./read-body.ts";
 import { callerOf } from "./request-locals.ts";
@@ -26,10 +26,9 @@ export const createBodyReader =
     if (length > limit) throw tooLarge();
     // The caller closed the connection while the API key was looked up, so no event will follow.
     if (request.destroyed) throw problemOf({ kind: "cut_off" }, timeoutMs);
-    const reservation = memory.reserve(callerOf(response).tenant ?? "");
-    if (!reservation.grow(length)) throw tooMuch();
-    // The handler holds the body until it has answered.
-    response.once("close", () => reservation.release());
+    const reservation = memory.reserve(callerOf(response).tenant ?? "", length);
+    if (!reservation) throw tooMuch();
+    releaseWithResponse(request, response, reservation, timeoutMs);
     // Sent only now, so that a client that waits for it does not send a body that is refused.
     if (headers.expect !== undefined && request.httpVersionMinor > 0) response.writeContinue();
     readBody(request, { limit: mustBeEmpty ? 0 : limit, length, timeoutMs, reservation }, (result) => {
@@ -40,6 +39,25 @@ export const createBodyReader =
       next(mustBeEmpty && result.kind === "too_large" ? notJson() : problemOf(result, timeoutMs));
     });
   };
+
+/**
+ * Gives the body up when the handler has ended its response, and not only when the client has taken it. A client that
+ * does not take it in time loses its connection, because the response is held meanwhile.
+ */
+function releaseWithResponse(request: Request, response: Response, reservation: Reservation, timeoutMs: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  const end = response.end.bind(response) as (...args: unknown[]) => Response;
+  response.end = (...args: unknown[]) => {
+    request.body = undefined;
+    reservation.release();
+    if (!response.destroyed) timer ??= setTimeout(() => request.socket.destroy(), timeoutMs).unref();
+    return end(...args);
+  };
+  response.once("close", () => {
+    clearTimeout(timer);
+    reservation.release();
+  });
+}
 
 /** The body as it was read; empty where there was none. */
 export const bytesOf = ({ body }: Request): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));

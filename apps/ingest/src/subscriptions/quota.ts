@@ -4,8 +4,9 @@ import type { Queryable } from "@postrider/shared/store/pool.ts";
 import { Problem } from "../http/problem.ts";
 
 /**
- * A process may add this part of what a count left without another count. So up to eight processes together do not
- * exceed the limit, and one that adds many subscriptions rarely counts.
+ * A process may add this part of what a count left without another count, so one that adds many subscriptions rarely
+ * counts. Where several processes add subscriptions of one tenant at once, they may together exceed the limit by what
+ * each was allowed and has not used yet.
  */
 const PART = 8;
 const ALLOWANCE_MS = 10_000;

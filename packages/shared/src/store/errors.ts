@@ -19,7 +19,7 @@ export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error
 /** The event of the statement, from 1, whose tenant has too many unwritten deliveries; undefined for other errors. */
 export const expansionBacklogOf = (error: unknown): number | undefined =>
   sqlState(error) === EXPANSION_BACKLOG ? Number(databaseError(error)!.detail) : undefined;
-/** Which event of the statement has the conflict, from 1. */
+/** Which event of the statement has the conflict, from 1; 0 if it is a batch's key. */
 export const conflictPosition = (error: unknown): number => Number(databaseError(error)?.detail);
 
 /**

@@ -14,8 +14,8 @@ export const ingestVariables = {
   READ_TIMEOUT: duration("5s", "100ms", "60s"),
   READS_PER_KEY: integer(8, 1, 1_000),
   MAX_CONNECTIONS: integer(5_000, 1, 1_000_000),
-  // One caller may use half of it, which has to be more than the largest body.
-  BODY_MEMORY_MIB: integer(128, 32, 65_536),
+  // One caller may use half of it, which has to be more than the largest body takes while it is decoded.
+  BODY_MEMORY_MIB: integer(128, 64, 65_536),
   BODY_TIMEOUT: duration("30s", "100ms", "5m"),
   MAX_SUBSCRIPTIONS_PER_TENANT: integer(10_000, 1, 1_000_000_000),
   MAX_BACKLOG_PER_TENANT: integer(0, 0, 1_000_000_000),

@@ -76,9 +76,6 @@ export const deliveries = pgTable(
     index("deliveries_dead_subscription_idx")
       .on(table.subscriptionId, sql`uuid_send(id)`)
       .where(sql`state = 'dead'`),
-    index("deliveries_unfinished_idx")
-      .on(table.tenant)
-      .where(sql`state in ('pending', 'retrying', 'held')`),
     index("deliveries_subscription_idx").on(table.subscriptionId, table.id),
     index("deliveries_tenant_idx").on(table.tenant, table.id),
   ],

@@ -14,6 +14,8 @@ export interface AcceptedEvent {
   idempotencyKey: string | undefined;
   /** Hash of the bytes that the key stands for; null without a key. */
   hash: Buffer | null;
+  /** A second key that must be new or stand for the same hash, or the statement fails. */
+  batch?: { key: string; hash: Buffer } | undefined;
   /** Whether it is the only event of its request. A conflict then fails only that request, not the statement. */
   isAlone: boolean;
   /** Number of the first batch that its deliveries may join (core/ids/batch-id.ts). */
@@ -48,8 +50,8 @@ export interface AcceptRow {
 
 /**
  * Keys are written in order, so that two statements with common keys wait for each other and do not deadlock. An
- * expired key is overwritten. A conflict inside a batch request fails the statement (refuse_idempotency_conflict),
- * because a batch is all or nothing.
+ * expired key is overwritten. A conflict inside a batch request fails the statement (refuse_idempotency_conflict, with 0
+ * for the key of the batch), because a batch is all or nothing.
  *
  * An event with more deliveries than fit in is stored with an expansion, which workers go on with. `matched` stops
  * reading at the limit, so a flush costs what it writes, whatever its fan-out. Then `bound` has the last event that was
@@ -68,10 +70,15 @@ export interface AcceptRow {
 const TEXT = `
   with input as materialized (
     select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $6::text[], $7::bytea[], $8::boolean[],
-      $10::int[]) with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, n)
+      $10::int[], $11::text[], $12::bytea[])
+      with ordinality as t (id, tenant, type, patterns, key, hash, alone, first_batch, batch_key, batch_hash, n)
   ), claimed as (
     insert into idempotency_keys as k (tenant, key, body_hash, event_id, expires_at)
-    select tenant, key, hash, id, now() + interval '24 hours' from input where key is not null order by tenant, key
+    select tenant, key, hash, id, now() + interval '24 hours' from (
+      select tenant, key, hash, id from input where key is not null
+      union all
+      select tenant, batch_key, batch_hash, id from input where batch_key is not null
+    ) keys order by tenant, key
     on conflict (tenant, key) do update set
       body_hash = case when k.expires_at <= now() then excluded.body_hash else k.body_hash end,
       event_id = case when k.expires_at <= now() then excluded.event_id else k.event_id end,
@@ -80,12 +87,14 @@ const TEXT = `
   ), judged as materialized (
     select i.*, coalesce(c.event_id, i.id) as event_id,
       case
+        when b.event_id <> i.id and b.body_hash <> i.batch_hash then refuse_idempotency_conflict(0)::text
         when c.event_id is null or c.event_id = i.id then 'new'
         when c.body_hash = i.hash then 'duplicate'
         when i.alone then 'conflict'
         else refuse_idempotency_conflict(i.n)::text
       end as verdict
     from input i left join claimed c on c.tenant = i.tenant and c.key = i.key
+      left join claimed b on b.tenant = i.tenant and b.key = i.batch_key
   ), matched as materialized (
     select j.n, j.id, j.tenant, j.type, j.patterns, j.first_batch, wanting.subscription_id
     from (select * from judged where verdict = 'new' order by n) j left join lateral (
@@ -198,6 +207,8 @@ export async function acceptEvents(
       events.map(({ isAlone }) => isAlone),
       batchSeed,
       events.map(({ firstBatch }) => firstBatch),
+      events.map(({ batch }) => batch?.key ?? null),
+      events.map(({ batch }) => batch?.hash ?? null),
     ],
   });
   return rows;
