@@ -11,7 +11,7 @@ import { insertOldDeliveries, makePartitions } from "../growth/rows.ts";
 /** The tenant that attacks. */
 export const ATTACKER = "attacker";
 
-export interface Scene {
+interface Scene {
   fleet: Fleet;
   database: Database;
   healthyUrl: string;
