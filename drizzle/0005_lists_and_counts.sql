@@ -1,3 +1,5 @@
+-- Indexes of deliveries are built after the migrations (packages/shared/src/store/build-indexes.ts), and then the held
+-- deliveries are counted: the trigger is all that needs a lock here.
 CREATE TABLE "held_counts" (
 	"subscription_id" uuid NOT NULL,
 	"reason" text NOT NULL,
@@ -9,12 +11,13 @@ CREATE TABLE "held_changes" (
 	"xid" "xid8" NOT NULL,
 	"subscription_id" uuid NOT NULL,
 	"reason" text NOT NULL,
-	"change" smallint NOT NULL
+	"change" integer NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 --> statement-breakpoint
 CREATE TABLE "held_folded" (
 	"is_only" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"xid" "xid8" NOT NULL,
+	"reconciled_at" timestamp with time zone DEFAULT '-infinity' NOT NULL,
 	CONSTRAINT "held_folded_only_check" CHECK ("held_folded"."is_only")
 );
 --> statement-breakpoint
@@ -53,38 +56,16 @@ CREATE TRIGGER "deliveries_held_truncate" AFTER TRUNCATE ON "deliveries" FOR EAC
 --> statement-breakpoint
 INSERT INTO "held_folded" ("xid") VALUES ('0');
 --> statement-breakpoint
-INSERT INTO "held_counts" ("subscription_id", "reason", "deliveries")
-SELECT coalesce(subscription_id, '00000000-0000-0000-0000-000000000000'), held_reason, count(*)
-FROM deliveries WHERE state = 'held' GROUP BY GROUPING SETS ((held_reason), (subscription_id, held_reason));
---> statement-breakpoint
-DROP INDEX "deliveries_dead_idx";
---> statement-breakpoint
 CREATE INDEX "held_changes_xid_idx" ON "held_changes" USING btree ("xid");
---> statement-breakpoint
-CREATE INDEX "deliveries_dead_idx" ON "deliveries" USING btree (uuid_send(id)) WHERE state = 'dead';
---> statement-breakpoint
-CREATE INDEX "deliveries_dead_tenant_idx" ON "deliveries" USING btree ("tenant",uuid_send(id)) WHERE state = 'dead';
---> statement-breakpoint
-CREATE INDEX "deliveries_dead_subscription_idx" ON "deliveries" USING btree ("subscription_id",uuid_send(id)) WHERE state = 'dead';
---> statement-breakpoint
-CREATE INDEX "deliveries_tenant_idx" ON "deliveries" USING btree ("tenant","id");
 --> statement-breakpoint
 COMMENT ON TABLE "held_counts" IS 'Held deliveries by subscription and reason; the nil UUID is all subscriptions. Written by workers (upkeep), read with held_changes. Healthy: the sums equal the counts of held rows.';
 --> statement-breakpoint
 COMMENT ON TABLE "held_changes" IS 'A row per delivery that became held or ceased to be. Written by triggers of deliveries, folded into held_counts by workers every few seconds. Healthy: rows are seconds old.';
 --> statement-breakpoint
-COMMENT ON TABLE "held_folded" IS 'One row: the transaction before which every change is folded. Written with each folding. Healthy: close to the current transaction.';
+COMMENT ON TABLE "held_folded" IS 'One row: the transaction before which every change is folded, and when the counts were last compared with the deliveries. Written by workers (upkeep). Healthy: close to the current transaction; hours old.';
 --> statement-breakpoint
 COMMENT ON INDEX "held_changes_xid_idx" IS 'The changes that are not folded yet.';
 --> statement-breakpoint
 COMMENT ON INDEX "deliveries_held_idx" IS 'The release job''s next held deliveries of a subscription, longest held first.';
---> statement-breakpoint
-COMMENT ON INDEX "deliveries_dead_idx" IS 'GET /v1/deliveries?status=dead, newest first; the count of dead letters.';
---> statement-breakpoint
-COMMENT ON INDEX "deliveries_dead_tenant_idx" IS 'GET /v1/deliveries?status=dead&tenant=, newest first.';
---> statement-breakpoint
-COMMENT ON INDEX "deliveries_dead_subscription_idx" IS 'GET /v1/deliveries?status=dead&subscription=, newest first.';
---> statement-breakpoint
-COMMENT ON INDEX "deliveries_tenant_idx" IS 'GET /v1/deliveries?tenant=, newest first.';
 --> statement-breakpoint
 INSERT INTO "schema_versions" ("version", "serves") VALUES (5, 2);

@@ -12,6 +12,7 @@ import { BodyMemory } from "./http/body-memory.ts";
 import { createReadLimit } from "./http/read-limit.ts";
 import { createBodyReader } from "./http/request-body.ts";
 import { createIngestMetrics } from "./metrics.ts";
+import { HeldReader } from "./subscriptions/held-reader.ts";
 import { SubscriptionQuota } from "./subscriptions/quota.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
@@ -55,12 +56,13 @@ export async function createContext(settings: IngestSettings) {
     readDb: createDb(readPool),
     limitReads: createReadLimit(
       {
-        perKey: settings.readsPerKey,
+        perTenant: settings.readsPerTenant,
         total: settings.readPoolSize * READS_PER_CONNECTION,
         slots: settings.readPoolSize,
       },
       metrics,
     ),
+    heldReader: new HeldReader(),
     metrics,
     acceptor,
     backlogs: new TenantBacklogs(settings.maxBacklogPerTenant, readPool, () => metrics.backlogCountFailures.inc()),

@@ -7,7 +7,7 @@ import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { withClient } from "../../../scripts/services/index.ts";
 
-const e2e = useStack({ workers: 0, env: { READ_TIMEOUT: "500ms", READS_PER_KEY: "4", READ_POOL_SIZE: "2" } });
+const e2e = useStack({ workers: 0, env: { READ_TIMEOUT: "500ms", READS_PER_TENANT: "4", READ_POOL_SIZE: "2" } });
 const tenant = "small";
 const READERS = 25;
 let key = "";

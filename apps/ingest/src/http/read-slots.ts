@@ -1,11 +1,11 @@
-/** Of all slots, what one key may use. */
-const SHARE_OF_A_KEY = 0.5;
+/** Of the places that the others leave free, what one caller may use: it never takes the last ones. */
+export const SHARE_OF_FREE = 0.5;
 /** A slot rests for this many times as long as its read took, at most so long. */
 const REST = 6;
 const MAX_REST_MS = 1_000;
 
 interface Waiting {
-  key: string;
+  caller: string;
   start: () => void;
 }
 
@@ -16,7 +16,6 @@ interface Waiting {
  */
 export class ReadSlots {
   readonly #max: number;
-  readonly #maxOfKey: number;
   readonly #taken = new Map<string, number>();
   #count = 0;
   /** In the order of their arrival. */
@@ -24,40 +23,41 @@ export class ReadSlots {
 
   constructor(max: number) {
     this.#max = max;
-    this.#maxOfKey = Math.ceil(max * SHARE_OF_A_KEY);
   }
 
-  /** Runs a read when its key has a slot. */
-  async run<T>(key: string, read: () => Promise<T> | T): Promise<T> {
-    if (this.#hasRoom(key)) this.#take(key);
-    else await new Promise<void>((start) => this.#waiting.push({ key, start }));
+  /** Runs a read when its caller has a slot. */
+  async run<T>(caller: string, read: () => Promise<T> | T): Promise<T> {
+    if (this.#hasRoom(caller)) this.#take(caller);
+    else await new Promise<void>((start) => this.#waiting.push({ caller, start }));
     const startedAt = performance.now();
     try {
       return await read();
     } finally {
       const restMs = Math.min(MAX_REST_MS, (performance.now() - startedAt) * REST);
-      setTimeout(() => this.#free(key), restMs).unref();
+      setTimeout(() => this.#free(caller), restMs).unref();
     }
   }
 
-  #hasRoom(key: string): boolean {
-    return this.#count < this.#max && (this.#taken.get(key) ?? 0) < this.#maxOfKey;
+  #hasRoom(caller: string): boolean {
+    const own = this.#taken.get(caller) ?? 0;
+    const free = this.#max - (this.#count - own);
+    return this.#count < this.#max && own < Math.ceil(free * SHARE_OF_FREE);
   }
 
-  #take(key: string): void {
+  #take(caller: string): void {
     this.#count += 1;
-    this.#taken.set(key, (this.#taken.get(key) ?? 0) + 1);
+    this.#taken.set(caller, (this.#taken.get(caller) ?? 0) + 1);
   }
 
-  #free(key: string): void {
+  #free(caller: string): void {
     this.#count -= 1;
-    const left = this.#taken.get(key)! - 1;
-    if (left === 0) this.#taken.delete(key);
-    else this.#taken.set(key, left);
-    const index = this.#waiting.findIndex((waiting) => this.#hasRoom(waiting.key));
+    const left = this.#taken.get(caller)! - 1;
+    if (left === 0) this.#taken.delete(caller);
+    else this.#taken.set(caller, left);
+    const index = this.#waiting.findIndex((waiting) => this.#hasRoom(waiting.caller));
     if (index < 0) return;
     const [next] = this.#waiting.splice(index, 1);
-    this.#take(next!.key);
+    this.#take(next!.caller);
     next!.start();
   }
 }

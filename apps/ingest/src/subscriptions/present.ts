@@ -4,14 +4,13 @@ import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
 import { formatDuration } from "@postrider/shared/core/duration.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { readLimits, type SubscriptionLimit } from "@postrider/shared/runtime/fleet/limits.ts";
-import type { Pool } from "@postrider/shared/store/pool.ts";
-import { readHeld } from "@postrider/shared/store/sql/read-held.ts";
+import type { HeldRow } from "@postrider/shared/store/sql/read-held.ts";
 import type { Context } from "../context.ts";
 import type { SubscriptionRow } from "./store.ts";
 
 export type Presenter = ReturnType<typeof createPresenter>;
 
-type Sources = Pick<Context, "pool" | "redis" | "breakers" | "settings">;
+type Sources = Pick<Context, "pool" | "redis" | "breakers" | "heldReader" | "settings">;
 
 /** What a subscription shows beside its row. */
 interface State extends Held {
@@ -21,11 +20,11 @@ interface State extends Held {
 
 /** Reads held deliveries, breakers and limits, each for all subscriptions at once. */
 export const createStateReader =
-  ({ pool, redis, breakers }: Sources) =>
+  ({ pool, redis, breakers, heldReader }: Sources) =>
   async (ids: readonly string[]): Promise<State[]> => {
     // Redis may be unreachable. An unknown breaker is shown as closed, which is also how it would start.
     const [held, found, limits] = await Promise.all([
-      heldBySubscription(pool, ids),
+      heldReader.read(pool, ids).then(heldBySubscription),
       breakers.read(ids).catch((): SharedBreaker[] => []),
       readLimits(redis, ids).catch(() => undefined),
     ]);
@@ -89,15 +88,15 @@ interface Held {
 
 const NOTHING_HELD: Held = { held: 0, heldReasons: {}, oldestHeldAt: null };
 
-async function heldBySubscription(pool: Pool, ids: readonly string[]): Promise<Map<string, Held>> {
-  const rows = Map.groupBy(await readHeld(pool, ids), ({ subscriptionId }) => subscriptionId);
+function heldBySubscription(held: readonly HeldRow[]): Map<string, Held> {
+  const rows = Map.groupBy(held, ({ subscriptionId }) => subscriptionId);
   return new Map(
     [...rows].map(([id, reasons]) => [
       id,
       {
         held: reasons.reduce((sum, { count }) => sum + count, 0),
         heldReasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])),
-        oldestHeldAt: reasons[0]!.oldestAt.toISOString(),
+        oldestHeldAt: reasons[0]!.oldestAt!.toISOString(),
       },
     ]),
   );

@@ -1,5 +1,9 @@
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
-import { cancelUnfinishedRows } from "@postrider/shared/store/sql/cancel-unfinished.ts";
+import {
+  cancelHeldRows,
+  cancelRetryingRows,
+  type CancelledPage,
+} from "@postrider/shared/store/sql/cancel-unfinished.ts";
 import type { Context } from "../context.ts";
 import { RetryLater } from "../job/retry-later.ts";
 import type { JobLease } from "../job/lease.ts";
@@ -17,16 +21,16 @@ export async function cancelUnfinished(
   subscriptionId: string,
   lease: JobLease,
 ): Promise<void> {
-  const cancel = async (state: "held" | "retrying", limit: number): Promise<number> => {
-    const count = await cancelUnfinishedRows(pool, subscriptionId, state, limit);
-    metrics.transitions.inc({ state: "cancelled", reason: "" }, count);
-    return count;
+  const count = (cancelled: number): number => {
+    metrics.transitions.inc({ state: "cancelled", reason: "" }, cancelled);
+    return cancelled;
   };
-  // All at once: no index finds a subscription's retrying deliveries, so every page would walk all that are retrying.
-  let cancelled = await cancel("retrying", Number.MAX_SAFE_INTEGER);
-  for (let page = PAGE; page === PAGE; cancelled += page) {
+  let cancelled = count(await cancelRetryingRows(pool, subscriptionId));
+  for (let page: CancelledPage | undefined; ; ) {
     if (lease.signal.aborted) throw new RetryLater("given back", 0);
-    page = await cancel("held", PAGE);
+    page = await cancelHeldRows(pool, subscriptionId, PAGE, page);
+    if (page === undefined) break;
+    cancelled += count(page.count);
   }
   if (cancelled > 0)
     log.info(

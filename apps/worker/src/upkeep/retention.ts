@@ -4,6 +4,7 @@ import { listPartitions, PARTITION_LOCK, type Partition } from "@postrider/share
 import { readClock } from "@postrider/shared/store/sql/read-clock.ts";
 import { endOldestExpansion } from "@postrider/shared/store/sql/end-oldest-expansion.ts";
 import { expirePartitionRows } from "@postrider/shared/store/sql/expire-partition.ts";
+import { uncountHeldRows } from "@postrider/shared/store/sql/uncount-held.ts";
 import type { Context } from "../context.ts";
 
 const DAY_MS = 86_400_000;
@@ -81,7 +82,7 @@ async function endExpansions(
 async function dropDay(client: PoolClient, partitions: readonly Partition[], run: RetentionRun): Promise<void> {
   for (const partition of DROP_ORDER.flatMap((table) => partitions.filter((one) => one.table === table))) {
     if (partition.table === "deliveries") run.expired += await expireUnfinished(client, partition);
-    await drop(client, partition);
+    run.expired += await drop(client, partition);
     run.dropped.push(partition.name);
   }
 }
@@ -99,8 +100,21 @@ async function expireUnfinished(client: PoolClient, { name }: Partition): Promis
   }
 }
 
-/** DETACH … CONCURRENTLY does not block reads and writes of the parent; one that was interrupted is finished first. */
-async function drop(client: PoolClient, { table, name, detaching }: Partition): Promise<void> {
+/**
+ * DETACH … CONCURRENTLY does not block reads and writes of the parent; one that was interrupted is finished first.
+ *
+ * @returns how many deliveries had become held since the others were expired
+ */
+async function drop(client: PoolClient, { table, name, detaching }: Partition): Promise<number> {
   await client.query(`alter table "${table}" detach partition "${name}" ${detaching ? "finalize" : "concurrently"}`);
-  await client.query(`drop table "${name}"`);
+  await client.query("begin");
+  try {
+    const held = table === "deliveries" ? await uncountHeldRows(client, name) : 0;
+    await client.query(`drop table "${name}"`);
+    await client.query("commit");
+    return held;
+  } catch (error) {
+    await client.query("rollback").catch(() => undefined);
+    throw error;
+  }
 }

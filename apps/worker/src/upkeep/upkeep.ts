@@ -1,5 +1,7 @@
 import { every } from "@postrider/shared/concurrency/every.ts";
 import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
+import { withConnection } from "@postrider/shared/store/pool.ts";
+import { reconcileHeldCounts } from "@postrider/shared/store/reconcile-held-counts.ts";
 import type { Context } from "../context.ts";
 import { foldHeldChanges } from "./fold-held-changes.ts";
 import { removeExpiredKeys } from "./remove-expired-keys.ts";
@@ -16,6 +18,7 @@ export function startUpkeep(context: Context): { stop(): Promise<void> } {
     every(HOUR_MS, "creating partitions", log, () => ensureCurrentPartitions(pool)),
     every(HOUR_MS, "removing expired idempotency keys", log, () => removeExpiredKeys(pool)),
     every(FOLD_EVERY_MS, "folding held counts", log, () => foldHeldChanges(pool)),
+    every(HOUR_MS, "reconciling held counts", log, () => withConnection(pool, reconcileHeldCounts)),
     every(HOUR_MS, "dropping old partitions", log, () => dropOldPartitions(context)),
   ];
   for (const task of tasks) task.trigger();

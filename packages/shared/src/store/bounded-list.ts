@@ -1,7 +1,11 @@
-import { STEADY_PLANS } from "./pool.ts";
+import type { QueryResultRow } from "pg";
+import { isCancelled } from "./errors.ts";
+import { STEADY_PLANS, type Queryable } from "./pool.ts";
 
 /** A call of a list reads this many rows at most, whatever its filters. */
 export const MAX_WALKED = 10_000;
+/** And so many where reading the others took too long: rows that are on no page of the cache, a busy disk. */
+const FEWER_WALKED = MAX_WALKED / 10;
 
 /**
  * Server settings of the connections for the lists, over those of STEADY_PLANS: they leave the planner only the index that has the order of a list. With another one
@@ -27,11 +31,30 @@ export interface Paging {
   limit: number;
 }
 
-/** The first parameters of each list's statement. Its filters begin with $4. */
-export const pagingValues = ({ before, from, limit }: Paging): unknown[] => [before, from, limit];
+/**
+ * Reads a page of a list by its statement, and once more with a shorter walk where the statement was ended by its
+ * timeout: otherwise the same cursor would fail again and again.
+ *
+ * @param filters the values from $5 on
+ */
+export async function readList<Row extends QueryResultRow & Walked>(
+  db: Queryable,
+  statement: { name: string; text: string },
+  { before, from, limit }: Paging,
+  filters: readonly unknown[],
+): Promise<Row[]> {
+  const read = async (walk: number) =>
+    (await db.query<Row>({ ...statement, values: [before, from, limit, walk, ...filters] })).rows;
+  try {
+    return await read(MAX_WALKED);
+  } catch (error) {
+    if (!isCancelled(error)) throw error;
+    return read(FEWER_WALKED);
+  }
+}
 
 /**
- * A list, newest first: walks an index from $1 down to $2 for MAX_WALKED rows at most, and applies the filters to these.
+ * A list, newest first: walks an index from $1 down to $2 for $4 rows at most, and applies the filters to these.
  * It stops after $3 rows that match, or returns the last row of the walk, for the next call to go on from.
  *
  * The columns of the index are compared as a row, because with `key = value` the primary key has the wanted order too,
@@ -52,13 +75,13 @@ export function boundedList(
   const row = (id: string) => (key ? `(${key.value}, ${order(id)})` : order(id));
   const indexed = key ? `(${key.column}, ${order("id")})` : order("id");
   return `
-  select ${columns}, matches, n = ${MAX_WALKED} as "isLast" from (
+  select ${columns}, matches, n = $4 as "isLast" from (
     select *, (${filter}) is true as matches, row_number() over () as n from (
       select * from ${table}
       where ${indexed} < ${row("$1::uuid")} and ${indexed} >= ${row("$2::uuid")} and id < $1::uuid and id >= $2::uuid
         ${walk.isDead ? "and state = 'dead'" : ""}
-      order by ${key ? `${key.column} desc, ` : ""}${order("id")} desc limit ${MAX_WALKED}
+      order by ${key ? `${key.column} desc, ` : ""}${order("id")} desc limit $4::int
     ) walked
   ) judged
-  where matches or n = ${MAX_WALKED} limit $3`;
+  where matches or n = $4 limit $3`;
 }

@@ -56,13 +56,15 @@ export function isDataError(error: unknown): boolean {
 /** True where Postgres refuses the statement, whatever its data: a bug, a renamed column, a lost grant. */
 export const isRefusedStatement = (error: unknown): boolean => sqlState(error) !== undefined && !isDataError(error);
 
+/** True where a statement was ended because it took too long. */
+export const isCancelled = (error: unknown): boolean => sqlState(error) === "57014";
+
 /**
  * True where a statement was ended because it took too long (57014) or waited too long for a lock (55P03). One row that
  * another transaction has locked is enough, so other rows may be written meanwhile.
  */
 export function isTimeout(error: unknown): boolean {
-  const state = sqlState(error);
-  return state === "57014" || state === "55P03";
+  return isCancelled(error) || sqlState(error) === "55P03";
 }
 
 /** pg's messages for a connection that broke, was refused or timed out. These errors have no code. */

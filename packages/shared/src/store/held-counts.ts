@@ -9,3 +9,15 @@ export const NOT_FOLDED = `c.xid >= (
         select case when f.xid <= pg_snapshot_xmax(pg_current_snapshot()) then f.xid else '0'::xid8 end
         from held_folded f
       )`;
+
+/**
+ * A query for the kept counts (`subscription_id, reason, deliveries`): several rows per subscription and reason, whose
+ * sums are the counts of this moment.
+ *
+ * @param ofSubscriptions condition on the subscription's id, from the operator on
+ */
+export const keptCounts = (ofSubscriptions: string): string => `
+      select subscription_id, reason, deliveries from held_counts where subscription_id ${ofSubscriptions}
+      union all
+      select c.subscription_id, c.reason, c.change from held_changes c
+      where ${NOT_FOLDED} and c.subscription_id ${ofSubscriptions}`;

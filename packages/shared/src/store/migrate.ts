@@ -1,46 +1,84 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { migrate as runMigrations } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
+import { buildIndexes } from "./build-indexes.ts";
+import { MIGRATION_LOCK_TIMEOUT, withLockRetries } from "./lock-retries.ts";
 import { ensureCurrentPartitions } from "./partitions.ts";
+import { reconcileHeldCounts } from "./reconcile-held-counts.ts";
 import { connectTo } from "./session.ts";
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL("../../../../drizzle", import.meta.url));
 /** Key of the advisory lock that serialises migrations. */
 const MIGRATION_LOCK = 7_301_001;
 const MIGRATIONS_TABLE = "postrider_migrations";
+const POLL_MS = 500;
+
+interface Migrated {
+  /** How many migrations. */
+  applied: number;
+  /** Created. */
+  partitions: string[];
+  /** Built on partitions that were there before. */
+  indexes: string[];
+}
 
 /**
- * Migrates the database to the schema of this version and creates today's partitions. Idempotent, also when several
- * processes run it at once.
+ * Migrates the database to the schema of this version, builds its indexes and creates today's partitions. Idempotent,
+ * also when several processes run it at once. Processes of the version before may be running: they are blocked for
+ * MIGRATION_LOCK_TIMEOUT at a time, and hardly ever.
  *
- * @returns how many migrations were applied, and the partitions created
- * @throws Error if the server is older than PostgreSQL 15, or a development version created the database
+ * @throws Error if the server is older than PostgreSQL 15, a development version created the database, or another
+ * transaction keeps a lock for too long
  */
-export async function migrate(databaseUrl: string): Promise<{ applied: number; partitions: string[] }> {
-  const pool = new pg.Pool({ ...connectTo(databaseUrl), max: 2, application_name: "postrider-migrate" });
+export async function migrate(databaseUrl: string): Promise<Migrated> {
+  const pool = new pg.Pool({
+    ...connectTo(databaseUrl),
+    max: 2,
+    application_name: "postrider-migrate",
+    keepAlive: true,
+  });
   const client = await pool.connect();
   try {
     const { rows } = await client.query<{ version: number }>(
       "select current_setting('server_version_num')::int as version",
     );
     if (rows[0]!.version < 150_000) throw new Error("PostgreSQL 15 or newer is needed");
-    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    await client.query(`set lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'; set statement_timeout = 0`);
+    await lock(client);
     const before = await readApplied(client);
     refuseDevelopmentVersion(before);
-    await runMigrations(drizzle(client), {
-      migrationsFolder: MIGRATIONS_FOLDER,
-      migrationsTable: MIGRATIONS_TABLE,
-      migrationsSchema: "public",
-    });
+    await withLockRetries(() =>
+      runMigrations(drizzle(client), {
+        migrationsFolder: MIGRATIONS_FOLDER,
+        migrationsTable: MIGRATIONS_TABLE,
+        migrationsSchema: "public",
+      }),
+    );
+    const indexes = await buildIndexes(client);
+    for (const statement of VALIDATIONS) await withLockRetries(() => client.query(statement));
+    await reconcileHeldCounts(client);
     const applied = (await readApplied(client)).length - before.length;
     const partitions = await ensureCurrentPartitions(pool);
-    return { applied, partitions };
+    return { applied, partitions, indexes };
   } finally {
     // Ending the session releases the lock.
     client.release(true);
     await pool.end();
+  }
+}
+
+/** Constraints that migrations add as NOT VALID, because a check of all rows would block their writers. */
+const VALIDATIONS = ["alter table idempotency_keys validate constraint idempotency_keys_result_check"];
+
+/** Asks again and again: a process that waits inside of a statement would keep CREATE INDEX CONCURRENTLY waiting. */
+async function lock(client: pg.PoolClient): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [MIGRATION_LOCK]);
+    if (rows[0]!.mine) return;
+    await sleep(POLL_MS);
   }
 }
 

@@ -12,7 +12,7 @@ export const ingestVariables = {
   DRAIN_DELAY: duration("0s", "0ms", "10m"),
   READ_POOL_SIZE: integer(4, 1, 100),
   READ_TIMEOUT: duration("5s", "100ms", "60s"),
-  READS_PER_KEY: integer(8, 1, 1_000),
+  READS_PER_TENANT: integer(8, 1, 1_000),
   MAX_CONNECTIONS: integer(5_000, 1, 1_000_000),
   // One caller may use half of it, which has to be more than the largest body takes while it is decoded.
   BODY_MEMORY_MIB: integer(128, 64, 65_536),
@@ -32,7 +32,7 @@ const schema = z
     drainDelayMs: env.DRAIN_DELAY,
     readPoolSize: env.READ_POOL_SIZE,
     readTimeoutMs: env.READ_TIMEOUT,
-    readsPerKey: env.READS_PER_KEY,
+    readsPerTenant: env.READS_PER_TENANT,
     maxConnections: env.MAX_CONNECTIONS,
     bodyMemoryBytes: env.BODY_MEMORY_MIB * 1024 * 1024,
     bodyTimeoutMs: env.BODY_TIMEOUT,

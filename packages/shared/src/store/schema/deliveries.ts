@@ -53,6 +53,7 @@ export const deliveries = pgTable(
       "deliveries_counts_check",
       sql`${table.attemptCount} >= 0 and ${table.scheduleStep} >= 0 and ${table.cycle} >= 0`,
     ),
+    // Indexes that came after the first release are built by store/build-indexes.ts, not by their migration.
     index("deliveries_pending_idx")
       .on(table.batchId, table.id)
       .where(sql`state = 'pending'`),
@@ -67,7 +68,7 @@ export const deliveries = pgTable(
       .where(sql`state = 'held'`),
     // uuid_send() keeps the order of the ids. Only these indexes have that order, so a list of dead letters can use no
     // other one (store/bounded-list.ts).
-    index("deliveries_dead_idx")
+    index("deliveries_dead_id_idx")
       .on(sql`uuid_send(id)`)
       .where(sql`state = 'dead'`),
     index("deliveries_dead_tenant_idx")

@@ -7,8 +7,8 @@ import {
   integer,
   pgTable,
   primaryKey,
-  smallint,
   text,
+  timestamp,
   uuid,
 } from "drizzle-orm/pg-core";
 
@@ -29,8 +29,9 @@ export const heldCounts = pgTable(
 );
 
 /**
- * One row for each delivery that became held (1) or ceased to be (-1), written by a trigger of `deliveries`. Appending
- * waits for nobody, where workers that hold deliveries of one subscription would wait for its row in `held_counts`.
+ * One row for each delivery that became held (1) or ceased to be (-1), written by a trigger of `deliveries`. A
+ * correction has a larger number. Appending waits for nobody, where workers that hold deliveries of one subscription
+ * would wait for its row in `held_counts`.
  */
 export const heldChanges = pgTable(
   "held_changes",
@@ -39,7 +40,7 @@ export const heldChanges = pgTable(
     xid: xid8("xid").notNull(),
     subscriptionId: uuid("subscription_id").notNull(),
     reason: text("reason").notNull(),
-    change: smallint("change").notNull(),
+    change: integer("change").notNull(),
   },
   (table) => [index("held_changes_xid_idx").on(table.xid)],
 );
@@ -50,6 +51,11 @@ export const heldChanges = pgTable(
  */
 export const heldFolded = pgTable(
   "held_folded",
-  { isOnly: boolean("is_only").primaryKey().default(true), xid: xid8("xid").notNull() },
+  {
+    isOnly: boolean("is_only").primaryKey().default(true),
+    xid: xid8("xid").notNull(),
+    /** When the counts were last compared with the deliveries. */
+    reconciledAt: timestamp("reconciled_at", { withTimezone: true }).notNull().default(sql`'-infinity'`),
+  },
   (table) => [check("held_folded_only_check", sql`${table.isOnly}`)],
 );

@@ -1,8 +1,9 @@
+import { keptCounts } from "../held-counts.ts";
 import type { Queryable } from "../pool.ts";
 
 const TEXT = `
-  select asked.id from unnest($1::uuid[]) as asked (id)
-  where exists (select from deliveries d where d.subscription_id = asked.id and d.state = 'held')`;
+  select subscription_id as id from (${keptCounts("= any ($1::uuid[])")}) counts
+  group by subscription_id having sum(deliveries) > 0`;
 
 /** @returns the given subscriptions that still have held deliveries */
 export async function findStillHeld(db: Queryable, subscriptionIds: readonly string[]): Promise<string[]> {

@@ -1,3 +1,4 @@
+import { ALL_SUBSCRIPTIONS, keptCounts, NOT_FOLDED } from "../held-counts.ts";
 import type { Queryable } from "../pool.ts";
 
 export interface SubscriptionWithHeld {
@@ -6,23 +7,26 @@ export interface SubscriptionWithHeld {
   isReleasable: boolean;
 }
 
-const NIL = "00000000-0000-0000-0000-000000000000";
-
-// A loose index scan: it steps from one subscription to the next and does not read every held delivery.
+// By the kept counts: the index of held deliveries may have millions of entries that vacuum cannot remove yet.
 const text = (limit: number): string => `
-  with recursive holding (id, n) as (
-    (select subscription_id, 1 from deliveries where state = 'held' and subscription_id > $1
-     order by subscription_id limit 1)
-    union all
-    select (select d.subscription_id from deliveries d where d.state = 'held' and d.subscription_id > h.id
-            order by d.subscription_id limit 1), n + 1
-    from holding h where h.id is not null and n < ${limit}
+  with page as materialized (
+    select id from (
+      (select distinct subscription_id as id from held_counts
+       where subscription_id > $1 and deliveries > 0 order by subscription_id limit ${limit})
+      union
+      (select distinct c.subscription_id from held_changes c
+       where ${NOT_FOLDED} and c.subscription_id > $1 order by c.subscription_id limit ${limit})
+    ) either order by id limit ${limit}
+  ), held as (
+    select subscription_id as id, sum(deliveries) as deliveries
+    from (${keptCounts("= any (array(select id from page))")}) counts group by subscription_id
   )
-  select h.id, s.id is null or s.status = 'active' or s.deleted_at is not null as "isReleasable"
-  from holding h left join subscriptions s on s.id = h.id where h.id is not null order by h.id`;
+  select page.id, held.deliveries > 0 and (s.id is null or s.status = 'active' or s.deleted_at is not null)
+      as "isReleasable"
+  from page join held using (id) left join subscriptions s using (id) order by page.id`;
 
 /**
- * Finds up to `limit` subscriptions with held deliveries, in the order of their ids.
+ * Finds up to `limit` subscriptions that have, or had a moment ago, held deliveries, in the order of their ids.
  *
  * @param after the last row of the previous page; undefined for the first page
  */
@@ -31,6 +35,6 @@ export async function findSubscriptionsWithHeld(
   after: Pick<SubscriptionWithHeld, "id"> | undefined,
   limit: number,
 ): Promise<SubscriptionWithHeld[]> {
-  const { rows } = await db.query<SubscriptionWithHeld>(text(limit), [after?.id ?? NIL]);
+  const { rows } = await db.query<SubscriptionWithHeld>(text(limit), [after?.id ?? ALL_SUBSCRIPTIONS]);
   return rows;
 }

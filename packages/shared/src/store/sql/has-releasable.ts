@@ -1,8 +1,9 @@
+import { keptCounts } from "../held-counts.ts";
 import type { Queryable } from "../pool.ts";
 
 const TEXT = `
   select from subscriptions s where id = $1 and (status = 'active' or deleted_at is not null)
-    and exists (select from deliveries d where d.state = 'held' and d.subscription_id = s.id)`;
+    and (select sum(deliveries) from (${keptCounts("= $1")}) counts) > 0`;
 
 /** Whether a subscription has held deliveries that a release job can release or cancel. */
 export async function hasReleasable(db: Queryable, subscriptionId: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { DeliveryState } from "../../core/delivery/states.ts";
-import { boundedList, pagingValues, type Paging, type Walked } from "../bounded-list.ts";
+import { boundedList, readList, type Paging, type Walked } from "../bounded-list.ts";
 import { columnsOf } from "../columns.ts";
 import type { Queryable } from "../pool.ts";
 import { deliveries } from "../schema/deliveries.ts";
@@ -14,17 +14,17 @@ export interface DeliveryListFilter {
   subscription: string | null;
 }
 
-const FILTER = `($4::text is null or tenant = $4) and ($5::uuid is null or event_id = $5)
-      and ($6::text is null or state = $6)`;
+const FILTER = `($5::text is null or tenant = $5) and ($6::uuid is null or event_id = $6)
+      and ($7::text is null or state = $7)`;
 
 /** Another tenant's subscription has nothing to walk: its cursor would show that there is something. */
-const OWN_SUBSCRIPTION = `(case when $4::text is null then $7::uuid
-        else (select id from subscriptions where id = $7::uuid and tenant = $4) end)`;
+const OWN_SUBSCRIPTION = `(case when $5::text is null then $8::uuid
+        else (select id from subscriptions where id = $8::uuid and tenant = $5) end)`;
 
 const COLUMNS = columnsOf(deliveries);
 const KEYS = {
   none: undefined,
-  tenant: { column: "tenant", value: "$4::text" },
+  tenant: { column: "tenant", value: "$5::text" },
   subscription: { column: "subscription_id", value: OWN_SUBSCRIPTION },
 } as const;
 type Key = keyof typeof KEYS;
@@ -45,8 +45,7 @@ export async function listDeliveryRows(
 ): Promise<ListedDelivery[]> {
   const key: Key = subscription !== null ? "subscription" : tenant !== null ? "tenant" : "none";
   const isDead = state === "dead";
-  const values = [...pagingValues(paging), tenant, event, state, ...(key === "subscription" ? [subscription] : [])];
+  const filters = [tenant, event, state, ...(key === "subscription" ? [subscription] : [])];
   const name = `list-deliveries-${key}${isDead ? "-dead" : ""}`;
-  const { rows } = await db.query<ListedDelivery>({ name, text: TEXTS[key][isDead ? 1 : 0], values });
-  return rows;
+  return readList(db, { name, text: TEXTS[key][isDead ? 1 : 0] }, paging, filters);
 }

@@ -1,4 +1,4 @@
-import { boundedList, pagingValues, type Paging, type Walked } from "../bounded-list.ts";
+import { boundedList, readList, type Paging, type Walked } from "../bounded-list.ts";
 import type { Queryable } from "../pool.ts";
 
 export interface ListedEvent extends Walked {
@@ -9,11 +9,11 @@ export interface ListedEvent extends Walked {
   expanding: boolean;
 }
 
-const FILTER = "($4::text is null or tenant = $4) and ($5::text is null or type = $5)";
+const FILTER = "($5::text is null or tenant = $5) and ($6::text is null or type = $6)";
 const WRITTEN = "(select written from expansions where event_id = judged.id)";
 const COLUMNS = `id, type, tenant, coalesce(${WRITTEN}, delivery_count) as deliveries, ${WRITTEN} is not null as expanding`;
 const ALL = boundedList("events", COLUMNS, {}, FILTER);
-const OF_TENANT = boundedList("events", COLUMNS, { key: { column: "tenant", value: "$4::text" } }, FILTER);
+const OF_TENANT = boundedList("events", COLUMNS, { key: { column: "tenant", value: "$5::text" } }, FILTER);
 
 /** A page of events, newest first. @param filter null is any */
 export async function listEventRows(
@@ -22,6 +22,5 @@ export async function listEventRows(
   { tenant, type }: { tenant: string | null; type: string | null },
 ): Promise<ListedEvent[]> {
   const [name, text] = tenant === null ? ["list-events", ALL] : ["list-events-tenant", OF_TENANT];
-  const { rows } = await db.query<ListedEvent>({ name, text, values: [...pagingValues(paging), tenant, type] });
-  return rows;
+  return readList(db, { name, text }, paging, [tenant, type]);
 }

@@ -1,15 +1,15 @@
 import type { SubscriptionStatus } from "../../core/delivery/states.ts";
-import { boundedList, pagingValues, type Paging, type Walked } from "../bounded-list.ts";
+import { boundedList, readList, type Paging, type Walked } from "../bounded-list.ts";
 import { columnsOf } from "../columns.ts";
 import type { Queryable } from "../pool.ts";
 import { subscriptions } from "../schema/subscriptions.ts";
 
 export type ListedSubscription = typeof subscriptions.$inferSelect & Walked;
 
-const FILTER = `deleted_at is null and ($4::text is null or tenant = $4) and ($5::text is null or status = $5)`;
+const FILTER = `deleted_at is null and ($5::text is null or tenant = $5) and ($6::text is null or status = $6)`;
 const COLUMNS = columnsOf(subscriptions);
 const ALL = boundedList("subscriptions", COLUMNS, {}, FILTER);
-const OF_TENANT = boundedList("subscriptions", COLUMNS, { key: { column: "tenant", value: "$4::text" } }, FILTER);
+const OF_TENANT = boundedList("subscriptions", COLUMNS, { key: { column: "tenant", value: "$5::text" } }, FILTER);
 
 /** A page of the subscriptions that are not deleted, newest first. @param filter null is any */
 export async function listSubscriptionRows(
@@ -18,10 +18,5 @@ export async function listSubscriptionRows(
   { tenant, status }: { tenant: string | null; status: SubscriptionStatus | null },
 ): Promise<ListedSubscription[]> {
   const [name, text] = tenant === null ? ["list-subscriptions", ALL] : ["list-subscriptions-tenant", OF_TENANT];
-  const { rows } = await db.query<ListedSubscription>({
-    name,
-    text,
-    values: [...pagingValues(paging), tenant, status],
-  });
-  return rows;
+  return readList(db, { name, text }, paging, [tenant, status]);
 }
