@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HELD_REASONS } from "@postrider/shared/core/delivery/states.ts";
+import { ALL_SUBSCRIPTIONS } from "@postrider/shared/store/held-counts.ts";
+import { withConnection } from "@postrider/shared/store/pool.ts";
+import { reconcileHeldCounts } from "@postrider/shared/store/reconcile-held-counts.ts";
 import { countHeldByReason } from "@postrider/shared/store/sql/count-held-by-reason.ts";
 import { foldHeldChangeRows } from "@postrider/shared/store/sql/fold-held-changes.ts";
 import { readHeld } from "@postrider/shared/store/sql/read-held.ts";
@@ -115,7 +118,7 @@ test("a restored database, whose transactions begin anew, has the same counts", 
   await compare();
 });
 
-test("a dropped partition's held deliveries are no longer counted", async () => {
+async function addOldDay(): Promise<void> {
   const { pool } = world.context;
   await pool.query("create table old_day (like deliveries including defaults including constraints)");
   await pool.query(
@@ -126,8 +129,51 @@ test("a dropped partition's held deliveries are no longer counted", async () => 
      values ('00000000-0000-0000-0000-000000000001', gen_random_uuid(), $1, 'default', 'a', 'held', 'paused', now())`,
     [subscriptions[3]],
   );
+}
+
+test("a dropped partition's held deliveries are no longer counted", async () => {
+  await addOldDay();
   await compare();
   expect((await dropOldPartitions(world.context)).expired).toBe(1);
+  await compare();
+});
+
+test("a delivery that becomes held while its partition is being dropped is no longer counted", async () => {
+  const { pool } = world.context;
+  await addOldDay();
+  const slow = await pool.connect();
+  await slow.query("begin");
+  await slow.query("select from old_day");
+  const dropped = dropOldPartitions(world.context).catch(() => dropOldPartitions(world.context));
+  await expect
+    .poll(async () => {
+      const { rowCount } = await pool.query(
+        "select from pg_stat_activity where datname = current_database() and query like 'alter table%detach%' and wait_event_type = 'Lock'",
+      );
+      return rowCount;
+    })
+    .toBe(1);
+  await slow.query(
+    "update old_day set state = 'held', held_reason = 'paused', held_at = now(), dead_reason = null, settled_at = null",
+  );
+  await slow.query("commit");
+  slow.release();
+  await dropped;
+  await compare();
+});
+
+test("counts that are wrong, for whatever reason, are corrected within the hour, once in the whole fleet", async () => {
+  const { pool } = world.context;
+  await pool.query(`update deliveries set ${MOVES_TO[0]!} where subscription_id = any ($1::uuid[])`, [subscriptions]);
+  await foldHeldChanges(pool);
+  await pool.query("update held_counts set deliveries = deliveries + 70000 where subscription_id = $1", [subscriptions[0]]); // prettier-ignore
+  await pool.query("delete from held_counts where subscription_id = $1", [subscriptions[1]]);
+  await pool.query("update held_counts set deliveries = 1 where subscription_id = $1", [ALL_SUBSCRIPTIONS]);
+  await pool.query("update held_folded set reconciled_at = now() - interval '2 hours'");
+  const corrected = await Promise.all([1, 2, 3].map(() => withConnection(pool, reconcileHeldCounts)));
+  expect(corrected.filter((deliveries) => deliveries > 0)).toHaveLength(1);
+  await compare();
+  await foldHeldChanges(pool);
   await compare();
 });
 

@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { countHeldByReason } from "@postrider/shared/store/sql/count-held-by-reason.ts";
+import { findStillHeld } from "@postrider/shared/store/sql/find-still-held.ts";
+import { findSubscriptionsWithHeld } from "@postrider/shared/store/sql/find-subscriptions-with-held.ts";
+import { hasReleasable } from "@postrider/shared/store/sql/has-releasable.ts";
 import { nextToProbeWith } from "@postrider/shared/store/sql/next-to-probe-with.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { HeldReader } from "../../apps/ingest/src/subscriptions/held-reader.ts";
+import type { JobLease } from "../../apps/worker/src/job/lease.ts";
+import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { HeldCursors } from "../../apps/worker/src/release/held-cursors.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
@@ -132,5 +138,59 @@ test("held counts behind an old snapshot do not walk what was folded", async () 
       await foldHeldChanges(pool);
     }
     expect(await pagesOf(() => countHeldByReason(pool))).toBeLessThan(empty + 100);
+  });
+});
+
+test("a subscription's state, and the search for subscriptions with held deliveries, do not walk what was released", async () => {
+  await hold("now() - interval '1 hour'");
+  await foldHeldChanges(world.context.pool);
+  await withOldSnapshot(async () => {
+    const { context } = world;
+    const { pool } = context;
+    const reader = new HeldReader();
+    const cursors = new HeldCursors();
+    const release = (count: number) => releaseLongestHeld(context, subscription, count, 1, cursors.of(subscription));
+    for (let left = RELEASED - ROUND; left > 0; left -= 500) await release(Math.min(500, left));
+    await foldHeldChanges(pool);
+    const [held] = await reader.read(pool, [subscription]);
+    expect(held).toMatchObject({ count: ROUND });
+    const searches = {
+      read: async () => expect(await reader.read(pool, [subscription])).toEqual([held]),
+      releasable: async () => expect(await hasReleasable(pool, subscription)).toBe(true),
+      stillHeld: async () => expect(await findStillHeld(pool, [subscription])).toEqual([subscription]),
+      watchdog: async () =>
+        expect(await findSubscriptionsWithHeld(pool, undefined, 10)).toEqual([{ id: subscription, isReleasable: true }]),
+    };
+    for (const [name, search] of Object.entries(searches)) expect(await pagesOf(search), name).toBeLessThan(ROUND * 5);
+    await release(ROUND);
+    expect(await reader.read(pool, [subscription])).toEqual([]);
+    expect(await hasReleasable(pool, subscription)).toBe(false);
+  });
+});
+
+test("a delivery that is held again with an earlier time is the oldest at once where nothing else is held", async () => {
+  const { pool } = world.context;
+  await hold("now()");
+  const reader = new HeldReader();
+  await reader.read(pool, [subscription]);
+  const { rows } = await pool.query<{ at: Date }>(
+    "update deliveries set held_at = held_at - interval '1 minute' returning held_at as at",
+  );
+  const [held] = await reader.read(pool, [subscription]);
+  expect(held).toMatchObject({ count: RELEASED });
+  await pool.query("update deliveries set state = 'pending', held_reason = null, batch_id = gen_random_uuid()");
+  await pool.query(
+    "update deliveries set state = 'held', held_reason = 'paused', batch_id = null where id = (select max(id::text)::uuid from deliveries)",
+  );
+  expect(await reader.read(pool, [subscription])).toMatchObject([{ count: 1, oldestAt: rows[0]!.at }]);
+});
+
+test("cancelling behind an old snapshot finds everything in one walk", async () => {
+  await hold("now() - interval '1 hour'");
+  await withOldSnapshot(async () => {
+    const lease = { signal: new AbortController().signal } as JobLease;
+    const cancelled = await pagesOf(() => cancelUnfinished(world.context, subscription, lease, 50));
+    expect(new Set((await world.rows()).map(({ state }) => state))).toEqual(new Set(["cancelled"]));
+    expect(cancelled).toBeLessThan(RELEASED * PER_DELIVERY);
   });
 });

@@ -37,11 +37,8 @@ const anything: unknown = new Proxy(() => anything, {
  * Arguments after the connection, of functions that build their text from them; all others are called with `anything`.
  */
 const ARGUMENTS: Readonly<Record<string, readonly unknown[][]>> = {
-  cancelUnfinishedRows: [
-    [anything, "held"],
-    [anything, "retrying"],
-  ],
   expirePartitionRows: [["deliveries"]],
+  uncountHeldRows: [["deliveries"]],
 };
 
 /** Calls a function with a connection that records statements instead of running them. */

@@ -1,7 +1,7 @@
 import { familyRange, firstIdAt, MAX_ID } from "../../../packages/shared/src/core/ids/id-range.ts";
 import { newId } from "../../../packages/shared/src/runtime/new-id.ts";
 import { acceptEvents } from "../../../packages/shared/src/store/sql/accept.ts";
-import { cancelUnfinishedRows } from "../../../packages/shared/src/store/sql/cancel-unfinished.ts";
+import { cancelHeldRows, cancelRetryingRows } from "../../../packages/shared/src/store/sql/cancel-unfinished.ts";
 import { countDead } from "../../../packages/shared/src/store/sql/count-dead.ts";
 import { countHeldByReason } from "../../../packages/shared/src/store/sql/count-held-by-reason.ts";
 import { countHeldPage } from "../../../packages/shared/src/store/sql/count-held-page.ts";
@@ -148,8 +148,8 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
     call("next to probe with", PARTITIONS + 200, (db) => nextToProbeWith(db, held)),
     call("mark probed", 2 * CHANGE, (db) => markProbed(db, inState.held[0]!.id)),
     call("has releasable", PARTITIONS, (db) => hasReleasable(db, held)),
-    call("cancel 1,000 held", 2_000 * CHANGE, (db) => cancelUnfinishedRows(db, held, "held", 1_000)),
-    call("cancel the retrying of a subscription", UNBOUNDED, (db) => cancelUnfinishedRows(db, busy, "retrying", 1_000)),
+    call("cancel 1,000 held", 2_000 * CHANGE, (db) => cancelHeldRows(db, held, 1_000, undefined)),
+    call("cancel the retrying of a subscription", UNBOUNDED, (db) => cancelRetryingRows(db, busy)),
     call("expire 1,000 held", 2_000 * CHANGE, (db) => expireHeldRows(db, { holdLimitMs: 1_000, now: Date.now(), limit: 1_000 })), // prettier-ignore
     call("expire 1,000 of a partition in each state", 3_000 * CHANGE, (db) =>
       expirePartitionRows(db, partition, 1_000),

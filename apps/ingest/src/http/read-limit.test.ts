@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { createIngestMetrics } from "../metrics.ts";
 import { createReadLimit } from "./read-limit.ts";
 
-const LIMITS = { perKey: 3, total: 8, slots: 4 };
+const LIMITS = { perTenant: 3, total: 8, slots: 4 };
 
 const responseTo = (key: string, tenant: string | undefined) =>
   ({ locals: { keyHash: Buffer.from(key), caller: { tenant, scopes: new Set(["read"]) } } }) as unknown as Response;
@@ -24,23 +24,36 @@ function setUp() {
   return { metrics, running, read, limit };
 }
 
-test("a tenant's key has so many reads at once, and more when one has ended", async () => {
+test("a tenant has so many reads at once, with however many keys, and more when one has ended", async () => {
   const { running, read } = setUp();
-  for (let n = 0; n < LIMITS.perKey; n += 1) void read("a", "tenant");
-  await expect(read("a", "tenant")).rejects.toMatchObject({ code: "too_many_reads", headers: { "retry-after": "1" } });
-  void read("b", "tenant");
+  for (let n = 0; n < LIMITS.perTenant; n += 1) void read(`key ${n}`, "tenant");
+  await expect(read("another", "tenant")).rejects.toMatchObject({
+    code: "too_many_reads",
+    headers: { "retry-after": "1" },
+  });
+  void read("a", "other");
   running[0]!.resolve();
   await new Promise(setImmediate);
-  void read("a", "tenant");
+  void read("another", "tenant");
   await expect(read("a", "tenant")).rejects.toMatchObject({ code: "too_many_reads" });
 });
 
-test("an operator's key has half of all reads, and all keys together have a limit", async () => {
+test("all operator keys together have half of what tenants leave free, and all callers have a limit", async () => {
   const { read } = setUp();
-  for (let n = 0; n < LIMITS.total / 2; n += 1) void read("operator");
-  await expect(read("operator")).rejects.toMatchObject({ code: "too_many_reads" });
+  for (let n = 0; n < LIMITS.total / 2; n += 1) void read(`operator ${n}`);
+  await expect(read("another operator")).rejects.toMatchObject({ code: "too_many_reads" });
   for (const key of ["a", "b", "c", "d"]) void read(key, key);
   await expect(read("e", "e")).rejects.toMatchObject({ code: "reads_overloaded", headers: { "retry-after": "1" } });
+});
+
+test("a caller never takes the last places of all", async () => {
+  const { read } = setUp();
+  for (let n = 0; n < LIMITS.total / 2; n += 1) void read("operator");
+  void read("a", "a");
+  void read("a", "a");
+  await expect(read("a", "a")).rejects.toMatchObject({ code: "too_many_reads" });
+  void read("b", "b");
+  void read("c", "c");
 });
 
 test("a read that fails frees its place, and one that Postgres canceled says what to do", async () => {
@@ -58,14 +71,30 @@ test("a read that fails frees its place, and one that Postgres canceled says wha
   expect((await metrics.reads.get()).values[0]?.value).toBe(0);
 });
 
-test("a key has half of the slots, the others wait for it, and a slot rests after its read", async () => {
+test("a caller has half of the slots that the others leave, and a slot rests after its read", async () => {
   const { running, read } = setUp();
-  for (let n = 0; n < LIMITS.perKey; n += 1) void read("a", "a");
+  for (let n = 0; n < LIMITS.perTenant; n += 1) void read(`key ${n}`, "a");
   expect(running).toHaveLength(LIMITS.slots / 2);
-  for (let n = 0; n < LIMITS.perKey; n += 1) void read("b", "b");
+  for (const caller of ["b", "c"]) {
+    const before = running.length;
+    void read("key", caller);
+    void read("key", caller);
+    expect(running).toHaveLength(before + 1);
+  }
   expect(running).toHaveLength(LIMITS.slots);
   running[0]!.resolve();
   await new Promise(setImmediate);
   expect(running).toHaveLength(LIMITS.slots);
   await expect.poll(() => running.length).toBe(LIMITS.slots + 1);
+});
+
+test("reads that wait use every slot that the others give up", async () => {
+  const { running, read } = setUp();
+  void read("key", "b");
+  void read("key", "c");
+  for (let n = 0; n < LIMITS.perTenant; n += 1) void read("key", "a");
+  expect(running).toHaveLength(3);
+  running[0]!.resolve();
+  running[1]!.resolve();
+  await expect.poll(() => running.length).toBe(4);
 });

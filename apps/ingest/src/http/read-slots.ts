@@ -54,10 +54,11 @@ export class ReadSlots {
     const left = this.#taken.get(caller)! - 1;
     if (left === 0) this.#taken.delete(caller);
     else this.#taken.set(caller, left);
-    const index = this.#waiting.findIndex((waiting) => this.#hasRoom(waiting.caller));
-    if (index < 0) return;
-    const [next] = this.#waiting.splice(index, 1);
-    this.#take(next!.caller);
-    next!.start();
+    // One slot that is free may be room for several callers: each may use a share of what the others leave.
+    for (let index; (index = this.#waiting.findIndex((one) => this.#hasRoom(one.caller))) >= 0; ) {
+      const [next] = this.#waiting.splice(index, 1);
+      this.#take(next!.caller);
+      next!.start();
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { HeldPosition } from "@postrider/shared/store/held-position.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { readHeld, type HeldRow } from "@postrider/shared/store/sql/read-held.ts";
 
@@ -13,27 +14,27 @@ const MAX_REMEMBERED = 10_000;
  * released since.
  */
 export class HeldReader {
-  readonly #places = new Map<string, { at: string; restartAt: number }>();
+  readonly #places = new Map<string, { at: HeldPosition; restartAt: number }>();
 
   async read(pool: Pool, ids: readonly string[]): Promise<HeldRow[]> {
     const startedAt = performance.now();
-    const since = new Map<string, string>();
+    const from = new Map<string, HeldPosition>();
     for (const id of ids) {
       const known = this.#places.get(id);
-      if (known && startedAt < known.restartAt) since.set(id, known.at);
+      if (known && startedAt < known.restartAt) from.set(id, known.at);
     }
-    let rows = await readHeld(pool, ids, since);
-    if (since.size > 0 && rows.some(({ oldestAt }) => oldestAt === null)) {
-      since.clear();
+    let rows = await readHeld(pool, ids, from);
+    if (from.size > 0 && rows.some(({ oldestAt }) => oldestAt === null)) {
+      from.clear();
       rows = await readHeld(pool, ids);
     }
     const now = performance.now();
     const restartAt = now + Math.max(RESTART_MS, (now - startedAt) * RESTART_FACTOR);
-    for (const { subscriptionId: id, oldestPlace } of rows) {
-      if (oldestPlace === null) continue;
-      const known = since.has(id) ? this.#places.get(id) : undefined;
+    for (const { subscriptionId: id, oldest } of rows) {
+      if (oldest === null) continue;
+      const known = from.has(id) ? this.#places.get(id) : undefined;
       this.#places.delete(id);
-      this.#places.set(id, { at: oldestPlace, restartAt: known?.restartAt ?? restartAt });
+      this.#places.set(id, { at: oldest, restartAt: known?.restartAt ?? restartAt });
     }
     for (const id of this.#places.keys()) {
       if (this.#places.size <= MAX_REMEMBERED) break;

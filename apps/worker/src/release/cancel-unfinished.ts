@@ -20,6 +20,7 @@ export async function cancelUnfinished(
   { pool, metrics, log }: Context,
   subscriptionId: string,
   lease: JobLease,
+  limit = PAGE,
 ): Promise<void> {
   const count = (cancelled: number): number => {
     metrics.transitions.inc({ state: "cancelled", reason: "" }, cancelled);
@@ -28,7 +29,7 @@ export async function cancelUnfinished(
   let cancelled = count(await cancelRetryingRows(pool, subscriptionId));
   for (let page: CancelledPage | undefined; ; ) {
     if (lease.signal.aborted) throw new RetryLater("given back", 0);
-    page = await cancelHeldRows(pool, subscriptionId, PAGE, page);
+    page = await cancelHeldRows(pool, subscriptionId, limit, page);
     if (page === undefined) break;
     cancelled += count(page.count);
   }
