@@ -26,9 +26,9 @@ if (values.help) {
 try {
   const { url, stop } = await database();
   try {
-    const { applied, partitions } = await migrate(url);
-    console.log(`${applied} migrations applied, ${partitions.length} partitions created`);
-    for (const partition of partitions) console.log(`  ${partition}`);
+    const { applied, partitions, indexes } = await migrate(url);
+    console.log(`${applied} migrations applied, ${indexes.length} indexes built, ${partitions.length} partitions created`);
+    for (const name of [...indexes, ...partitions]) console.log(`  ${name}`);
   } finally {
     await stop();
   }

@@ -27,7 +27,9 @@ beforeAll(async () => {
   const { pool } = world.context;
   reads = createPool(world.settings.databaseUrl, "test-reads", 1, createLogger("test", "silent"), READ_PLANS);
   // Every statement is planned now, while the tables are empty.
-  for (const filter of FILTERS) await listDeliveries(reads, OPERATOR, { limit: 1, ...filter() });
+  for (const order of ["desc", "asc"] as const) {
+    for (const filter of FILTERS) await listDeliveries(reads, OPERATOR, { limit: 1, order, ...filter() });
+  }
   await listEvents({});
   await listSubscriptions({});
   ours = await world.subscribe({ tenant: "ours" });
@@ -166,6 +168,15 @@ describe("a list call reads a bounded number of index entries, and the next one 
       expect(ids).toEqual(filter.tenant === "ours" ? [ours] : []);
     },
   );
+});
+
+test.each(FILTERS.map((filter) => [filter]))("deliveries by %s, oldest first, are the same in reverse", async (filter) => {
+  const given = filter();
+  const inOrder = async (order: "asc" | "desc") =>
+    walk((cursor) => listDeliveries(reads, OPERATOR, { limit: 200, ...given, order, cursor: uuid("dlv", cursor) }));
+  const { ids, most } = await inOrder("asc");
+  expect(most).toBeLessThan(MAX_WALKED + MARGIN);
+  expect(ids).toEqual((await inOrder("desc")).ids.toReversed());
 });
 
 test("a page is empty and has a cursor where the walk found nothing yet", async () => {

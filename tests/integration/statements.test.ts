@@ -33,12 +33,17 @@ const anything: unknown = new Proxy(() => anything, {
   },
 });
 
+const inOrder = (order: string): unknown[] => [{ order, before: anything, from: anything, limit: anything }];
+
 /**
  * Arguments after the connection, of functions that build their text from them; all others are called with `anything`.
  */
 const ARGUMENTS: Readonly<Record<string, readonly unknown[][]>> = {
   expirePartitionRows: [["deliveries"]],
   uncountHeldRows: [["deliveries"]],
+  ...Object.fromEntries(
+    ["listDeliveryRows", "listEventRows", "listSubscriptionRows"].map((list) => [list, ["desc", "asc"].map(inOrder)]),
+  ),
 };
 
 /** Calls a function with a connection that records statements instead of running them. */

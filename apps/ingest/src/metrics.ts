@@ -78,7 +78,7 @@ export function createIngestMetrics(registry: Registry, { waitingRows, bodyBytes
       registers,
     }),
   };
-  for (const reason of ["key", "all", "timeout"]) metrics.readsRefused.inc({ reason }, 0);
+  for (const reason of ["caller", "all", "timeout"]) metrics.readsRefused.inc({ reason }, 0);
   for (const result of ["new", "duplicate"]) metrics.accepted.inc({ result }, 0);
   return metrics;
 }

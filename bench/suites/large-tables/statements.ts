@@ -63,7 +63,7 @@ const CHANGE = 100;
 const WALK = 15_000;
 
 const NOT_FILTERED: DeliveryListFilter = { tenant: null, event: null, state: null, subscription: null };
-const NEWEST = { before: MAX_ID, from: firstIdAt(0), limit: 51 };
+const NEWEST = { order: "desc", before: MAX_ID, from: firstIdAt(0), limit: 51 } as const;
 
 const idsOf = (rows: readonly Sample[]) => rows.map(({ id }) => id);
 

@@ -8,7 +8,7 @@ import { listedTenant } from "../http/tenancy.ts";
 import type { DeliveryFilter } from "./input.ts";
 import { presentDelivery } from "./present.ts";
 
-/** One page of the deliveries that a caller may see, newest first. */
+/** One page of the deliveries that a caller may see. */
 export async function listDeliveries(db: Queryable, caller: Caller, filter: DeliveryFilter) {
   const { limit, subscription = null, event = null, status = null } = filter;
   const tenant = listedTenant(caller, filter.tenant);

@@ -9,7 +9,7 @@ import { listedTenant } from "../http/tenancy.ts";
 import { eventFilter } from "./input.ts";
 import { presentEvent } from "./present.ts";
 
-/** `GET /events`, newest first */
+/** `GET /events` */
 export function listEvents({ readPool }: Context): RequestHandler {
   return async (request, response) => {
     const filter = query(request, eventFilter);

@@ -84,7 +84,7 @@ export const time = z.string().transform((value, issues) => {
 
 const MAX_PAGE = 200;
 
-/** `?limit=` and `?cursor=` of a list. The cursor is the last id of the page before. */
+/** `?limit=`, `?order=` and `?cursor=` of a list. The cursor is the last id of the page before. */
 export const page = (prefix: IdPrefix) => ({
   limit: z
     .string()
@@ -92,5 +92,6 @@ export const page = (prefix: IdPrefix) => ({
     .transform(Number)
     .refine((limit) => limit >= 1 && limit <= MAX_PAGE, `must be a whole number from 1 to ${MAX_PAGE}`)
     .default(50),
+  order: z.enum(["desc", "asc"], { error: "must be desc or asc" }).default("desc"),
   cursor: publicId(prefix).optional(),
 });

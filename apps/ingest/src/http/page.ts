@@ -1,5 +1,5 @@
-import { firstIdAt, MAX_ID, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
-import type { Paging, Walked } from "@postrider/shared/store/bounded-list.ts";
+import { firstIdAt, idAfter, MAX_ID, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
+import type { Order, Paging, Walked } from "@postrider/shared/store/bounded-list.ts";
 
 const MIN_ID = "00000000-0000-0000-0000-000000000000";
 
@@ -12,6 +12,8 @@ export const EMPTY_PAGE: Page<never> = { data: [], nextCursor: null };
 
 interface PageFilter {
   limit: number;
+  /** By default newest first. */
+  order?: Order | undefined;
   cursor?: string | undefined;
   /** Unix milliseconds. */
   since?: number | undefined;
@@ -23,10 +25,12 @@ interface PageFilter {
  *
  * @param range of all the ids that the list may have
  */
-export function pagingOf({ limit, cursor, since, until }: PageFilter, range?: IdRange): Paging {
-  const ends = [cursor, until === undefined ? undefined : firstIdAt(until), range?.to, MAX_ID];
+export function pagingOf({ limit, order = "desc", cursor, since, until }: PageFilter, range?: IdRange): Paging {
+  const ends = [until === undefined ? undefined : firstIdAt(until), range?.to, MAX_ID];
   const starts = [since === undefined ? undefined : firstIdAt(since), range?.from, MIN_ID];
-  return { before: defined(ends).sort()[0]!, from: defined(starts).sort().at(-1)!, limit: limit + 1 };
+  if (order === "desc") ends.push(cursor);
+  else if (cursor !== undefined) starts.push(idAfter(cursor));
+  return { order, before: defined(ends).sort()[0]!, from: defined(starts).sort().at(-1)!, limit: limit + 1 };
 }
 
 const defined = (ids: readonly (string | undefined)[]): string[] => ids.filter((id) => id !== undefined);

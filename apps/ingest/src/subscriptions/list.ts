@@ -9,7 +9,7 @@ import { listedTenant } from "../http/tenancy.ts";
 import { subscriptionFilter } from "./input.ts";
 import type { Presenter } from "./present.ts";
 
-/** `GET /subscriptions`, newest first */
+/** `GET /subscriptions` */
 export function listSubscriptions({ readPool }: Context, present: Presenter): RequestHandler {
   return async (request, response) => {
     const filter = query(request, subscriptionFilter);

@@ -22,8 +22,12 @@ export interface Walked {
   isLast: boolean;
 }
 
+/** By id: newest or oldest first. */
+export type Order = "desc" | "asc";
+
 /** What every list is given. */
 export interface Paging {
+  order: Order;
   /** Ids from `from` (inclusive) to `before` (exclusive). */
   from: string;
   before: string;
@@ -39,10 +43,11 @@ export interface Paging {
  */
 export async function readList<Row extends QueryResultRow & Walked>(
   db: Queryable,
-  statement: { name: string; text: string },
-  { before, from, limit }: Paging,
+  { name, texts }: { name: string; texts: Readonly<Record<Order, string>> },
+  { order, before, from, limit }: Paging,
   filters: readonly unknown[],
 ): Promise<Row[]> {
+  const statement = { name: `${name}-${order}`, text: texts[order] };
   const read = async (walk: number) =>
     (await db.query<Row>({ ...statement, values: [before, from, limit, walk, ...filters] })).rows;
   try {
@@ -54,7 +59,7 @@ export async function readList<Row extends QueryResultRow & Walked>(
 }
 
 /**
- * A list, newest first: walks an index from $1 down to $2 for $4 rows at most, and applies the filters to these.
+ * The statements of a list: each walks an index between $1 and $2 for $4 rows at most, and applies the filters to these.
  * It stops after $3 rows that match, or returns the last row of the walk, for the next call to go on from.
  *
  * The columns of the index are compared as a row, because with `key = value` the primary key has the wanted order too,
@@ -69,19 +74,20 @@ export function boundedList(
   columns: string,
   walk: { key?: { column: string; value: string } | undefined; isDead?: boolean },
   filter: string,
-): string {
+): Readonly<Record<Order, string>> {
   const order = (id: string) => (walk.isDead ? `uuid_send(${id})` : id);
   const { key } = walk;
   const row = (id: string) => (key ? `(${key.value}, ${order(id)})` : order(id));
   const indexed = key ? `(${key.column}, ${order("id")})` : order("id");
-  return `
+  const text = (direction: Order): string => `
   select ${columns}, matches, n = $4 as "isLast" from (
     select *, (${filter}) is true as matches, row_number() over () as n from (
       select * from ${table}
       where ${indexed} < ${row("$1::uuid")} and ${indexed} >= ${row("$2::uuid")} and id < $1::uuid and id >= $2::uuid
         ${walk.isDead ? "and state = 'dead'" : ""}
-      order by ${key ? `${key.column} desc, ` : ""}${order("id")} desc limit $4::int
+      order by ${key ? `${key.column} ${direction}, ` : ""}${order("id")} ${direction} limit $4::int
     ) walked
   ) judged
   where matches or n = $4 limit $3`;
+  return { desc: text("desc"), asc: text("asc") };
 }

@@ -3,14 +3,15 @@ import { isConflict, sqlState } from "./errors.ts";
 
 /**
  * How long a migration waits for a lock: all statements that need the same table wait behind it, so this is also how
- * long they are blocked.
+ * long they are blocked. Shorter than Postgres's deadlock_timeout (1 s), so that a deadlock ends the migration's try and
+ * not a statement of the fleet.
  */
-export const MIGRATION_LOCK_TIMEOUT = "1s";
+export const MIGRATION_LOCK_TIMEOUT = "500ms";
 const LOCK_NOT_AVAILABLE = "55P03";
 /** What has piled up behind a lock request gets done in between. */
-const PAUSE_MS = 4_000;
+const PAUSE_MS = 3_000;
 /** About 20 minutes. */
-const MAX_TRIES = 240;
+const MAX_TRIES = 350;
 
 /**
  * Runs a statement or a transaction of a migration, and again where it did not get its locks in time.

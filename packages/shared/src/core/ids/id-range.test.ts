@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { v7 } from "uuid";
-import { family, familyRange, firstIdAt, timeOfId } from "./id-range.ts";
+import { family, familyRange, firstIdAt, idAfter, MAX_ID, timeOfId } from "./id-range.ts";
 
 test("a UUIDv7 contains the millisecond of its creation", () => {
   fc.assert(
@@ -11,6 +11,12 @@ test("a UUIDv7 contains the millisecond of its creation", () => {
       expect(firstIdAt(msecs) <= id && id < firstIdAt(msecs + 1)).toBe(msecs < 2 ** 48 - 1);
     }),
   );
+});
+
+test("the id after another one is the next larger", () => {
+  expect(idAfter("01890000-0000-7000-8000-0000000000ff")).toBe("01890000-0000-7000-8000-000000000100");
+  expect(idAfter("00000000-0000-0000-0000-ffffffffffff")).toBe("00000000-0000-0000-0001-000000000000");
+  expect(idAfter(MAX_ID)).toBe(MAX_ID);
 });
 
 test("a family contains its id and no id of another millisecond", () => {

@@ -7,6 +7,13 @@ export interface IdRange {
 export const MAX_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 const MAX_MS = 2 ** 48 - 1;
 
+/** The smallest id that is larger; MAX_ID has none, and is returned itself. */
+export function idAfter(uuid: string): string {
+  if (uuid === MAX_ID) return MAX_ID;
+  const hex = (BigInt(`0x${uuid.replaceAll("-", "")}`) + 1n).toString(16).padStart(32, "0");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 /** The Unix time in milliseconds at which a UUIDv7 was created: its first 48 bits (RFC 9562, section 5.7). */
 export function timeOfId(uuid: string): number {
   return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);

@@ -1,5 +1,5 @@
 import type { DeliveryState } from "../../core/delivery/states.ts";
-import { boundedList, readList, type Paging, type Walked } from "../bounded-list.ts";
+import { boundedList, readList, type Order, type Paging, type Walked } from "../bounded-list.ts";
 import { columnsOf } from "../columns.ts";
 import type { Queryable } from "../pool.ts";
 import { deliveries } from "../schema/deliveries.ts";
@@ -29,15 +29,15 @@ const KEYS = {
 } as const;
 type Key = keyof typeof KEYS;
 
-const text = (key: Key, isDead: boolean): string =>
+const textsOf = (key: Key, isDead: boolean) =>
   boundedList("deliveries", COLUMNS, { key: KEYS[key], isDead }, FILTER);
 const TEXTS = {
-  none: [text("none", false), text("none", true)],
-  tenant: [text("tenant", false), text("tenant", true)],
-  subscription: [text("subscription", false), text("subscription", true)],
-} as const satisfies Record<Key, readonly [all: string, dead: string]>;
+  none: [textsOf("none", false), textsOf("none", true)],
+  tenant: [textsOf("tenant", false), textsOf("tenant", true)],
+  subscription: [textsOf("subscription", false), textsOf("subscription", true)],
+} as const satisfies Record<Key, readonly [all: Readonly<Record<Order, string>>, dead: Readonly<Record<Order, string>>]>;
 
-/** A page of deliveries, newest first, by the narrowest index that the filter has. */
+/** A page of deliveries, by the narrowest index that the filter has. */
 export async function listDeliveryRows(
   db: Queryable,
   paging: Paging,
@@ -47,5 +47,5 @@ export async function listDeliveryRows(
   const isDead = state === "dead";
   const filters = [tenant, event, state, ...(key === "subscription" ? [subscription] : [])];
   const name = `list-deliveries-${key}${isDead ? "-dead" : ""}`;
-  return readList(db, { name, text: TEXTS[key][isDead ? 1 : 0] }, paging, filters);
+  return readList(db, { name, texts: TEXTS[key][isDead ? 1 : 0] }, paging, filters);
 }

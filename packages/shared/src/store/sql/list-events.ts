@@ -15,12 +15,12 @@ const COLUMNS = `id, type, tenant, coalesce(${WRITTEN}, delivery_count) as deliv
 const ALL = boundedList("events", COLUMNS, {}, FILTER);
 const OF_TENANT = boundedList("events", COLUMNS, { key: { column: "tenant", value: "$5::text" } }, FILTER);
 
-/** A page of events, newest first. @param filter null is any */
+/** A page of events. @param filter null is any */
 export async function listEventRows(
   db: Queryable,
   paging: Paging,
   { tenant, type }: { tenant: string | null; type: string | null },
 ): Promise<ListedEvent[]> {
-  const [name, text] = tenant === null ? ["list-events", ALL] : ["list-events-tenant", OF_TENANT];
-  return readList(db, { name, text }, paging, [tenant, type]);
+  const [name, texts] = tenant === null ? ["list-events", ALL] : ["list-events-tenant", OF_TENANT];
+  return readList(db, { name, texts }, paging, [tenant, type]);
 }

@@ -11,12 +11,12 @@ const COLUMNS = columnsOf(subscriptions);
 const ALL = boundedList("subscriptions", COLUMNS, {}, FILTER);
 const OF_TENANT = boundedList("subscriptions", COLUMNS, { key: { column: "tenant", value: "$5::text" } }, FILTER);
 
-/** A page of the subscriptions that are not deleted, newest first. @param filter null is any */
+/** A page of the subscriptions that are not deleted. @param filter null is any */
 export async function listSubscriptionRows(
   db: Queryable,
   paging: Paging,
   { tenant, status }: { tenant: string | null; status: SubscriptionStatus | null },
 ): Promise<ListedSubscription[]> {
-  const [name, text] = tenant === null ? ["list-subscriptions", ALL] : ["list-subscriptions-tenant", OF_TENANT];
-  return readList(db, { name, text }, paging, [tenant, status]);
+  const [name, texts] = tenant === null ? ["list-subscriptions", ALL] : ["list-subscriptions-tenant", OF_TENANT];
+  return readList(db, { name, texts }, paging, [tenant, status]);
 }
