@@ -51,12 +51,12 @@ async function insert(state: "held" | "pending"): Promise<void> {
   const id = newId();
   await pool.query(
     `with key as (
-       insert into idempotency_keys (tenant, key, body_hash, event_id, expires_at) values ('default', $1::text, '', $1, now())
+       insert into idempotency_keys (tenant, key, body_hash, event_id, expires_at) values ('default', $3, '', $1, now())
      )
      insert into deliveries (id, event_id, subscription_id, tenant, event_type, state, batch_id, held_reason, held_at)
      values ($1, $1, $1, 'default', 'a', $2, case when $2 = 'pending' then $1 end,
        case when $2 = 'held' then 'paused' end, case when $2 = 'held' then now() end)`,
-    [id, state],
+    [id, state, id],
   );
 }
 

@@ -23,7 +23,7 @@ beforeAll(async () => {
   await world.context.pool.query(
     `create schema slow;
      create view slow.events as select * from public.events
-     where case when right(id::text, 15) = lpad('1', 15, '0') then pg_sleep(60) is not null else true end`,
+     where case when right(id::text, 12) = lpad('1', 12, '0') then pg_sleep(60) is not null else true end`,
   );
   const plans = `${READ_PLANS} -c search_path=slow,public`;
   reads = createPool(world.settings.databaseUrl, "test-reads", 1, createLogger("test", "silent"), plans, 3_000);

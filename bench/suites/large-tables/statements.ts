@@ -1,6 +1,7 @@
 import { familyRange, firstIdAt, MAX_ID } from "../../../packages/shared/src/core/ids/id-range.ts";
 import { newId } from "../../../packages/shared/src/runtime/new-id.ts";
 import { acceptEvents } from "../../../packages/shared/src/store/sql/accept.ts";
+import type { Paging } from "../../../packages/shared/src/store/bounded-list.ts";
 import { cancelHeldRows, cancelRetryingRows } from "../../../packages/shared/src/store/sql/cancel-unfinished.ts";
 import { countDead } from "../../../packages/shared/src/store/sql/count-dead.ts";
 import { countHeldByReason } from "../../../packages/shared/src/store/sql/count-held-by-reason.ts";
@@ -63,7 +64,7 @@ const CHANGE = 100;
 const WALK = 15_000;
 
 const NOT_FILTERED: DeliveryListFilter = { tenant: null, event: null, state: null, subscription: null };
-const NEWEST = { order: "desc", before: MAX_ID, from: firstIdAt(0), limit: 51 } as const;
+const NEWEST: Paging = { order: "desc", before: MAX_ID, from: firstIdAt(0), limit: 51 };
 
 const idsOf = (rows: readonly Sample[]) => rows.map(({ id }) => id);
 

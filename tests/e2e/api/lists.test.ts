@@ -81,6 +81,22 @@ test.concurrent("paging through an event's deliveries returns each exactly once"
   expect(pages.flat()).toHaveLength(5);
 });
 
+test.concurrent("every list has the same rows oldest first, over its pages", async () => {
+  const own = newTenant();
+  for (let n = 0; n < 5; n += 1) await e2e.api.subscribe({ tenant: own, url: e2e.receiver.endpoint().url });
+  await e2e.api.send({ type: "order.created", data: 1, tenant: own });
+  await e2e.api.send({ type: "order.created", data: 2, tenant: own });
+  for (const list of ["events", "subscriptions", "deliveries"] as const) {
+    const read = async (query: object) => {
+      const text = new URLSearchParams({ ...query, tenant: own } as Record<string, string>).toString();
+      return (await e2e.api.call<{ data: { id: string }[]; nextCursor: string | null }>("GET", `/v1/${list}?${text}`)).body;
+    };
+    const newestFirst = ids((await everyPage(read, { limit: 3 })).flat());
+    expect(newestFirst.length).toBeGreaterThan(1);
+    expect(ids((await everyPage(read, { limit: 3, order: "asc" })).flat())).toEqual(newestFirst.toReversed());
+  }
+});
+
 test.concurrent("events that arrive between two pages do not disturb paging", async () => {
   const own = newTenant();
   const before = await e2e.api.sendBatch(Array.from({ length: 6 }, (_, n) => ({ type: "a", data: n, tenant: own })));

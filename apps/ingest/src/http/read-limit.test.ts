@@ -10,9 +10,9 @@ const LIMITS = { perTenant: 3, total: 8, slots: 4 };
 const responseTo = (key: string, tenant: string | undefined) =>
   ({ locals: { keyHash: Buffer.from(key), caller: { tenant, scopes: new Set(["read"]) } } }) as unknown as Response;
 
-function setUp() {
+function setUp(limits = LIMITS) {
   const metrics = createIngestMetrics(new Registry(), { waitingRows: () => 0, bodyBytes: () => 0 });
-  const limit = createReadLimit(LIMITS, metrics);
+  const limit = createReadLimit(limits, metrics);
   const running: PromiseWithResolvers<void>[] = [];
   const handler: RequestHandler = () => {
     const read = Promise.withResolvers<void>();
@@ -72,7 +72,7 @@ test("a read that fails frees its place, and one that Postgres canceled says wha
 });
 
 test("a caller has half of the slots that the others leave, and a slot rests after its read", async () => {
-  const { running, read } = setUp();
+  const { running, read } = setUp({ ...LIMITS, total: 32 });
   for (let n = 0; n < LIMITS.perTenant; n += 1) void read(`key ${n}`, "a");
   expect(running).toHaveLength(LIMITS.slots / 2);
   for (const caller of ["b", "c"]) {
@@ -83,6 +83,7 @@ test("a caller has half of the slots that the others leave, and a slot rests aft
   }
   expect(running).toHaveLength(LIMITS.slots);
   running[0]!.resolve();
+  void read("key", "d");
   await new Promise(setImmediate);
   expect(running).toHaveLength(LIMITS.slots);
   await expect.poll(() => running.length).toBe(LIMITS.slots + 1);
