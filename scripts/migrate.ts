@@ -27,7 +27,9 @@ try {
   const { url, stop } = await database();
   try {
     const { applied, partitions, indexes } = await migrate(url);
-    console.log(`${applied} migrations applied, ${indexes.length} indexes built, ${partitions.length} partitions created`);
+    console.log(
+      `${applied} migrations applied, ${indexes.length} indexes built, ${partitions.length} partitions created`,
+    );
     for (const name of [...indexes, ...partitions]) console.log(`  ${name}`);
   } finally {
     await stop();

@@ -170,14 +170,17 @@ describe("a list call reads a bounded number of index entries, and the next one 
   );
 });
 
-test.each(FILTERS.map((filter) => [filter]))("deliveries by %s, oldest first, are the same in reverse", async (filter) => {
-  const given = filter();
-  const inOrder = async (order: "asc" | "desc") =>
-    walk((cursor) => listDeliveries(reads, OPERATOR, { limit: 200, ...given, order, cursor: uuid("dlv", cursor) }));
-  const { ids, most } = await inOrder("asc");
-  expect(most).toBeLessThan(MAX_WALKED + MARGIN);
-  expect(ids).toEqual((await inOrder("desc")).ids.toReversed());
-});
+test.each(FILTERS.map((filter) => [filter]))(
+  "deliveries by %s, oldest first, are the same in reverse",
+  async (filter) => {
+    const given = filter();
+    const inOrder = async (order: "asc" | "desc") =>
+      walk((cursor) => listDeliveries(reads, OPERATOR, { limit: 200, ...given, order, cursor: uuid("dlv", cursor) }));
+    const { ids, most } = await inOrder("asc");
+    expect(most).toBeLessThan(MAX_WALKED + MARGIN);
+    expect(ids).toEqual((await inOrder("desc")).ids.toReversed());
+  },
+);
 
 test("a page is empty and has a cursor where the walk found nothing yet", async () => {
   const { ids, empty } = await walk((cursor) => listEvents({ type: "a.dead" }, cursor));

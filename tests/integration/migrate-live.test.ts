@@ -119,24 +119,28 @@ const expectMigrated = async () => {
   expect(await countHeldByReason(pool)).toEqual([{ reason: "paused", deliveries: HELD }]);
 };
 
-test("a migration beside inserts and long transactions blocks the inserts only for moments", { timeout: 120_000 }, async () => {
-  const readers = [await openTransaction("idempotency_keys"), await openTransaction("deliveries")];
-  const load = new Load();
-  try {
-    const migrated = migrate(database.url);
-    await expect.poll(isWaiting("idempotency_keys"), { timeout: 30_000, interval: 50 }).toBe(1);
-    await load.goesOn();
-    await readers[0]!.end();
-    await expect.poll(isWaiting("create index concurrently"), { timeout: 60_000 }).toBe(1);
-    await load.goesOn();
-    await readers[1]!.end();
-    expect(await migrated).toMatchObject({ applied: 3 });
-    await load.goesOn();
-  } finally {
-    await load.stop();
-  }
-  await expectMigrated();
-});
+test(
+  "a migration beside inserts and long transactions blocks the inserts only for moments",
+  { timeout: 120_000 },
+  async () => {
+    const readers = [await openTransaction("idempotency_keys"), await openTransaction("deliveries")];
+    const load = new Load();
+    try {
+      const migrated = migrate(database.url);
+      await expect.poll(isWaiting("idempotency_keys"), { timeout: 30_000, interval: 50 }).toBe(1);
+      await load.goesOn();
+      await readers[0]!.end();
+      await expect.poll(isWaiting("create index concurrently"), { timeout: 60_000 }).toBe(1);
+      await load.goesOn();
+      await readers[1]!.end();
+      expect(await migrated).toMatchObject({ applied: 3 });
+      await load.goesOn();
+    } finally {
+      await load.stop();
+    }
+    await expectMigrated();
+  },
+);
 
 test("an interrupted build of indexes goes on, with two processes at once", { timeout: 120_000 }, async () => {
   const reader = await openTransaction("deliveries");

@@ -159,7 +159,9 @@ test("a subscription's state, and the search for subscriptions with held deliver
       releasable: async () => expect(await hasReleasable(pool, subscription)).toBe(true),
       stillHeld: async () => expect(await findStillHeld(pool, [subscription])).toEqual([subscription]),
       watchdog: async () =>
-        expect(await findSubscriptionsWithHeld(pool, undefined, 10)).toEqual([{ id: subscription, isReleasable: true }]),
+        expect(await findSubscriptionsWithHeld(pool, undefined, 10)).toEqual([
+          { id: subscription, isReleasable: true },
+        ]),
     };
     for (const [name, search] of Object.entries(searches)) expect(await pagesOf(search), name).toBeLessThan(ROUND * 5);
     await release(ROUND);

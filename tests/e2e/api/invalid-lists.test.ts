@@ -5,7 +5,16 @@ import { callsTo, expectProblem } from "./problems.ts";
 const { call } = callsTo(useSharedStack());
 
 const lists = ["/v1/events", "/v1/subscriptions", "/v1/deliveries"];
-const bad = ["limit=0", "limit=201", "limit=-1", "limit=1.5", "limit=many", "cursor=nonsense", "cursor=%00", "order=up"];
+const bad = [
+  "limit=0",
+  "limit=201",
+  "limit=-1",
+  "limit=1.5",
+  "limit=many",
+  "cursor=nonsense",
+  "cursor=%00",
+  "order=up",
+];
 test.concurrent.each(lists.flatMap((path) => bad.map((query) => [path, query])))(
   "%s refuses ?%s",
   async (path, query) => {

@@ -89,7 +89,8 @@ test.concurrent("every list has the same rows oldest first, over its pages", asy
   for (const list of ["events", "subscriptions", "deliveries"] as const) {
     const read = async (query: object) => {
       const text = new URLSearchParams({ ...query, tenant: own } as Record<string, string>).toString();
-      return (await e2e.api.call<{ data: { id: string }[]; nextCursor: string | null }>("GET", `/v1/${list}?${text}`)).body;
+      return (await e2e.api.call<{ data: { id: string }[]; nextCursor: string | null }>("GET", `/v1/${list}?${text}`))
+        .body;
     };
     const newestFirst = ids((await everyPage(read, { limit: 3 })).flat());
     expect(newestFirst.length).toBeGreaterThan(1);

@@ -31,7 +31,7 @@ export function authenticate(operatorKeys: readonly string[], pool: Pool): Reque
     }
     const caller = isOperator ? OPERATOR : await findCaller(hash);
     if (!caller) throw unauthorized("this API key is unknown or has expired");
-    Object.assign(localsOf(response), { caller, keyHash: hash });
+    Object.assign(localsOf(response), { caller });
     requireScope(caller, request.method === "GET" || request.method === "HEAD" ? "read" : "write");
     next();
   };

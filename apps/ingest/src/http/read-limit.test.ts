@@ -7,8 +7,8 @@ import { createReadLimit } from "./read-limit.ts";
 
 const LIMITS = { perTenant: 3, total: 8, slots: 4 };
 
-const responseTo = (key: string, tenant: string | undefined) =>
-  ({ locals: { keyHash: Buffer.from(key), caller: { tenant, scopes: new Set(["read"]) } } }) as unknown as Response;
+const responseTo = (tenant: string | undefined) =>
+  ({ locals: { caller: { tenant, scopes: new Set(["read"]) } } }) as unknown as Response;
 
 function setUp(limits = LIMITS) {
   const metrics = createIngestMetrics(new Registry(), { waitingRows: () => 0, bodyBytes: () => 0 });
@@ -19,41 +19,41 @@ function setUp(limits = LIMITS) {
     running.push(read);
     return read.promise;
   };
-  const read = (key: string, tenant?: string, work = handler) =>
-    Promise.resolve(limit(work)({} as Request, responseTo(key, tenant), () => undefined)) as Promise<void>;
+  const read = (tenant?: string, work = handler) =>
+    Promise.resolve(limit(work)({} as Request, responseTo(tenant), () => undefined)) as Promise<void>;
   return { metrics, running, read, limit };
 }
 
-test("a tenant has so many reads at once, with however many keys, and more when one has ended", async () => {
+test("a tenant has so many reads at once, and more when one has ended", async () => {
   const { running, read } = setUp();
-  for (let n = 0; n < LIMITS.perTenant; n += 1) void read(`key ${n}`, "tenant");
-  await expect(read("another", "tenant")).rejects.toMatchObject({
+  for (let n = 0; n < LIMITS.perTenant; n += 1) void read("tenant");
+  await expect(read("tenant")).rejects.toMatchObject({
     code: "too_many_reads",
     headers: { "retry-after": "1" },
   });
-  void read("a", "other");
+  void read("other");
   running[0]!.resolve();
   await new Promise(setImmediate);
-  void read("another", "tenant");
-  await expect(read("a", "tenant")).rejects.toMatchObject({ code: "too_many_reads" });
+  void read("tenant");
+  await expect(read("tenant")).rejects.toMatchObject({ code: "too_many_reads" });
 });
 
 test("all operator keys together have half of what tenants leave free, and all callers have a limit", async () => {
   const { read } = setUp();
-  for (let n = 0; n < LIMITS.total / 2; n += 1) void read(`operator ${n}`);
-  await expect(read("another operator")).rejects.toMatchObject({ code: "too_many_reads" });
-  for (const key of ["a", "b", "c", "d"]) void read(key, key);
-  await expect(read("e", "e")).rejects.toMatchObject({ code: "reads_overloaded", headers: { "retry-after": "1" } });
+  for (let n = 0; n < LIMITS.total / 2; n += 1) void read();
+  await expect(read()).rejects.toMatchObject({ code: "too_many_reads" });
+  for (const tenant of ["a", "b", "c", "d"]) void read(tenant);
+  await expect(read("e")).rejects.toMatchObject({ code: "reads_overloaded", headers: { "retry-after": "1" } });
 });
 
 test("a caller never takes the last places of all", async () => {
   const { read } = setUp();
-  for (let n = 0; n < LIMITS.total / 2; n += 1) void read("operator");
-  void read("a", "a");
-  void read("a", "a");
-  await expect(read("a", "a")).rejects.toMatchObject({ code: "too_many_reads" });
-  void read("b", "b");
-  void read("c", "c");
+  for (let n = 0; n < LIMITS.total / 2; n += 1) void read();
+  void read("a");
+  void read("a");
+  await expect(read("a")).rejects.toMatchObject({ code: "too_many_reads" });
+  void read("b");
+  void read("c");
 });
 
 test("a read that fails frees its place, and one that Postgres canceled says what to do", async () => {
@@ -65,25 +65,25 @@ test("a read that fails frees its place, and one that Postgres canceled says wha
     };
   const canceled = Object.assign(new DatabaseError("canceling statement", 1, "error"), { code: "57014" });
   for (let n = 0; n < LIMITS.total * 2; n += 1) {
-    await expect(read("a", "tenant", fail(canceled))).rejects.toMatchObject({ code: "read_timeout" });
-    await expect(read("a", "tenant", fail(new Error("other")))).rejects.toThrow("other");
+    await expect(read("tenant", fail(canceled))).rejects.toMatchObject({ code: "read_timeout" });
+    await expect(read("tenant", fail(new Error("other")))).rejects.toThrow("other");
   }
   expect((await metrics.reads.get()).values[0]?.value).toBe(0);
 });
 
 test("a caller has half of the slots that the others leave, and a slot rests after its read", async () => {
   const { running, read } = setUp({ ...LIMITS, total: 32 });
-  for (let n = 0; n < LIMITS.perTenant; n += 1) void read(`key ${n}`, "a");
+  for (let n = 0; n < LIMITS.perTenant; n += 1) void read("a");
   expect(running).toHaveLength(LIMITS.slots / 2);
   for (const caller of ["b", "c"]) {
     const before = running.length;
-    void read("key", caller);
-    void read("key", caller);
+    void read(caller);
+    void read(caller);
     expect(running).toHaveLength(before + 1);
   }
   expect(running).toHaveLength(LIMITS.slots);
   running[0]!.resolve();
-  void read("key", "d");
+  void read("d");
   await new Promise(setImmediate);
   expect(running).toHaveLength(LIMITS.slots);
   await expect.poll(() => running.length).toBe(LIMITS.slots + 1);
@@ -91,9 +91,9 @@ test("a caller has half of the slots that the others leave, and a slot rests aft
 
 test("reads that wait use every slot that the others give up", async () => {
   const { running, read } = setUp();
-  void read("key", "b");
-  void read("key", "c");
-  for (let n = 0; n < LIMITS.perTenant; n += 1) void read("key", "a");
+  void read("b");
+  void read("c");
+  for (let n = 0; n < LIMITS.perTenant; n += 1) void read("a");
   expect(running).toHaveLength(3);
   running[0]!.resolve();
   running[1]!.resolve();

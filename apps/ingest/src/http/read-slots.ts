@@ -55,7 +55,7 @@ export class ReadSlots {
     if (left === 0) this.#taken.delete(caller);
     else this.#taken.set(caller, left);
     // One slot that is free may be room for several callers: each may use a share of what the others leave.
-    for (let index; (index = this.#waiting.findIndex((one) => this.#hasRoom(one.caller))) >= 0; ) {
+    for (let index; (index = this.#waiting.findIndex((one) => this.#hasRoom(one.caller))) >= 0;) {
       const [next] = this.#waiting.splice(index, 1);
       this.#take(next!.caller);
       next!.start();

@@ -12,8 +12,6 @@ interface Annotations {
 
 interface RequestLocals extends Annotations {
   caller?: Caller;
-  /** SHA-256 of the API key. */
-  keyHash?: Buffer;
 }
 
 /** `response.locals`, typed. */

@@ -27,7 +27,7 @@ export async function cancelUnfinished(
     return cancelled;
   };
   let cancelled = count(await cancelRetryingRows(pool, subscriptionId));
-  for (let page: CancelledPage | undefined; ; ) {
+  for (let page: CancelledPage | undefined; ;) {
     if (lease.signal.aborted) throw new RetryLater("given back", 0);
     page = await cancelHeldRows(pool, subscriptionId, limit, page);
     if (page === undefined) break;

@@ -60,7 +60,7 @@ export async function buildIndexes(client: PoolClient): Promise<string[]> {
       await withLockRetries(() => client.query(`create index ${index.name} on only ${TABLE} ${index.definition}`));
       await client.query(`comment on index ${index.name} is ${client.escapeLiteral(index.comment)}`);
     }
-    for (let partition; (partition = (await partitionsWithout(client, index))[0]) !== undefined; ) {
+    for (let partition; (partition = (await partitionsWithout(client, index))[0]) !== undefined;) {
       const { name } = partition;
       try {
         built.push(await withLockRetries(() => buildOn(client, name, index)));
@@ -104,7 +104,8 @@ async function buildOn(client: PoolClient, partition: string, { name, definition
       [own],
     );
     if (rows[0]?.valid === false) await client.query(`drop index concurrently "${own}"`);
-    if (rows[0]?.valid !== true) await client.query(`create index concurrently "${own}" on "${partition}" ${definition}`);
+    if (rows[0]?.valid !== true)
+      await client.query(`create index concurrently "${own}" on "${partition}" ${definition}`);
   } finally {
     await client.query(`set lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'`);
   }

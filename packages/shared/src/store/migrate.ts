@@ -57,9 +57,10 @@ export async function migrate(databaseUrl: string): Promise<Migrated> {
         migrationsSchema: "public",
       }),
     );
+    // Before the indexes, which take long: the watchdog of new processes goes by the counts.
+    await reconcileHeldCounts(client);
     const indexes = await buildIndexes(client);
     for (const statement of VALIDATIONS) await withLockRetries(() => client.query(statement));
-    await reconcileHeldCounts(client);
     const applied = (await readApplied(client)).length - before.length;
     const partitions = await ensureCurrentPartitions(pool);
     return { applied, partitions, indexes };

@@ -55,7 +55,9 @@ export const heldFolded = pgTable(
     isOnly: boolean("is_only").primaryKey().default(true),
     xid: xid8("xid").notNull(),
     /** When the counts were last compared with the deliveries. */
-    reconciledAt: timestamp("reconciled_at", { withTimezone: true }).notNull().default(sql`'-infinity'`),
+    reconciledAt: timestamp("reconciled_at", { withTimezone: true })
+      .notNull()
+      .default(sql`'-infinity'`),
   },
   (table) => [check("held_folded_only_check", sql`${table.isOnly}`)],
 );

@@ -25,12 +25,9 @@ const TEXT = `
   )
   select coalesce(sum(abs(change)), 0)::int as deliveries from corrected`;
 
-/** All held deliveries are read, some millions a second. */
-const TIMEOUT_MS = 600_000;
-
 /** Corrects the kept counts to the number of held deliveries. @returns by how many deliveries they were wrong */
-export async function correctHeldCounts(db: Queryable): Promise<number> {
-  const query: QueryConfig & { query_timeout: number } = { text: TEXT, values: [], query_timeout: TIMEOUT_MS };
+export async function correctHeldCounts(db: Queryable, timeoutMs: number): Promise<number> {
+  const query: QueryConfig & { query_timeout: number } = { text: TEXT, values: [], query_timeout: timeoutMs };
   const { rows } = await db.query<{ deliveries: number }>(query);
   return rows[0]!.deliveries;
 }

@@ -29,13 +29,15 @@ const KEYS = {
 } as const;
 type Key = keyof typeof KEYS;
 
-const textsOf = (key: Key, isDead: boolean) =>
-  boundedList("deliveries", COLUMNS, { key: KEYS[key], isDead }, FILTER);
+const textsOf = (key: Key, isDead: boolean) => boundedList("deliveries", COLUMNS, { key: KEYS[key], isDead }, FILTER);
 const TEXTS = {
   none: [textsOf("none", false), textsOf("none", true)],
   tenant: [textsOf("tenant", false), textsOf("tenant", true)],
   subscription: [textsOf("subscription", false), textsOf("subscription", true)],
-} as const satisfies Record<Key, readonly [all: Readonly<Record<Order, string>>, dead: Readonly<Record<Order, string>>]>;
+} as const satisfies Record<
+  Key,
+  readonly [all: Readonly<Record<Order, string>>, dead: Readonly<Record<Order, string>>]
+>;
 
 /** A page of deliveries, by the narrowest index that the filter has. */
 export async function listDeliveryRows(
