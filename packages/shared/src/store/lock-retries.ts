@@ -3,8 +3,8 @@ import { isConflict, sqlState } from "./errors.ts";
 
 /**
  * How long a migration waits for a lock: all statements that need the same table wait behind it, so this is also how
- * long they are blocked. Shorter than Postgres's deadlock_timeout (1 s), so that a deadlock ends the migration's try and
- * not a statement of the fleet.
+ * long they are blocked. Shorter than Postgres's deadlock_timeout (1 s), so that a deadlock ends the try of a migration
+ * and no statement of the fleet.
  */
 export const MIGRATION_LOCK_TIMEOUT = "500ms";
 const LOCK_NOT_AVAILABLE = "55P03";
