@@ -1,5 +1,10 @@
 -- Indexes of deliveries are built after the migrations (packages/shared/src/store/build-indexes.ts), and then the held
 -- deliveries are counted: the trigger is all that needs a lock here.
+-- Locks in the order of the statement that accepts events: in another one, each would wait for the other.
+LOCK TABLE "idempotency_keys" IN ACCESS EXCLUSIVE MODE;
+--> statement-breakpoint
+LOCK TABLE "deliveries" IN SHARE ROW EXCLUSIVE MODE;
+--> statement-breakpoint
 CREATE TABLE "held_counts" (
 	"subscription_id" uuid NOT NULL,
 	"reason" text NOT NULL,

@@ -32,6 +32,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 let database: TestDatabase;
 let pool: pg.Pool;
+/** With open transactions. */
+const readers: pg.PoolClient[] = [];
 beforeEach(async () => {
   database = await createTestDatabase();
   pool = new pg.Pool({ connectionString: database.url, max: 12 });
@@ -42,6 +44,8 @@ beforeEach(async () => {
   for (let n = 0; n < HELD; n += 1) await insert("held");
 });
 afterEach(async () => {
+  await terminateMigration();
+  for (const client of readers.splice(0)) client.release(true);
   await pool.end();
   await database.drop();
 });
@@ -83,16 +87,17 @@ class Load {
 }
 
 /** Opens a transaction that reads a table, as a dump does. */
-async function openTransaction(table: string): Promise<{ end: () => Promise<void> }> {
+async function openTransaction(table: string): Promise<pg.PoolClient> {
   const client = await pool.connect();
+  readers.push(client);
   await client.query(`begin isolation level repeatable read; select count(*) from ${table}`);
-  return {
-    end: async () => {
-      await client.query("commit");
-      client.release();
-    },
-  };
+  return client;
 }
+
+const terminateMigration = () =>
+  pool.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'postrider-migrate' and datname = current_database()",
+  );
 
 const isWaiting = (query: string) => async () =>
   (
@@ -123,16 +128,16 @@ test(
   "a migration beside inserts and long transactions blocks the inserts only for moments",
   { timeout: 120_000 },
   async () => {
-    const readers = [await openTransaction("idempotency_keys"), await openTransaction("deliveries")];
+    const [keys, deliveries] = [await openTransaction("idempotency_keys"), await openTransaction("deliveries")];
     const load = new Load();
     try {
       const migrated = migrate(database.url);
       await expect.poll(isWaiting("idempotency_keys"), { timeout: 30_000, interval: 50 }).toBe(1);
       await load.goesOn();
-      await readers[0]!.end();
+      await keys.query("commit");
       await expect.poll(isWaiting("create index concurrently"), { timeout: 60_000 }).toBe(1);
       await load.goesOn();
-      await readers[1]!.end();
+      await deliveries.query("commit");
       expect(await migrated).toMatchObject({ applied: 3 });
       await load.goesOn();
     } finally {
@@ -146,11 +151,11 @@ test("an interrupted build of indexes goes on, with two processes at once", { ti
   const reader = await openTransaction("deliveries");
   const interrupted = migrate(database.url).catch((error: Error) => error.message);
   await expect.poll(isWaiting("create index concurrently"), { timeout: 30_000 }).toBe(1);
-  await pool.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'postrider-migrate' and datname = current_database()"); // prettier-ignore
+  await terminateMigration();
   expect(await interrupted).toMatch(/terminat/);
   const { rowCount } = await pool.query("select from pg_index where not indisvalid and indrelid in (select inhrelid from pg_inherits)"); // prettier-ignore
   expect(rowCount).toBe(1);
-  await reader.end();
+  await reader.query("commit");
   const both = await Promise.all([migrate(database.url), migrate(database.url)]);
   expect(both.map(({ applied }) => applied)).toEqual([0, 0]);
   expect(both.filter(({ indexes }) => indexes.length > 0)).toHaveLength(1);
