@@ -36,11 +36,6 @@ export const LATER_INDEXES: readonly IndexDefinition[] = [
     definition: "(tenant, id)",
     comment: "GET /v1/deliveries?tenant=, newest first.",
   },
-  {
-    name: "deliveries_unfinished_idx",
-    definition: "(tenant) where state in ('pending', 'retrying', 'held')",
-    comment: "The count of a tenant's unfinished deliveries for MAX_BACKLOG_PER_TENANT.",
-  },
 ];
 
 /** Replaced by others. Code of before uses them, so they are dropped last. */
