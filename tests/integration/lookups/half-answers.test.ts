@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import { expect, test } from "vitest";
 import { addressesOf, runResolver } from "./running-resolver.ts";
 
-/** Not allowed, as those that a resolver with DNS64 makes. */
+/** Not allowed, like the addresses of a resolver with DNS64. */
 const UNUSABLE = ["fd00::1"];
 const A = ["192.0.2.1"];
 const SERVFAIL = { kind: "failed", code: "ESERVFAIL", isSilent: false };
