@@ -102,7 +102,8 @@ async function buildOn(client: PoolClient, partition: string, { name, definition
     if (rows[0]?.valid !== true)
       await client.query(`create index concurrently "${own}" on "${partition}" ${definition}`);
   } finally {
-    await client.query(`set lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'`);
+    // It fails where the connection broke, and the next statement does then.
+    await client.query(`set lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'`).catch(() => undefined);
   }
   await client.query(`alter index ${name} attach partition "${own}"`);
   return own;

@@ -41,6 +41,8 @@ export async function migrate(databaseUrl: string): Promise<Migrated> {
     keepAlive: true,
   });
   const client = await pool.connect();
+  // The statement under way fails when the connection breaks; without a listener this event would end the process.
+  client.on("error", () => undefined);
   try {
     const { rows } = await client.query<{ version: number }>(
       "select current_setting('server_version_num')::int as version",
