@@ -61,7 +61,10 @@ export async function buildIndexes(client: PoolClient): Promise<string[]> {
         built.push(await withLockRetries(() => buildOn(client, name, index)));
       } catch (error) {
         // Unless the partition was dropped meanwhile.
-        if ((await partitionsWithout(client, index)).some((left) => left.name === name)) throw error;
+        const left = await partitionsWithout(client, index).catch((): never => {
+          throw error;
+        });
+        if (left.some((partition) => partition.name === name)) throw error;
       }
     }
   }
