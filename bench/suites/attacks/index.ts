@@ -84,10 +84,12 @@ function measureBeside(bench: Bench, database: Database, attack: Attack | undefi
     let made = 0;
     let failure: Error | undefined;
     let attacking = Promise.resolve();
+    // The deliveries that proved its subscriptions are counted, too.
+    const expected = PER_SECOND * ((TIMES.warmUpMs + measureMs) / 1000) + SUBSCRIBERS;
     const figures = await measureLatencies(
       fleet,
       source,
-      { counted: SUBSCRIBERS },
+      { counted: SUBSCRIBERS, expected },
       { ...TIMES, measureMs },
       {
         begin() {

@@ -4,6 +4,10 @@ import type { Request, RequestHandler, Response } from "express";
 const MAX_DISCARDED_BYTES = 64 * 1024;
 /** How much of a refused body is discarded before the connection is destroyed, and for how long. */
 const LINGER = { bytes: 32 * 1024 * 1024, ms: 5_000 };
+/** Connections whose bodies are discarded at the same time. Beyond these less is read, and a client may see a reset. */
+const MAX_LINGERING = 16;
+
+let lingering = 0;
 
 /** Whether the rest of the body may be larger than is worth discarding to keep the connection. */
 export function hasMuchToRead({ complete, headers }: Request): boolean {
@@ -21,11 +25,14 @@ export function hasMuchToRead({ complete, headers }: Request): boolean {
 export function closeUnread(request: Request, response: Response): void {
   const { socket } = request;
   response.shouldKeepAlive = false;
+  const maxBytes = lingering < MAX_LINGERING ? LINGER.bytes : MAX_DISCARDED_BYTES;
+  lingering += 1;
+  socket.once("close", () => (lingering -= 1));
   // Otherwise Node would discard the body itself after the response, without a limit.
   let bytes = 0;
   request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes <= LINGER.bytes) return;
+    if (bytes <= maxBytes) return;
     if (response.writableFinished) socket.destroy();
     else request.pause();
   });
