@@ -25,7 +25,7 @@ export interface AcceptedEvent {
 /** How many deliveries of one event a statement writes. What exceeds that is left to workers (an expansion). */
 const MAX_PER_EVENT = 1_000;
 /** How many deliveries a statement writes in all, at about 25 µs each. With 20,000, neighbours waited for 1.5 s. */
-const MAX_PER_STATEMENT = 8_000;
+const MAX_PER_STATEMENT = 5_000;
 /** A tenant can't add an expansion beyond this many unwritten deliveries, unless it is its only one. */
 const MAX_UNWRITTEN = 5_000_000;
 /** Nor beyond this many expansions, which accept adds up: a few milliseconds. */
