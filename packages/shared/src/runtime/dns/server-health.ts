@@ -15,6 +15,15 @@ const DOUBT_MS = 5 * 60_000;
 /** A caller's time was over before any answer. */
 export const SILENCE: Failure = { kind: "failed", code: "ETIMEOUT", isSilent: true };
 
+/** A question for the root, to all servers. */
+interface Probe {
+  startedAt: number;
+  /** When the first of the probes began that have had no response, this one included. */
+  askedSince: number;
+  hasResponse: boolean;
+  done: Promise<void>;
+}
+
 /**
  * Decides whose fault it is that a look-up fails: that of the name's own servers, or of ours. A resolver passes on the
  * silence or the failure of a name's servers as its own, so one look-up cannot show it. Ours are to blame if they do not
@@ -33,7 +42,12 @@ export class ServerHealth {
   /** When the last probe began, if it had no answer. */
   #failedProbeAt = Number.NEGATIVE_INFINITY;
   #downSince: number | undefined;
-  #probe = { startedAt: Number.NEGATIVE_INFINITY, hasResponse: true, done: Promise.resolve() };
+  #probe: Probe = {
+    startedAt: Number.NEGATIVE_INFINITY,
+    askedSince: Number.NEGATIVE_INFINITY,
+    hasResponse: true,
+    done: Promise.resolve(),
+  };
   #nextProbe: Promise<void> | undefined;
 
   constructor(servers: DnsServers, log: Logger) {
@@ -73,7 +87,9 @@ export class ServerHealth {
       .then(() => sleep(Math.max(0, startedAt + MIN_INTERVAL_MS - performance.now())))
       .then(() => {
         this.#nextProbe = undefined;
-        const probe = { startedAt: performance.now(), hasResponse: false, done: Promise.resolve() };
+        const now = performance.now();
+        const askedSince = this.#probe.hasResponse ? now : this.#probe.askedSince;
+        const probe: Probe = { startedAt: now, askedSince, hasResponse: false, done: Promise.resolve() };
         this.#probe = probe;
         probe.done = this.#askRoot(probe);
         return probe.done;
@@ -81,7 +97,7 @@ export class ServerHealth {
     return this.#nextProbe;
   }
 
-  async #askRoot(probe: { startedAt: number; hasResponse: boolean }): Promise<void> {
+  async #askRoot(probe: Probe): Promise<void> {
     const { startedAt } = probe;
     let hasAnswer = false;
     const onResponse = (isReal: boolean) => {
@@ -121,8 +137,8 @@ export class ServerHealth {
   seemsToBlame(since: number): boolean {
     if (this.#hasWorked(SILENCE, since)) return false;
     if (this.#downSince !== undefined) return true;
-    const { startedAt, hasResponse } = this.#probe;
-    const isUnanswered = !hasResponse && performance.now() - Math.max(startedAt, since) >= PATIENCE_MS;
+    const { askedSince, hasResponse } = this.#probe;
+    const isUnanswered = !hasResponse && performance.now() - Math.max(askedSince, since) >= PATIENCE_MS;
     if (!isUnanswered && this.#failedProbeAt < since) return false;
     this.#noteDown(SILENCE, since);
     return true;
