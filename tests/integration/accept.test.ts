@@ -8,10 +8,7 @@ beforeAll(async () => {
   world = await createTestWorld();
 });
 afterAll(() => world.close());
-beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, subscriptions, subscription_patterns, idempotency_keys");
-  world.batches.length = 0;
-});
+beforeEach(() => world.empty());
 
 const count = async (table: string) =>
   Number((await world.context.pool.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count);

@@ -9,9 +9,7 @@ beforeAll(async () => {
   world = await createTestWorld();
 });
 afterAll(() => world.close());
-beforeEach(() =>
-  query("truncate events, deliveries, expansions, subscriptions, subscription_patterns, idempotency_keys"),
-);
+beforeEach(() => world.empty());
 
 const query = async <Row extends object>(text: string, ...values: unknown[]): Promise<Row[]> =>
   (await world.context.pool.query<Row>(text, values)).rows;

@@ -14,12 +14,7 @@ beforeAll(async () => {
   world = await createTestWorld();
 });
 afterAll(() => world.close());
-beforeEach(async () => {
-  await world.context.pool.query(
-    "truncate events, deliveries, expansions, subscriptions, subscription_patterns, idempotency_keys",
-  );
-  world.batches.length = 0;
-});
+beforeEach(() => world.empty());
 
 const query = async <Row extends object>(text: string, ...values: unknown[]): Promise<Row[]> =>
   (await world.context.pool.query<Row>(text, values)).rows;

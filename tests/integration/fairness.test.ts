@@ -13,11 +13,7 @@ let world: World;
 beforeAll(async () => {
   world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
-beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, subscriptions, subscription_patterns");
-  await world.context.queues.dispatch.drain();
-  world.batches.length = 0;
-});
+beforeEach(() => world.empty());
 afterAll(() => world.close());
 
 const FLOOD = "flood";

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
+  await world.empty();
   await world.subscribe();
   await world.accept({});
   delivery = (await world.load())[0]!;

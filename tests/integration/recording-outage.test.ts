@@ -20,11 +20,7 @@ afterAll(async () => {
   await world.close();
   await receiver.close();
 });
-beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
-  await world.context.redis.flushdb();
-  world.batches.length = 0;
-});
+beforeEach(() => world.empty());
 
 const query = (text: string, values?: unknown[]) => world.context.pool.query(text, values);
 const dispatch = () => world.context.queues.dispatch.addBulk(world.batches.splice(0).map(dispatchJob));

@@ -23,11 +23,7 @@ afterAll(async () => {
   await world.close();
   await receiver.close();
 });
-beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
-  await world.context.redis.flushdb();
-  world.batches.length = 0;
-});
+beforeEach(() => world.empty());
 
 /** A worker's view, that of a new process. */
 const process = () => new Suspects({ deliveryTimeoutMs: 0 }, world.context.log);

@@ -9,10 +9,7 @@ beforeAll(async () => {
   world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
 afterAll(() => world.close());
-beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
-  await world.context.redis.flushdb();
-});
+beforeEach(() => world.empty());
 
 /** Three retries that are past due and have live jobs. @returns the ids of the jobs */
 async function queuedRetries(): Promise<string[]> {

@@ -14,11 +14,7 @@ beforeAll(async () => {
   world = await createTestWorld({ WATCHDOG_INTERVAL: "100ms" });
 });
 afterAll(() => world.close());
-beforeEach(async () => {
-  await world.context.pool.query("truncate events, deliveries, attempts, subscriptions, subscription_patterns");
-  await world.context.redis.flushdb();
-  world.batches.length = 0;
-});
+beforeEach(() => world.empty());
 
 /** Makes batches older than the grace: a batch id begins with its time. */
 const makeOld = () =>

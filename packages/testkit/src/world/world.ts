@@ -47,6 +47,15 @@ export async function createWorld(
     acceptor,
     /** The batches that were committed and not dispatched: a test decides whether they are. */
     batches,
+    /** Removes everything from the tables and from Redis, and forgets the batches. */
+    async empty(): Promise<void> {
+      await context.pool.query(
+        "truncate events, deliveries, expansions, attempts, subscriptions, subscription_patterns, idempotency_keys",
+      );
+      await context.redis.flushdb();
+      batches.length = 0;
+    },
+
     accept: (...events: (Partial<Omit<NewEvent, "data">> & { data?: string })[]) =>
       acceptor.accept(
         events.map(({ data = "{}", ...event }) => ({
