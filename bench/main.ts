@@ -37,19 +37,10 @@ const suites = SUITES.filter(
 );
 const unknown = positionals.filter((asked) => !SUITES.some(({ name }) => isMeant(name, asked)));
 if (unknown.length > 0) refuse(`there is no suite ${unknown.join(", ")}`);
-const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
-if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100))
-  refuse("--rounds must be a whole number from 1 to 100");
-const floodSeconds = values["flood-seconds"] === undefined ? undefined : Number(values["flood-seconds"]);
-if (floodSeconds !== undefined && !(Number.isInteger(floodSeconds) && floodSeconds >= 1 && floodSeconds <= 60))
-  refuse("--flood-seconds must be a whole number from 1 to 60");
-const backlog = values.backlog === undefined ? undefined : Number(values.backlog);
-if (backlog !== undefined && !(Number.isInteger(backlog) && backlog >= 1_000 && backlog <= 1_000_000))
-  refuse("--backlog must be a whole number from 1,000 to 1,000,000");
-
-const deliveries = values.deliveries === undefined ? undefined : Number(values.deliveries);
-if (deliveries !== undefined && !(Number.isInteger(deliveries) && deliveries >= 10_000))
-  refuse("--deliveries must be a whole number of at least 10000");
+const rounds = wholeNumber("rounds", 1, 100) ?? (values.quick ? 1 : 3);
+const floodSeconds = wholeNumber("flood-seconds", 1, 60);
+const backlog = wholeNumber("backlog", 1_000, 1_000_000);
+const deliveries = wholeNumber("deliveries", 10_000);
 
 const startedAt = new Date();
 const elapsedS = () => (Date.now() - startedAt.getTime()) / 1000;
@@ -101,6 +92,16 @@ function readArguments() {
   } catch (error) {
     return refuse((error as Error).message);
   }
+}
+
+/** @returns undefined where the option is not given */
+function wholeNumber(name: "rounds" | "flood-seconds" | "backlog" | "deliveries", min: number, max?: number) {
+  const value = values[name];
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (!(Number.isInteger(number) && number >= min && number <= (max ?? number)))
+    refuse(`--${name} must be a whole number ${max === undefined ? `of at least ${min}` : `from ${min} to ${max}`}`);
+  return number;
 }
 
 function refuse(problem: string): never {

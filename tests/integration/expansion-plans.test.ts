@@ -4,6 +4,7 @@ import { matching } from "@postrider/shared/store/sql/matching.ts";
 import { writeExpansionPage } from "@postrider/shared/store/sql/write-expansion-page.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { flushStatistics } from "./flush-statistics.ts";
 
 const SUBSCRIPTIONS = 100_000;
 const PAGE = 1_000;
@@ -92,9 +93,7 @@ test("an event that few subscriptions want costs no look at the others of its te
 /** Index entries of subscriptions that Postgres has read so far. */
 async function entriesRead(): Promise<number> {
   const { pool } = world.context;
-  const clients = await Promise.all(Array.from({ length: pool.totalCount }, () => pool.connect()));
-  for (const client of clients) await client.query("select pg_stat_force_next_flush()");
-  for (const client of clients) client.release();
+  await flushStatistics(pool);
   const { rows } = await pool.query<{ n: number }>(
     "select sum(idx_tup_read)::int as n from pg_stat_user_indexes where indexrelname like 'subscription%'",
   );

@@ -1,11 +1,9 @@
 import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { READ_PLANS } from "@postrider/shared/store/bounded-list.ts";
-import { STEADY_PLANS } from "@postrider/shared/store/pool.ts";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
 import { createTestDatabase } from "@postrider/testkit/vitest.ts";
-import { createExplainer } from "../../bench/suites/large-tables/explain.ts";
+import { excess, explainCalls } from "../../bench/suites/large-tables/explain.ts";
 import { takeSamples } from "../../bench/suites/large-tables/sample.ts";
 import { seedLargeTables } from "../../bench/suites/large-tables/seed.ts";
 import { callsOn } from "../../bench/suites/large-tables/statements.ts";
@@ -58,18 +56,9 @@ afterAll(async () => {
 });
 
 test("no statement reads more pages than it may, with deliveries of thirty days", async () => {
-  const explainers = {
-    worker: await createExplainer(owned.url, STEADY_PLANS),
-    reads: await createExplainer(owned.url, READ_PLANS),
-  };
-  const tooMany: string[] = [];
-  for (const { name, isList, max, run } of callsOn(await takeSamples(database))) {
-    const { buffers } = await explainers[isList ? "reads" : "worker"].explain(run);
-    expect(buffers, name).toBeGreaterThan(0);
-    if (buffers > max) tooMany.push(`${name}: ${buffers} pages, more than ${max}`);
-  }
-  for (const explainer of Object.values(explainers)) await explainer.close();
-  expect(tooMany).toEqual([]);
+  const explained = await explainCalls(owned.url, callsOn(await takeSamples(database)));
+  for (const { name, buffers } of explained) expect(buffers, name).toBeGreaterThan(0);
+  expect(excess(explained)).toEqual([]);
 });
 
 test("the benchmark of large tables has every statement whose cost could grow with them", () => {

@@ -13,6 +13,7 @@ import { HeldCursors } from "../../apps/worker/src/release/held-cursors.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
 import { foldHeldChanges } from "../../apps/worker/src/upkeep/fold-held-changes.ts";
+import { flushStatistics } from "./flush-statistics.ts";
 
 /** Held, and released while vacuum cannot remove what is left of them. */
 const RELEASED = 4_000;
@@ -54,11 +55,7 @@ const hold = (heldAt: string) =>
 /** Pages that Postgres has read so far. */
 async function pagesRead(): Promise<number> {
   const { pool } = world.context;
-  const clients = await Promise.all(
-    Array.from({ length: pool.totalCount - pool.waitingCount - 1 }, () => pool.connect()),
-  );
-  for (const client of clients) await client.query("select pg_stat_force_next_flush()");
-  for (const client of clients) client.release();
+  await flushStatistics(pool, pool.waitingCount + 1);
   const { rows } = await pool.query<{ read: number }>(
     "select (sum(heap_blks_hit) + sum(idx_blks_hit))::int as read from pg_statio_user_tables where relname like 'deliveries%' or relname like 'held%'",
   );

@@ -13,6 +13,7 @@ import type { World } from "@postrider/testkit/world/world.ts";
 import { cancelUnfinished } from "../../apps/worker/src/release/cancel-unfinished.ts";
 import { expireHeld } from "../../apps/worker/src/upkeep/expire-held.ts";
 import { releaseLongestHeld } from "../../apps/worker/src/release/release-longest-held.ts";
+import { flushStatistics } from "./flush-statistics.ts";
 
 const BETWEEN = 3_000;
 /** A lookup reads one or two index entries per row and index; a scan over the rows in between reads thousands. */
@@ -84,9 +85,7 @@ async function exercise() {
 async function entriesRead(): Promise<number> {
   const { pool } = world.context;
   for (let before = -1; ;) {
-    const clients = await Promise.all(Array.from({ length: pool.totalCount }, () => pool.connect()));
-    for (const client of clients) await client.query("select pg_stat_force_next_flush()");
-    for (const client of clients) client.release();
+    await flushStatistics(pool);
     const { rows } = await pool.query<{ read: number }>(
       `select coalesce(sum(idx_tup_read), 0)::int as read from pg_stat_user_indexes
        where relname like 'deliveries%' or relname like 'events%'`,

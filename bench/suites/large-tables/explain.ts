@@ -1,6 +1,38 @@
 import pg from "pg";
-import type { Queryable } from "../../../packages/shared/src/store/pool.ts";
+import { STEADY_PLANS, type Queryable } from "../../../packages/shared/src/store/pool.ts";
+import { READ_PLANS } from "../../../packages/shared/src/store/bounded-list.ts";
 import { connectTo } from "../../../packages/shared/src/store/session.ts";
+import type { Call } from "./statements.ts";
+
+type Explained = Call & Cost;
+
+/** Explains each call under the settings that it runs with. */
+export async function explainCalls(
+  url: string,
+  calls: readonly Call[],
+  onEach: (explained: Explained) => void = () => undefined,
+): Promise<Explained[]> {
+  const worker = await createExplainer(url, STEADY_PLANS);
+  const reads = await createExplainer(url, READ_PLANS);
+  try {
+    const explained: Explained[] = [];
+    for (const call of calls) {
+      const one = { ...call, ...(await (call.isList ? reads : worker).explain(call.run)) };
+      onEach(one);
+      explained.push(one);
+    }
+    return explained;
+  } finally {
+    await worker.close();
+    await reads.close();
+  }
+}
+
+/** A line for each call that read more pages than it may. */
+export const excess = (explained: readonly Explained[]): string[] =>
+  explained
+    .filter(({ buffers, max }) => buffers > max)
+    .map(({ name, buffers, max }) => `${name}: ${buffers} pages, more than ${max}`);
 
 /** What the statements of a call took. */
 interface Cost {
@@ -14,7 +46,7 @@ interface Plan {
   "Shared Read Blocks": number;
 }
 
-export interface Explainer {
+interface Explainer {
   /** Runs a call whose statements are explained and rolled back. */
   explain(call: (db: Queryable) => Promise<unknown>): Promise<Cost>;
   close(): Promise<void>;
@@ -25,7 +57,7 @@ export interface Explainer {
  *
  * @param serverSettings the ones of the pool that the statements run on
  */
-export async function createExplainer(url: string, serverSettings: string): Promise<Explainer> {
+async function createExplainer(url: string, serverSettings: string): Promise<Explainer> {
   const client = new pg.Client(connectTo(url, serverSettings));
   client.on("error", () => undefined);
   await client.connect();

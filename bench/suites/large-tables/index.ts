@@ -1,10 +1,6 @@
-import { READ_PLANS } from "../../../packages/shared/src/store/bounded-list.ts";
-import { STEADY_PLANS } from "../../../packages/shared/src/store/pool.ts";
-import type { Database } from "../../support/database.ts";
-import type { Comparison, Measured } from "../../support/rounds.ts";
+import type { Comparison } from "../../support/rounds.ts";
 import { scenario } from "../scenario.ts";
-import type { Bench } from "../suite.ts";
-import { createExplainer } from "./explain.ts";
+import { excess, explainCalls } from "./explain.ts";
 import { compareReaders } from "./readers.ts";
 import { takeSamples } from "./sample.ts";
 import { seedLargeTables } from "./seed.ts";
@@ -19,35 +15,17 @@ export const largeTables = scenario(
   async (bench, database) => {
     const count = bench.deliveries ?? SIZE[bench.isQuick ? "quick" : "full"];
     await seedLargeTables(database, count, (line) => bench.say(`large-tables: ${line}`));
-    const tooMany: string[] = [];
-    const statements = await explainStatements(bench, database, count, tooMany);
+    const explained = await explainCalls(database.url, callsOn(await takeSamples(database)), ({ name, buffers, ms }) =>
+      bench.say(`large-tables: ${name}: ${buffers} pages, ${ms.toFixed(1)} ms`),
+    );
     const readers = await compareReaders(bench, database);
+    const tooMany = excess(explained);
     if (tooMany.length > 0) throw new Error(`statements read too much:\n${tooMany.join("\n")}`);
-    return [statements, readers];
+    return [statementsOf(count, explained), readers];
   },
 );
 
-/** @param tooMany receives the statements that read more pages than they may */
-async function explainStatements(
-  { say }: Bench,
-  database: Database,
-  count: number,
-  tooMany: string[],
-): Promise<Comparison> {
-  const worker = await createExplainer(database.url, STEADY_PLANS);
-  const reads = await createExplainer(database.url, READ_PLANS);
-  const measured: Measured[] = [];
-  try {
-    for (const { name, isList, max, run } of callsOn(await takeSamples(database))) {
-      const { buffers, ms } = await (isList ? reads : worker).explain(run);
-      say(`large-tables: ${name}: ${buffers} pages, ${ms.toFixed(1)} ms`);
-      measured.push({ name, rounds: [{ buffers, ms, ...(max < UNBOUNDED ? { max } : {}) }] });
-      if (buffers > max) tooMany.push(`${name}: ${buffers} pages, more than ${max}`);
-    }
-  } finally {
-    await worker.close();
-    await reads.close();
-  }
+function statementsOf(count: number, explained: Awaited<ReturnType<typeof explainCalls>>): Comparison {
   return {
     title: `statements, ${count} deliveries`,
     columns: [
@@ -55,7 +33,10 @@ async function explainStatements(
       { metric: "max", label: "may be", digits: 0 },
       { metric: "ms", label: "ms", digits: 1 },
     ],
-    measured,
+    measured: explained.map(({ name, buffers, ms, max }) => ({
+      name,
+      rounds: [{ buffers, ms, ...(max < UNBOUNDED ? { max } : {}) }],
+    })),
     ratios: [],
   };
 }

@@ -1,7 +1,5 @@
-import { firstIdAt, idAfter, MAX_ID, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
+import { firstIdAt, idAfter, MAX_ID, MIN_ID, type IdRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { Order, Paging, Walked } from "@postrider/shared/store/bounded-list.ts";
-
-const MIN_ID = "00000000-0000-0000-0000-000000000000";
 
 export interface Page<Item> {
   data: Item[];

@@ -181,7 +181,8 @@ export function startDispatchLane(context: Context, limits = BATCH_LIMITS): Lane
     const tooLong = new AbortController();
     const timer = setTimeout(() => tooLong.abort(), MAX_SUSPECT_WAIT_MS);
     const patience = { signal: AbortSignal.any([lease.signal, tooLong.signal]), isHeld: () => lease.isHeld() };
-    return deliverBatch(context, batch, patience, { onQueued, onStarted: () => clearTimeout(timer) });
+    const onStarted = () => clearTimeout(timer);
+    return deliverBatch(context, batch, patience, { onQueued, onStarted }).finally(onStarted);
   }
 
   function activate(id: string, token: string): ActiveJob {

@@ -1,5 +1,6 @@
 import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
 import type { HeldReason } from "@postrider/shared/core/delivery/states.ts";
+import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
@@ -50,8 +51,10 @@ export function createBatchLoader(parts: Parts) {
       for (const batch of batches) loaded.set(batch.id, await loadAndHold(parts, batch, bodiless, toHold));
       return loaded;
     }
-    const ids = batches.map(({ id }) => id);
-    for (const row of await loadBatchesRows(pool, ids, rangeOf(batches), bodiless)) loaded.get(row.batchId)!.push(row);
+    const range = familyRange(batches.flatMap(({ from, to }) => [from, to]));
+    for (const row of await loadBatchesRows(pool, [...loaded.keys()], range, bodiless)) {
+      loaded.get(row.batchId)!.push(row);
+    }
     for (const deliveries of loaded.values()) metrics.batchSize.observe(deliveries.length);
     return loaded;
   }
@@ -71,13 +74,4 @@ export function createBatchLoader(parts: Parts) {
     maxWaiting: { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
   });
   return (batch: Batch): Promise<LoadedBatch> => loads.add(batch);
-}
-
-function rangeOf(batches: readonly Batch[]) {
-  let [{ from, to }] = batches as [Batch];
-  for (const batch of batches) {
-    if (batch.from < from) from = batch.from;
-    if (batch.to > to) to = batch.to;
-  }
-  return { from, to };
 }

@@ -4,7 +4,7 @@ import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isMissingPartition, isTimeout, isUnavailable, sqlState } from "@postrider/shared/store/errors.ts";
 import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
-import { withConnection, type Pool } from "@postrider/shared/store/pool.ts";
+import { inTransaction, withConnection, type Pool } from "@postrider/shared/store/pool.ts";
 import { repeatConflicts } from "@postrider/shared/store/repeat-conflicts.ts";
 import { recordAttempts, type DeliveryRecord } from "@postrider/shared/store/sql/record-attempts.ts";
 
@@ -55,18 +55,12 @@ const writeTogether = (pool: Pool, records: readonly DeliveryRecord[]): Promise<
 /** As writeTogether(), but it does not wait long for locks. */
 const writePart = (pool: Pool, records: readonly DeliveryRecord[]): Promise<boolean[]> =>
   repeatConflicts(() =>
-    withConnection(pool, async (client) => {
-      await client.query("begin");
-      try {
+    withConnection(pool, (client) =>
+      inTransaction(client, async () => {
         await client.query(`set local lock_timeout = '${MAX_LOCK_WAIT}'`);
-        const results = await recordAttempts(client, records);
-        await client.query("commit");
-        return results;
-      } catch (error) {
-        await client.query("rollback").catch(() => undefined);
-        throw error;
-      }
-    }),
+        return recordAttempts(client, records);
+      }),
+    ),
   );
 
 /** Creates the partitions of the attempts, whose ids have the time of a clock that may have been wrong. */

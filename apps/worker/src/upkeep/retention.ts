@@ -2,6 +2,7 @@ import type { PoolClient } from "pg";
 import { firstIdAt } from "@postrider/shared/core/ids/id-range.ts";
 import { listPartitions, PARTITION_LOCK, type Partition } from "@postrider/shared/store/partitions.ts";
 import { readClock } from "@postrider/shared/store/sql/read-clock.ts";
+import { inTransaction } from "@postrider/shared/store/pool.ts";
 import { endOldestExpansion } from "@postrider/shared/store/sql/end-oldest-expansion.ts";
 import { expirePartitionRows } from "@postrider/shared/store/sql/expire-partition.ts";
 import { uncountHeldRows } from "@postrider/shared/store/sql/uncount-held.ts";
@@ -40,10 +41,13 @@ export async function dropOldPartitions(context: Context): Promise<RetentionRun>
     if (!(await tryLock(client))) return run;
     const cutoff = retentionCutoff(await readClock(client), settings.retentionDays);
     const old = (await listPartitions(client)).filter(({ to }) => to !== "" && to <= cutoff);
-    const days = (await endExpansions(client, cutoff, run, errors)) ? Map.groupBy(old, ({ from }) => from) : [];
-    for (const [, partitions] of days) {
+    // A dropped day must not have any, so none is dropped where one fails to end.
+    await endExpansions(client, cutoff, run);
+    for (const partitions of Map.groupBy(old, ({ from }) => from).values()) {
       await dropDay(client, partitions, run).catch((error: unknown) => errors.push(error));
     }
+  } catch (error) {
+    errors.push(error);
   } finally {
     // Ending the session releases the lock in any case.
     client.release(true);
@@ -60,22 +64,11 @@ export function retentionCutoff(nowMs: number, retentionDays: number): string {
   return firstIdAt(cutoffMs - (cutoffMs % DAY_MS));
 }
 
-/** @returns false if one failed to end: a dropped day must not have any, so none is dropped in this run */
-async function endExpansions(
-  client: PoolClient,
-  before: string,
-  run: RetentionRun,
-  errors: unknown[],
-): Promise<boolean> {
-  try {
-    for (;;) {
-      const unwritten = await endOldestExpansion(client, before);
-      if (unwritten === undefined) return true;
-      run.expired += unwritten;
-    }
-  } catch (error) {
-    errors.push(error);
-    return false;
+async function endExpansions(client: PoolClient, before: string, run: RetentionRun): Promise<void> {
+  for (;;) {
+    const unwritten = await endOldestExpansion(client, before);
+    if (unwritten === undefined) return;
+    run.expired += unwritten;
   }
 }
 
@@ -107,14 +100,9 @@ async function expireUnfinished(client: PoolClient, { name }: Partition): Promis
  */
 async function drop(client: PoolClient, { table, name, detaching }: Partition): Promise<number> {
   await client.query(`alter table "${table}" detach partition "${name}" ${detaching ? "finalize" : "concurrently"}`);
-  await client.query("begin");
-  try {
+  return inTransaction(client, async () => {
     const held = table === "deliveries" ? await uncountHeldRows(client, name) : 0;
     await client.query(`drop table "${name}"`);
-    await client.query("commit");
     return held;
-  } catch (error) {
-    await client.query("rollback").catch(() => undefined);
-    throw error;
-  }
+  });
 }

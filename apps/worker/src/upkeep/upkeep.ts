@@ -11,7 +11,10 @@ const HOUR_MS = 3_600_000;
 /** Readers of the counts add what is not folded yet: a few thousand changes a second cost them a few milliseconds. */
 const FOLD_EVERY_MS = 2_000;
 
-/** The hourly tasks and the folding of held counts, each by itself, so that a failing one keeps no other from running. They run at once, too. */
+/**
+ * The hourly tasks and the folding of held counts. Each runs by itself, also at once, so that a failing one keeps no
+ * other from running.
+ */
 export function startUpkeep(context: Context): { stop(): Promise<void> } {
   const { pool, log } = context;
   const tasks = [

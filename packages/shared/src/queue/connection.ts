@@ -2,8 +2,10 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { PrimaryRedis } from "./primary-redis.ts";
 
-/** For producers and short commands: fails immediately while Redis is unreachable, and times out after a second. No command
- * is sent twice: its caller has given it up by then. */
+/**
+ * For producers and short commands: fails immediately while Redis is unreachable, and times out after a second. No
+ * command is sent twice: its caller has given it up by then.
+ */
 export const createProducerConnection = (redisUrl: string, log: Logger): Redis =>
   new PrimaryRedis(
     redisUrl,

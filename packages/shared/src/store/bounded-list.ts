@@ -8,8 +8,8 @@ export const MAX_WALKED = 10_000;
 const FEWER_WALKED = MAX_WALKED / 10;
 
 /**
- * Server settings of the connections for the lists, over those of STEADY_PLANS: they leave the planner only the index that has the order of a list. With another one
- * and a sort it could read every row that the filters leave out.
+ * Server settings of the connections for the lists, over those of STEADY_PLANS: they leave the planner only the index
+ * that has the order of a list. With another one and a sort it could read every row that the filters leave out.
  */
 export const READ_PLANS = `${STEADY_PLANS} -c enable_sort=off -c enable_incremental_sort=off -c enable_bitmapscan=off`;
 

@@ -1,5 +1,7 @@
+import { MIN_ID } from "../core/ids/id-range.ts";
+
 /** The id in `held_counts` whose rows count the held deliveries of all subscriptions. */
-export const ALL_SUBSCRIPTIONS = "00000000-0000-0000-0000-000000000000";
+export const ALL_SUBSCRIPTIONS = MIN_ID;
 
 /**
  * A condition for the `held_changes c` that are not folded yet. In a database that was restored from a dump, the

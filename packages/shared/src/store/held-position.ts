@@ -1,3 +1,5 @@
+import { MIN_ID } from "../core/ids/id-range.ts";
+
 /** The place of a held delivery in the order of its subscription: longest held first. */
 export interface HeldPosition {
   /** A timestamp as Postgres prints it. */
@@ -6,4 +8,4 @@ export interface HeldPosition {
 }
 
 /** Before all others. */
-export const NO_POSITION: HeldPosition = { heldAt: "-infinity", id: "00000000-0000-0000-0000-000000000000" };
+export const NO_POSITION: HeldPosition = { heldAt: "-infinity", id: MIN_ID };

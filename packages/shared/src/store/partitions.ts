@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from "pg";
 import { firstIdAt, timeOfId } from "../core/ids/id-range.ts";
-import { withConnection } from "./pool.ts";
+import { inTransaction, withConnection } from "./pool.ts";
 import { repeatConflicts } from "./repeat-conflicts.ts";
 import { readClock } from "./sql/read-clock.ts";
 
@@ -46,19 +46,14 @@ async function ensureDays(pool: Pool, days: readonly number[]): Promise<string[]
 }
 
 const createMissing = (pool: Pool, wanted: readonly WantedPartition[]): Promise<string[]> =>
-  withConnection(pool, async (client) => {
-    try {
-      await client.query("begin");
+  withConnection(pool, (client) =>
+    inTransaction(client, async () => {
       await client.query("select pg_advisory_xact_lock($1)", [PARTITION_LOCK]);
       const absent = await missing(client, wanted);
       for (const { table, name, dayMs } of absent) await createPartition(client, table, name, dayMs);
-      await client.query("commit");
       return absent.map(({ name }) => name);
-    } catch (error) {
-      await client.query("rollback").catch(() => undefined);
-      throw error;
-    }
-  });
+    }),
+  );
 
 /**
  * Creates the partitions from yesterday to seven days ahead, by Postgres's clock. Every process calls it at start, and

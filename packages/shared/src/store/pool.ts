@@ -135,3 +135,16 @@ export async function withConnection<T>(pool: Pool, work: (client: pg.PoolClient
     client.release(!isUsable);
   }
 }
+
+/** Runs `work` in a transaction of this connection. */
+export async function inTransaction<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
+  await client.query("begin");
+  try {
+    const result = await work();
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch(() => undefined);
+    throw error;
+  }
+}

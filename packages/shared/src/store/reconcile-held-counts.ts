@@ -1,4 +1,5 @@
 import type { PoolClient } from "pg";
+import { inTransaction } from "./pool.ts";
 import { claimReconciliation } from "./sql/claim-reconciliation.ts";
 import { correctHeldCounts } from "./sql/correct-held-counts.ts";
 
@@ -12,15 +13,8 @@ const TIMEOUT_MS = 600_000;
  *
  * @returns by how many deliveries the counts were wrong
  */
-export async function reconcileHeldCounts(client: PoolClient): Promise<number> {
-  await client.query("begin");
-  try {
+export const reconcileHeldCounts = (client: PoolClient): Promise<number> =>
+  inTransaction(client, async () => {
     await client.query(`set local statement_timeout = ${TIMEOUT_MS}`);
-    const corrected = (await claimReconciliation(client, HOUR_MS)) ? await correctHeldCounts(client, TIMEOUT_MS) : 0;
-    await client.query("commit");
-    return corrected;
-  } catch (error) {
-    await client.query("rollback").catch(() => undefined);
-    throw error;
-  }
-}
+    return (await claimReconciliation(client, HOUR_MS)) ? correctHeldCounts(client, TIMEOUT_MS) : 0;
+  });

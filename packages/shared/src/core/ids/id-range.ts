@@ -4,6 +4,7 @@ export interface IdRange {
   readonly to: string;
 }
 
+export const MIN_ID = "00000000-0000-0000-0000-000000000000";
 export const MAX_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 const MAX_MS = 2 ** 48 - 1;
 

@@ -1,7 +1,6 @@
+import { MIN_ID } from "../../core/ids/id-range.ts";
 import type { Queryable } from "../pool.ts";
 import { countByTenant, type UnfinishedOfTenant } from "../unfinished-page.ts";
-
-const NIL = "00000000-0000-0000-0000-000000000000";
 
 const text = (limit: number): string =>
   countByTenant(
@@ -20,6 +19,6 @@ export async function countPendingPage(
   after: string | undefined,
   limit: number,
 ): Promise<UnfinishedOfTenant[]> {
-  const { rows } = await db.query<UnfinishedOfTenant>(text(limit), [after ?? NIL]);
+  const { rows } = await db.query<UnfinishedOfTenant>(text(limit), [after ?? MIN_ID]);
   return rows;
 }

@@ -1,4 +1,5 @@
 import { firstIdAt } from "../../core/ids/id-range.ts";
+import { MIN_ID } from "../../core/ids/id-range.ts";
 import { NO_POSITION, type HeldPosition } from "../held-position.ts";
 import { isOneOf } from "../picked-rows.ts";
 import type { Queryable } from "../pool.ts";
@@ -53,7 +54,7 @@ export async function expireHeldRows(
   db: Queryable,
   { holdLimitMs, now, limit, after }: Overdue,
 ): Promise<ExpiredRow[]> {
-  const { subscriptionId, heldAt, id } = after ?? { ...NO_POSITION, subscriptionId: NO_POSITION.id };
+  const { subscriptionId, heldAt, id } = after ?? { ...NO_POSITION, subscriptionId: MIN_ID };
   // A delivery is created before it is held, so the bound on the id prunes partitions without overdue deliveries.
   const { rows } = await db.query<ExpiredRow>(text(limit), [
     holdLimitMs,

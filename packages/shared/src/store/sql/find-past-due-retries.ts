@@ -1,3 +1,4 @@
+import { MIN_ID } from "../../core/ids/id-range.ts";
 import type { Queryable } from "../pool.ts";
 
 export interface PastDueRetry {
@@ -11,7 +12,7 @@ export interface PastDueRetry {
   url: string | null;
 }
 
-const BEFORE_ALL = { due: "-infinity", id: "00000000-0000-0000-0000-000000000000" };
+const BEFORE_ALL = { due: "-infinity", id: MIN_ID };
 
 const text = (limit: number): string => `
   select d.id, d.cycle, d.tenant, d.next_attempt_at::text as due, d.event_type as "eventType", s.url

@@ -1,3 +1,4 @@
+import { MIN_ID } from "../../core/ids/id-range.ts";
 import type { Queryable } from "../pool.ts";
 
 /** The pending deliveries of a batch: their number, their smallest and their largest id. */
@@ -7,8 +8,6 @@ export interface PendingBatch {
   from: string;
   to: string;
 }
-
-const NIL = "00000000-0000-0000-0000-000000000000";
 
 const text = (limit: number): string => `
   select batch_id as batch, count(*)::int as size, min(id::text) as "from", max(id::text) as "to"
@@ -24,6 +23,6 @@ export async function findPendingBatches(
   after: Pick<PendingBatch, "batch"> | undefined,
   limit: number,
 ): Promise<PendingBatch[]> {
-  const { rows } = await db.query<PendingBatch>(text(limit), [after?.batch ?? NIL]);
+  const { rows } = await db.query<PendingBatch>(text(limit), [after?.batch ?? MIN_ID]);
   return rows;
 }

@@ -37,7 +37,7 @@ const TEXT = `
  * Loads the deliveries of a batch that are still pending, and holds those of the given subscriptions. It is one
  * statement, because holding is most of the work for a dead subscriber.
  *
- * @param bodiless as in loadBatchRows()
+ * @param bodiless as in loadBatchesRows()
  * @param toHold subscriptions whose deliveries are held, each with the reason
  */
 export async function loadAndHoldBatchRows(

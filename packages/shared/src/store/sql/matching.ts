@@ -1,3 +1,4 @@
+import { MIN_ID } from "../../core/ids/id-range.ts";
 import { BATCHES_PER_PRIORITY, FLOOD } from "../../core/ids/batch-id.ts";
 
 /** SQL expressions for what subscriptions are matched with. */
@@ -53,7 +54,7 @@ const isIn = ({ after, createdUntil }: NonNullable<Matching["from"]>): string =>
       and (select s.created_at from subscriptions s where s.id = sp.subscription_id) <= ${createdUntil}`;
 
 /** A subscription id before all others. */
-export const FIRST_SUBSCRIPTION = "'00000000-0000-0000-0000-000000000000'::uuid";
+export const FIRST_SUBSCRIPTION = `'${MIN_ID}'::uuid`;
 
 /**
  * How many deliveries of a tenant go into the batches that all tenants share, per statement or event: two seconds of the
