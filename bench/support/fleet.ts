@@ -9,7 +9,7 @@ import type { Database } from "./database.ts";
 import { type EventSource, startEventSource } from "./event-source.ts";
 import { postriderEnv, prepareStack, reset } from "./postrider.ts";
 import type { Adopt } from "./processes.ts";
-import { readResidentMemory } from "./resident-memory.ts";
+import { readResidentMemory } from "@postrider/testkit/processes/resident-memory.ts";
 import { startSubscribers, type Subscribers } from "./subscribers.ts";
 
 /** How Postrider is run. */

@@ -46,7 +46,7 @@ export function createIngestMetrics(registry: Registry, { waitingRows, bodyBytes
     }),
     dispatchEnqueueFailures: new Counter({
       name: "postrider_dispatch_enqueue_failures_total",
-      help: "Committed batches that could not be added to the dispatch lane; the watchdog adds them",
+      help: "Dispatch and expand jobs that Redis did not take; ingest or the watchdog adds them later",
       registers,
     }),
     reads: new Gauge({

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
+import { readResidentMemory } from "@postrider/testkit/processes/resident-memory.ts";
 import { scrape, total } from "@postrider/testkit/stack/metrics.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
@@ -31,8 +31,7 @@ async function postBatch(key: string, count = 20): Promise<number> {
   return (await e2e.api.call("POST", "/v1/events/batch", { body: { events }, key })).status;
 }
 
-const residentMib = () =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${e2e.stack.ingest.pid}/status`, "utf8"))![1]) / 1024;
+const residentMib = () => readResidentMemory(e2e.stack.ingest.pid)! / MIB;
 
 const heldMib = async () => total(await scrape(e2e.stack.ingest.adminUrl), "postrider_request_body_bytes") / MIB;
 

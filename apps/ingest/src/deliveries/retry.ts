@@ -6,7 +6,7 @@ import { transaction, type Db } from "@postrider/shared/store/pool.ts";
 import { deliveries } from "@postrider/shared/store/schema/index.ts";
 import { retryDeliveryRow } from "@postrider/shared/store/sql/retry-delivery.ts";
 import type { Context } from "../context.ts";
-import { answerOnce, type Answer } from "../http/answer-once.ts";
+import { answerOnce } from "../http/answer-once.ts";
 import type { Caller } from "../http/caller.ts";
 import { noBody, pathId } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
@@ -34,13 +34,11 @@ export function retryOneDelivery(context: Context): RequestHandler {
       name: `retry ${id}`,
       tenant: () => tenantOf(db, caller, id),
       async run(remember) {
-        let answer: Answer | undefined;
         const result = await retryDelivery(context, id, caller.tenant, (found) =>
           transaction(db, async (tx, connection) => {
             if (!(await retryDeliveryRow(connection, found))) return false;
             const [row] = await tx.select().from(deliveries).where(eq(deliveries.id, id));
-            answer = { status: 202, body: presentDelivery(row!) };
-            await remember(connection, answer);
+            await remember(connection, { status: 202, body: presentDelivery(row!) });
             return true;
           }),
         );
@@ -48,7 +46,6 @@ export function retryOneDelivery(context: Context): RequestHandler {
         if (result.kind !== "retrying") throw new Problem(result.kind, REASONS[result.kind]);
         const logged = { delivery: toPublicId("dlv", id), cycle: result.cycle };
         requestLog(log, response).info(logged, "scheduled a manual retry");
-        return answer!;
       },
     });
   };

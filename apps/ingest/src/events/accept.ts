@@ -1,4 +1,5 @@
-import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
+import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
+import type { OnFlush } from "@postrider/shared/concurrency/isolating-flush.ts";
 import {
   conflictPosition,
   expansionBacklogOf,
@@ -6,6 +7,7 @@ import {
   isUnavailable,
 } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
+import { Problem } from "../http/problem.ts";
 import { FanOuts } from "./fan-outs.ts";
 import { flush, type Accepted, type AcceptRequest, type FlushParts, type FlushResult } from "./flush.ts";
 import { keysOf, mergeRepeatedKeys, prepare, type NewEvent } from "./prepare.ts";
@@ -15,20 +17,12 @@ export interface Acceptor {
   /**
    * Stores the events of one request durably and answers in their order.
    *
-   * @throws BufferFullError, ExpansionBacklogError, or the error of Postgres. Then nothing of the request is stored, unless the connection
-   *   broke during the commit: only a repeat with an idempotency key can find that out.
+   * @throws BufferFullError, Problem expansion_backlog, or the error of Postgres. Then nothing of the request is stored,
+   *   unless the connection broke during the commit: only a repeat with an idempotency key can find that out.
    */
   accept(events: readonly NewEvent[]): Promise<Accepted[]>;
   readonly waitingRows: number;
   idle(): Promise<void>;
-}
-
-/** Rejects a request of a tenant that has too many deliveries to be written. Nothing was stored. */
-export class ExpansionBacklogError extends Error {
-  constructor() {
-    super("the tenant has too many deliveries to be written");
-    this.name = "ExpansionBacklogError";
-  }
 }
 
 /** @param onBatches called after each commit with the work to enqueue; it must not throw, and is not awaited */
@@ -37,7 +31,7 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
   const commits = createGroupCommit({ pool, shares: new TenantShares(), fanOuts, onBatches }, onFlush);
   return {
     async accept(events) {
-      if (fanOuts.isRefused(events, performance.now())) throw new ExpansionBacklogError();
+      if (fanOuts.isRefused(events, performance.now())) throw expansionBacklog();
       const prepared = events.map(prepare);
       const merged = mergeRepeatedKeys(prepared);
       if ("conflict" in merged) return allConflict(events, merged.conflict);
@@ -52,7 +46,7 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
         const refused = expansionBacklogOf(error);
         if (refused === undefined) throw error;
         fanOuts.refuse(distinct[refused - 1]!, events.length, performance.now());
-        throw new ExpansionBacklogError();
+        throw expansionBacklog();
       });
       return places.map(({ index, isRepeat }) => {
         const result = results[index]!;
@@ -66,6 +60,13 @@ export function createAcceptor(pool: Pool, onBatches: FlushParts["onBatches"], o
     idle: () => commits.idle(),
   };
 }
+
+const expansionBacklog = () =>
+  new Problem(
+    "expansion_backlog",
+    "the tenant would have millions of deliveries still to be written: try again later, with a smaller batch",
+    { headers: { "retry-after": "10" } },
+  );
 
 const allConflict = (events: readonly unknown[], index: number): Accepted[] =>
   events.map(() => ({ kind: "conflict", index }));

@@ -12,8 +12,9 @@ import type { IngestMetrics } from "../metrics.ts";
 const MAX_KEPT = 10_000;
 
 /**
- * Dispatches committed batches, and adds the jobs that write further deliveries, outside of any request. While Redis is unreachable their deliveries stay `pending` in
- * Postgres. This process dispatches them when Redis is back; if it has ended by then, the watchdog does.
+ * Dispatches committed batches, and adds the jobs that write further deliveries, outside of any request. While Redis
+ * is unreachable their deliveries stay `pending` in Postgres. This process dispatches the batches when Redis is back;
+ * if it has ended by then, the watchdog does. The watchdog also adds the other jobs.
  */
 export function createDispatcher(
   queues: Queues,

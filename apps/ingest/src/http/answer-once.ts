@@ -9,14 +9,14 @@ import type { Context } from "../context.ts";
 import { hashOfBody, idempotencyKeyOf, keyForCall } from "./idempotency-key.ts";
 import { Problem } from "./problem.ts";
 
-export interface Answer {
+interface Answer {
   status: number;
   location?: string;
   body: unknown;
 }
 
 /**
- * Stores the answer under the request's idempotency key; without a key it does nothing.
+ * Takes the answer to send, and stores it under the request's idempotency key if there is one.
  *
  * @param db a connection with the transaction that does what the answer says
  * @throws Problem where the key was used meanwhile: the transaction must be rolled back
@@ -28,8 +28,8 @@ export interface Call {
   name: string;
   /** Whose key it is. */
   tenant: () => string | Promise<string>;
-  /** Does what the request asks for. It calls `remember` as the last step of its transaction. */
-  run: (remember: Remember) => Promise<Answer>;
+  /** Does what the request asks for. The last step of its transaction gives `remember` the answer. */
+  run: (remember: Remember) => Promise<void>;
 }
 
 /** A key's use. */
@@ -52,12 +52,12 @@ export async function answerOnce(
   { name, tenant, run }: Call,
 ): Promise<void> {
   const key = idempotencyKeyOf(request);
-  if (key === undefined) return send(response, await run(() => Promise.resolve()));
+  if (key === undefined) return send(response, await carryOut(run));
   const use = { tenant: await tenant(), key: keyForCall(name, key), hash: hashOfBody(request) };
   const repeated = await findRepeated(context, use);
   if (repeated) return sendAgain(response, repeated);
   try {
-    send(response, await run((db, answer) => remember(context, db, use, answer)));
+    send(response, await carryOut(run, (db, answer) => remember(context, db, use, answer)));
   } catch (error) {
     const waited = isTimeout(error);
     // The reason may be the first use of the key, which was committed meanwhile, or whose locks this one waited for.
@@ -65,6 +65,16 @@ export async function answerOnce(
     if (first) return sendAgain(response, first);
     throw waited ? inProgress() : error;
   }
+}
+
+/** @returns the answer. A transaction that is repeated gives it again, and the last one counts. */
+async function carryOut(run: Call["run"], store?: Remember): Promise<Answer> {
+  let answer: Answer | undefined;
+  await run(async (db, given) => {
+    answer = given;
+    await store?.(db, given);
+  });
+  return answer!;
 }
 
 /** @throws Problem idempotency_conflict, or idempotency_answer_lost */

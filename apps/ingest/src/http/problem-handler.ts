@@ -2,7 +2,6 @@ import type { ErrorRequestHandler, Request, RequestHandler } from "express";
 import { BufferFullError } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
-import { ExpansionBacklogError } from "../events/accept.ts";
 import { closeUnread, hasMuchToRead } from "./close-unread.ts";
 import { Problem, PROBLEMS } from "./problem.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -51,11 +50,6 @@ function toProblem(error: unknown): Problem {
   const retryLater = { headers: { "retry-after": "1" }, cause: error };
   if (error instanceof BufferFullError) {
     return new Problem("overloaded", "too many events are waiting to be written: try again", retryLater);
-  }
-  if (error instanceof ExpansionBacklogError) {
-    const detail =
-      "the tenant would have millions of deliveries still to be written: try again later, with a smaller batch";
-    return new Problem("expansion_backlog", detail, { headers: { "retry-after": "10" }, cause: error });
   }
   if (error instanceof URIError) return new Problem("not_found", "the path is not a valid URL");
   if (isUnavailable(error)) {

@@ -1,6 +1,7 @@
 import type { RequestHandler } from "express";
 import { isCancelled } from "@postrider/shared/store/errors.ts";
 import type { IngestMetrics } from "../metrics.ts";
+import { CallerCounts } from "./caller-counts.ts";
 import { Problem } from "./problem.ts";
 import { ReadSlots, SHARE_OF_FREE } from "./read-slots.ts";
 import { callerOf } from "./request-locals.ts";
@@ -25,12 +26,16 @@ const RETRY_LATER = { headers: { "retry-after": "1" } };
  * @returns wraps the handler of a read
  */
 export function createReadLimit(
-  { perTenant, total, slots: max }: ReadLimits,
+  { perTenant, total, slots: maxRunning }: ReadLimits,
   metrics: Pick<IngestMetrics, "reads" | "readsRefused">,
 ) {
-  const underWay = new Map<string, number>();
-  const slots = new ReadSlots(max);
-  let count = 0;
+  const underWay = new CallerCounts();
+  const slots = new ReadSlots(maxRunning);
+
+  function change(caller: string, by: 1 | -1): void {
+    underWay.change(caller, by);
+    metrics.reads.set(underWay.total);
+  }
 
   function refuse(reason: "caller" | "all", problem: Problem): never {
     metrics.readsRefused.inc({ reason });
@@ -42,21 +47,20 @@ export function createReadLimit(
       const { tenant } = callerOf(response);
       // As many keys as a tenant may have, and all operator keys, count as one.
       const caller = tenant ?? OPERATORS;
-      const own = underWay.get(caller) ?? 0;
+      const own = underWay.of(caller);
       const max = Math.min(
         tenant === undefined ? total : perTenant,
-        Math.max(1, Math.floor((total - (count - own)) * SHARE_OF_FREE)),
+        Math.max(1, Math.floor(underWay.leftFor(caller, total) * SHARE_OF_FREE)),
       );
       if (own >= max) {
         const whose = tenant === undefined ? "with operator keys" : "of this tenant";
         const detail = `${own} reads ${whose} are under way: wait for one of them`;
         refuse("caller", new Problem("too_many_reads", detail, RETRY_LATER));
       }
-      if (count >= total) {
+      if (underWay.total >= total) {
         refuse("all", new Problem("reads_overloaded", "too many reads are under way: try again", RETRY_LATER));
       }
-      underWay.set(caller, own + 1);
-      metrics.reads.set((count += 1));
+      change(caller, 1);
       try {
         await slots.run(caller, () => handler(request, response, next));
       } catch (error) {
@@ -65,10 +69,7 @@ export function createReadLimit(
         const detail = "the read took longer than READ_TIMEOUT: try again, or narrow it with since and until";
         throw new Problem("read_timeout", detail, { ...RETRY_LATER, cause: error });
       } finally {
-        metrics.reads.set((count -= 1));
-        const left = underWay.get(caller)! - 1;
-        if (left === 0) underWay.delete(caller);
-        else underWay.set(caller, left);
+        change(caller, -1);
       }
     };
 }

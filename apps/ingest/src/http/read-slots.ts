@@ -1,3 +1,5 @@
+import { CallerCounts } from "./caller-counts.ts";
+
 /** Of the places that the others leave free, what one caller may use: it never takes the last ones. */
 export const SHARE_OF_FREE = 0.5;
 /** A slot rests for this many times as long as its read took, at most so long. */
@@ -16,8 +18,7 @@ interface Waiting {
  */
 export class ReadSlots {
   readonly #max: number;
-  readonly #taken = new Map<string, number>();
-  #count = 0;
+  readonly #taken = new CallerCounts();
   /** In the order of their arrival. */
   readonly #waiting: Waiting[] = [];
 
@@ -27,7 +28,7 @@ export class ReadSlots {
 
   /** Runs a read when its caller has a slot. */
   async run<T>(caller: string, read: () => Promise<T> | T): Promise<T> {
-    if (this.#hasRoom(caller)) this.#take(caller);
+    if (this.#hasRoom(caller)) this.#taken.change(caller, 1);
     else await new Promise<void>((start) => this.#waiting.push({ caller, start }));
     const startedAt = performance.now();
     try {
@@ -39,25 +40,16 @@ export class ReadSlots {
   }
 
   #hasRoom(caller: string): boolean {
-    const own = this.#taken.get(caller) ?? 0;
-    const free = this.#max - (this.#count - own);
-    return this.#count < this.#max && own < Math.ceil(free * SHARE_OF_FREE);
-  }
-
-  #take(caller: string): void {
-    this.#count += 1;
-    this.#taken.set(caller, (this.#taken.get(caller) ?? 0) + 1);
+    const max = Math.ceil(this.#taken.leftFor(caller, this.#max) * SHARE_OF_FREE);
+    return this.#taken.total < this.#max && this.#taken.of(caller) < max;
   }
 
   #free(caller: string): void {
-    this.#count -= 1;
-    const left = this.#taken.get(caller)! - 1;
-    if (left === 0) this.#taken.delete(caller);
-    else this.#taken.set(caller, left);
+    this.#taken.change(caller, -1);
     // One slot that is free may be room for several callers: each may use a share of what the others leave.
     for (let index; (index = this.#waiting.findIndex((one) => this.#hasRoom(one.caller))) >= 0;) {
       const [next] = this.#waiting.splice(index, 1);
-      this.#take(next!.caller);
+      this.#taken.change(next!.caller, 1);
       next!.start();
     }
   }

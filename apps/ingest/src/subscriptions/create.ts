@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import { formatSecret } from "@postrider/shared/core/signing.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Context } from "../context.ts";
-import { answerOnce, type Answer } from "../http/answer-once.ts";
+import { answerOnce } from "../http/answer-once.ts";
 import { body } from "../http/parse-request.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { tenantFor } from "../http/tenancy.ts";
@@ -10,7 +10,7 @@ import { checkAddress } from "./check-address.ts";
 import { newSubscription, newSubscriptionShape } from "./input.ts";
 import { presentSubscription } from "./present.ts";
 import { newSecret } from "./secrets.ts";
-import { insertSubscription, type SubscriptionRow } from "./store.ts";
+import { insertSubscription } from "./store.ts";
 
 const DEFAULT_MAX_IN_FLIGHT = 32;
 
@@ -38,18 +38,17 @@ export function createSubscription(context: Context): RequestHandler {
       async run(remember) {
         await checkAddress(resolver, { url: input.url, tenant }, settings.allowedNetworks);
         const secret = input.secret ?? newSecret();
-        const answerOf = (row: SubscriptionRow): Answer => ({
-          status: 201,
-          location: `/v1/subscriptions/${toPublicId("sub", row.id)}`,
-          body: { ...presentSubscription(row, settings), secret: formatSecret(secret) },
-        });
-        const row = await subscriptionQuota.add(tenant, (checkQuota) =>
+        await subscriptionQuota.add(tenant, (checkQuota) =>
           insertSubscription(db, secretBox, secret, values, {
-            before: (connection) => checkQuota(connection, tenant),
-            after: (connection, created) => remember(connection, answerOf(created)),
+            before: checkQuota,
+            after: (connection, row) =>
+              remember(connection, {
+                status: 201,
+                location: `/v1/subscriptions/${toPublicId("sub", row.id)}`,
+                body: { ...presentSubscription(row, settings), secret: formatSecret(secret) },
+              }),
           }),
         );
-        return answerOf(row);
       },
     });
   };

@@ -17,7 +17,7 @@ interface Allowance {
   until: number;
 }
 
-export type CheckQuota = (transaction: Queryable, tenant: string) => Promise<void>;
+type CheckQuota = (transaction: Queryable) => Promise<void>;
 
 /** Limits the subscriptions of each tenant (MAX_SUBSCRIPTIONS_PER_TENANT). */
 export class SubscriptionQuota {

@@ -5,13 +5,13 @@ import { formatSecret } from "@postrider/shared/core/signing.ts";
 import type { Sealed, StoredSecret } from "@postrider/shared/store/schema/index.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import type { Context } from "../context.ts";
-import { answerOnce, type Answer } from "../http/answer-once.ts";
+import { answerOnce } from "../http/answer-once.ts";
 import { body, pathId } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
 import { callerOf } from "../http/request-locals.ts";
 import { rotation } from "./input.ts";
-import { updateSubscription, findSubscription, type SubscriptionRow } from "./store.ts";
+import { updateSubscription, findSubscription } from "./store.ts";
 
 const NEW_SECRET_BYTES = 32;
 /** More live secrets would make the signature header too long for some receivers. */
@@ -39,10 +39,6 @@ export function rotateSecret(context: Context): RequestHandler {
       tenant: async () => (await findSubscription(db, caller, id)).tenant,
       async run(remember) {
         const secret = input.secret ?? newSecret();
-        const answerOf = ({ secrets }: SubscriptionRow): Answer => ({
-          status: 200,
-          body: { secret: formatSecret(secret), previousExpiresAt: secrets[1]?.expiresAt ?? null },
-        });
         const row = await updateSubscription(
           db,
           caller,
@@ -50,13 +46,18 @@ export function rotateSecret(context: Context): RequestHandler {
           ({ secrets }) => ({
             secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, now()),
           }),
-          { after: (connection, rotated) => remember(connection, answerOf(rotated)) },
+          {
+            after: (connection, { secrets }) =>
+              remember(connection, {
+                status: 200,
+                body: { secret: formatSecret(secret), previousExpiresAt: secrets[1]?.expiresAt ?? null },
+              }),
+          },
         );
         requestLog(log, response).info(
           { subscription: toPublicId("sub", id), live: row.secrets.length },
           "signing secret rotated",
         );
-        return answerOf(row);
       },
     });
   };

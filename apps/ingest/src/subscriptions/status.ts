@@ -3,7 +3,7 @@ import { CLOSED_BREAKER } from "@postrider/shared/core/breaker.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { resetBreaker } from "@postrider/shared/runtime/reset-breaker.ts";
 import type { Context } from "../context.ts";
-import { answerOnce, type Answer } from "../http/answer-once.ts";
+import { answerOnce } from "../http/answer-once.ts";
 import { noBody, pathId } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
@@ -48,17 +48,13 @@ function changeStatus(context: Context, { action, change, closesBreaker = false 
         // Read first, because the answer is stored by the transaction, which must not wait for Redis.
         const [state] = await readStates([id]);
         const shown = closesBreaker ? { ...state!, breaker: CLOSED_BREAKER } : state;
-        const answerOf = (row: SubscriptionRow): Answer => ({
-          status: 200,
-          body: presentSubscription(row, settings, shown),
-        });
         const row = await updateSubscription(db, caller, id, change, {
-          after: (connection, changed) => remember(connection, answerOf(changed)),
+          after: (connection, changed) =>
+            remember(connection, { status: 200, body: presentSubscription(changed, settings, shown) }),
         });
         const logged = { subscription: toPublicId("sub", id), status: row.status };
         requestLog(log, response).info(logged, "subscription status");
         if (row.status === "active") await (closesBreaker ? resetBreaker(context, id) : enqueue.wakeRelease(id));
-        return answerOf(row);
       },
     });
   };

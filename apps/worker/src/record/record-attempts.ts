@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { GroupCommit, type OnFlush } from "@postrider/shared/concurrency/group-commit.ts";
+import { GroupCommit } from "@postrider/shared/concurrency/group-commit.ts";
+import type { OnFlush } from "@postrider/shared/concurrency/isolating-flush.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";

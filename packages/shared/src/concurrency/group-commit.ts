@@ -1,7 +1,5 @@
-import { WaitingItems, type Weight } from "./waiting-items.ts";
-
-/** Called after each commit with the number of rows and the duration in seconds. */
-export type OnFlush = (rows: number, seconds: number) => void;
+import { flushIsolating, type FlushEntry, type FlushOptions } from "./isolating-flush.ts";
+import { exceeds, WaitingItems, type Weight } from "./waiting-items.ts";
 
 /** Rejects an item when the buffer is full. Nothing was stored, so the caller may try again later. */
 export class BufferFullError extends Error {
@@ -11,15 +9,7 @@ export class BufferFullError extends Error {
   }
 }
 
-export interface GroupCommitOptions<Item, Result> {
-  /** Writes all items in one transaction and returns one result per item, in order. */
-  flush: (items: readonly Item[]) => Promise<Result[]>;
-  /**
-   * Whether an error is the same for every item (the store is unavailable, the process stops), or a repeat could apply
-   * an item twice. After any other error the flush is halved until the item that causes it fails alone, so `flush` must
-   * have written nothing when it throws one.
-   */
-  failsAll: (error: unknown) => boolean;
+export interface GroupCommitOptions<Item, Result> extends FlushOptions<Item, Result> {
   /** How much of the limits below an item uses. */
   weigh: (item: Item) => Weight;
   /**
@@ -38,18 +28,14 @@ export interface GroupCommitOptions<Item, Result> {
    * `after` items or more. Without a pace it starts immediately.
    */
   pace?: { ms: number; after: number; enough: number };
-  onFlush?: OnFlush | undefined;
   maxFlush: { rows: number; bytes: number; load?: number };
   maxWaiting: Weight;
 }
 
-interface Entry<Item, Result> extends Weight {
-  item: Item;
+interface Entry<Item, Result> extends Weight, FlushEntry<Item, Result> {
   owner: string | undefined;
   /** Its place among all items ever added. */
   order: number;
-  resolve: (result: Result) => void;
-  reject: (error: unknown) => void;
 }
 
 /**
@@ -87,10 +73,9 @@ export class GroupCommit<Item, Result> {
    */
   add(item: Item): Promise<Result> {
     const { rows, bytes } = this.#options.weigh(item);
-    const { maxWaiting } = this.#options;
-    const waitingBytes = this.#waiting.bytes + this.#waitingLoads.bytes;
-    const isFull = this.waitingRows + rows > maxWaiting.rows || waitingBytes + bytes > maxWaiting.bytes;
-    if (isFull && this.waitingRows > 0) return Promise.reject(new BufferFullError());
+    const waiting = { rows: this.waitingRows, bytes: this.#waiting.bytes + this.#waitingLoads.bytes };
+    const isFull = waiting.rows > 0 && exceeds(waiting, { rows, bytes }, this.#options.maxWaiting);
+    if (isFull) return Promise.reject(new BufferFullError());
     return new Promise<Result>((resolve, reject) => {
       const entry = {
         item,
@@ -129,7 +114,8 @@ export class GroupCommit<Item, Result> {
       // Another flush has taken all items meanwhile, or will take the ones with a load when it is done.
       if (taken.length === 0) break;
       if (load > 0) this.#flushingLoads += 1;
-      await this.#flush(taken);
+      this.#last = { startedAt: performance.now(), items: taken.length };
+      await flushIsolating(this.#options, taken);
       if (load > 0) this.#flushingLoads -= 1;
     }
     // In the same turn as the check of what waits, so that an item added later starts a new run.
@@ -171,12 +157,10 @@ export class GroupCommit<Item, Result> {
     const maxLoad = maxFlush.load ?? Number.POSITIVE_INFINITY;
     const taken: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
-    let rows = 0;
-    let bytes = 0;
+    const sum = { rows: 0, bytes: 0 };
     let load = 0;
     waiting.remove((entry) => {
-      if (taken.length > 0 && (rows + entry.rows > maxFlush.rows || bytes + entry.bytes > maxFlush.bytes))
-        return "stop";
+      if (taken.length > 0 && exceeds(sum, entry, maxFlush)) return "stop";
       const entryLoad = this.#loadOf(entry.item);
       if (entryLoad > 0 && waiting === this.#waiting) {
         // Its load became known while it waited.
@@ -187,8 +171,8 @@ export class GroupCommit<Item, Result> {
       const entryKeys = keysOf?.(entry.item) ?? [];
       if (entryKeys.some((key) => keys.has(key))) return "leave";
       for (const key of entryKeys) keys.add(key);
-      rows += entry.rows;
-      bytes += entry.bytes;
+      sum.rows += entry.rows;
+      sum.bytes += entry.bytes;
       load += entryLoad;
       taken.push(entry);
       return "remove";
@@ -212,41 +196,5 @@ export class GroupCommit<Item, Result> {
 
   #canTakeLoad(): boolean {
     return this.#flushingLoads < Math.max(1, (this.#options.maxFlushing ?? 1) - 1);
-  }
-
-  /** Flushes, and isolates the items that fail. That costs at most two flushes per item, however many fail. */
-  async #flush(entries: Entry<Item, Result>[]): Promise<void> {
-    this.#last = { startedAt: performance.now(), items: entries.length };
-    const parts = [entries];
-    for (let part = parts.pop(); part; part = parts.pop()) {
-      const failure = await this.#flushPart(part);
-      if (!failure) continue;
-      const failsAll = this.#options.failsAll(failure.error);
-      if (!failsAll && part.length > 1) {
-        const middle = part.length >> 1;
-        parts.push(part.slice(middle), part.slice(0, middle));
-        continue;
-      }
-      // Each of the other parts would wait for the same timeout.
-      const failed = failsAll ? [part, ...parts.splice(0)].flat() : part;
-      for (const { reject } of failed) reject(failure.error);
-    }
-  }
-
-  /** @returns undefined if it was committed */
-  async #flushPart(entries: readonly Entry<Item, Result>[]): Promise<{ error: unknown } | undefined> {
-    const startedAt = performance.now();
-    let results: Result[];
-    try {
-      results = await this.#options.flush(entries.map(({ item }) => item));
-    } catch (error) {
-      return { error };
-    }
-    this.#options.onFlush?.(
-      entries.reduce((sum, { rows }) => sum + rows, 0),
-      (performance.now() - startedAt) / 1000,
-    );
-    for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
-    return undefined;
   }
 }

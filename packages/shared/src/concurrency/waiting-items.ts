@@ -70,5 +70,6 @@ export class WaitingItems<Item extends Entry> {
   }
 }
 
-const exceeds = (sum: Weight, item: Weight, limit: Weight): boolean =>
+/** Whether what is there and an item together are more than the limit. */
+export const exceeds = (sum: Weight, item: Weight, limit: Weight): boolean =>
   sum.rows + item.rows > limit.rows || sum.bytes + item.bytes > limit.bytes;

@@ -1,4 +1,4 @@
-import type { OnFlush } from "../../concurrency/group-commit.ts";
+import type { OnFlush } from "../../concurrency/isolating-flush.ts";
 import { Histogram, type Registry } from "prom-client";
 
 /** @param kind of the rows: `accept` or `record` */
