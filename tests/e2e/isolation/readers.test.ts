@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
-import { newId } from "@postrider/shared/runtime/new-id.ts";
 import type { Delivery, Page } from "@postrider/testkit/client/types.ts";
 import { SteadyPosts } from "@postrider/testkit/stack/steady-posts.ts";
 import { useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { withClient } from "../../../scripts/services/index.ts";
+import { addTenantKey } from "../tenant-key.ts";
 
 const e2e = useStack({ workers: 0, env: { READ_TIMEOUT: "500ms", READS_PER_TENANT: "4", READ_POOL_SIZE: "2" } });
 const tenant = "small";
@@ -15,16 +15,7 @@ const KEYS = 8;
 const keys: string[] = [];
 
 beforeAll(async () => {
-  await withClient(e2e.stack.databaseUrl, async (client) => {
-    for (let n = 0; n < KEYS; n += 1) {
-      const key = randomBytes(24).toString("hex");
-      keys.push(key);
-      await client.query(
-        "insert into api_keys (id, name, hash, scopes, tenant) values ($1, 'reader', $2, '{read}', $3)",
-        [newId(), createHash("sha256").update(key).digest(), tenant],
-      );
-    }
-  });
+  for (let n = 0; n < KEYS; n += 1) keys.push(await addTenantKey(e2e.stack.databaseUrl, tenant, ["read"]));
   await e2e.api.subscribe({ url: "http://127.0.0.1:9/", tenant });
   await e2e.api.sendBatch(Array.from({ length: 100 }, (_, n) => ({ type: "a", data: n, tenant })));
 });

@@ -1,19 +1,9 @@
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { expect, test } from "vitest";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { addressesOf, runResolver } from "./running-resolver.ts";
 
 const NO_SERVER = { kind: "unavailable", reason: "no_server", retryInMs: expect.any(Number) as number };
-
-async function closedPort(): Promise<string> {
-  const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  return `127.0.0.1:${port}`;
-}
 
 test("name servers that do not answer, or fail, are to blame while ours answer for the root; that is remembered", async () => {
   const { dns, lookUp, lines } = await runResolver({
@@ -70,7 +60,10 @@ test("a server of a closed network that does not know the root is not to blame f
 });
 
 test("an unreachable server beside one that works is no trouble", async () => {
-  const { dns, lookUp } = await runResolver({ others: [await closedPort()], zones: { "dead.example": "silent" } });
+  const { dns, lookUp } = await runResolver({
+    others: [`127.0.0.1:${await freePort()}`],
+    zones: { "dead.example": "silent" },
+  });
   expect(await lookUp("dead.example")).toMatchObject({ kind: "failed" });
   expect(dns.questions).toContain("A dead.example");
 });

@@ -1,6 +1,5 @@
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "@postrider/testkit/processes/ports.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
@@ -14,10 +13,7 @@ const NOT_SENT = "not sent: the DNS servers of this machine do not answer";
 let world: World;
 beforeAll(async () => {
   // Nothing listens there.
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const DNS_SERVERS = `127.0.0.1:${socket.address().port}`;
-  socket.close();
+  const DNS_SERVERS = `127.0.0.1:${await freePort()}`;
   world = await createTestWorld({ DNS_SERVERS, BREAKER_COOLDOWN: "50ms", BREAKER_THRESHOLD: "1" });
 });
 afterAll(() => world.close());

@@ -17,7 +17,7 @@ import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } f
 import { EVENT_MISSING } from "./dead-letter.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
-import { postpone } from "./postpone.ts";
+import { postpone, type NoLookup } from "./postpone.ts";
 import { refuse } from "./refuse.ts";
 import { reportHealth } from "./report-health.ts";
 
@@ -30,12 +30,6 @@ interface Sent {
 /** Why nothing was sent. */
 interface NotSent {
   admission: Refusal | "given_back";
-}
-
-/** The host could not be looked up for a reason of our own: nothing was sent. */
-interface NoLookup {
-  retryInMs: number;
-  problem: string;
 }
 
 /** A success proves a subscription for this long. */

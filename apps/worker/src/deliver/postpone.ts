@@ -3,15 +3,21 @@ import type { Context } from "../context.ts";
 import type { Delivery, Result } from "../delivery.ts";
 import { applyTransition, GIVEN_BACK } from "./apply-transition.ts";
 
+/** The host could not be looked up for a reason of our own: nothing was sent. */
+export interface NoLookup {
+  retryInMs: number;
+  problem: string;
+}
+
 /**
- * Puts off a delivery that could not be sent for a reason of our own: it waits in the retry lane, and no attempt is spent.
- * A probe's delivery stays held.
+ * Puts off a delivery that could not be sent for a reason of our own: it waits in the retry lane, and no attempt is
+ * spent. A probe's delivery stays held.
  */
 export async function postpone(
   context: Context,
   delivery: Delivery,
   trigger: Trigger,
-  { retryInMs, problem }: { retryInMs: number; problem: string },
+  { retryInMs, problem }: NoLookup,
 ): Promise<Result> {
   if (trigger === "probe") return GIVEN_BACK;
   // Spread: many are postponed at once.

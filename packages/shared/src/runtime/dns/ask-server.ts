@@ -16,6 +16,9 @@ export interface Failure {
   isSilent: boolean;
 }
 
+/** No server has answered in time. */
+export const SILENCE: Failure = { kind: "failed", code: "ETIMEOUT", isSilent: true };
+
 /** What to ask for. */
 export interface Query {
   name: string;

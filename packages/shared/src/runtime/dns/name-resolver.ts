@@ -2,7 +2,7 @@ import { isIP, type BlockList } from "node:net";
 import type { Registry } from "prom-client";
 import { isAllowedAddress } from "../../core/address-rules.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { Answer, Query, Question } from "./ask-server.ts";
+import { SILENCE, type Answer, type Query, type Question } from "./ask-server.ts";
 import { askServers } from "./ask-servers.ts";
 import { BusyBackoff } from "./busy-backoff.ts";
 import { isDialable } from "./dial-order.ts";
@@ -13,7 +13,7 @@ import type { LookupResult, Unavailable } from "./lookup-result.ts";
 import { LookupPlaces, RANKS } from "./lookup-places.ts";
 import { localAddresses } from "./local-names.ts";
 import type { Pending, Waiter } from "./pending-lookup.ts";
-import { ServerHealth, SILENCE } from "./server-health.ts";
+import { ServerHealth } from "./server-health.ts";
 import { DnsServers } from "./servers.ts";
 
 export interface Lookup {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../telemetry/logger.ts";
-import { askRoot, type Failure } from "./ask-server.ts";
+import { askRoot, SILENCE, type Failure } from "./ask-server.ts";
 import type { DnsServers } from "./servers.ts";
 
 /** The servers are asked for the root no more often than this. */
@@ -12,8 +12,6 @@ const PATIENCE_MS = 250;
  * root, which they knew, but answer for other names: a forwarder may still remember those.
  */
 const DOUBT_MS = 5 * 60_000;
-/** A caller's time was over before any answer. */
-export const SILENCE: Failure = { kind: "failed", code: "ETIMEOUT", isSilent: true };
 
 /** A question for the root, to all servers. */
 interface Probe {
