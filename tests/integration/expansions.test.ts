@@ -70,15 +70,15 @@ test("a fan-out of exactly what one statement writes is no expansion", async () 
   expect(await query("select from expansions")).toHaveLength(0);
 });
 
-test("a batch writes 5,000 deliveries at most, its other events expand, and a neighbour's event in the same flush does not", async () => {
+test("a batch writes 5,000 deliveries at most, its other events expand, and a neighbour's event of the same moment does not", async () => {
   await world.subscribeMany(450, "first");
   await world.subscribe({ tenant: "neighbour" });
-  // A tenant whose fan-outs are not known yet, so that both requests share a flush.
+  // A tenant whose fan-outs are not known yet, so that both requests share the first flush, which is refused.
   const batch = world.accept(...Array.from({ length: 50 }, () => ({ tenant: "first" })));
   const neighbour = world.accept({ tenant: "neighbour" });
   expect(await neighbour).toMatchObject([{ deliveries: 1, expanding: false }]);
   const answers = (await batch) as { deliveries: number; expanding: boolean }[];
-  expect(answers.reduce((sum, { deliveries }) => sum + deliveries, 0)).toBe(4_999);
+  expect(answers.reduce((sum, { deliveries }) => sum + deliveries, 0)).toBe(5_000);
   for (const { deliveries, expanding } of answers) expect(expanding).toBe(deliveries < 450);
   // The answers are in the order of the events.
   expect(answers.map(({ deliveries }) => deliveries)).toEqual(
@@ -90,6 +90,19 @@ test("a batch writes 5,000 deliveries at most, its other events expand, and a ne
   await expectBatches([...world.batches, ...pages.flatMap(({ batches }) => batches)]);
   // Small expansions share a page.
   expect(pages.length).toBeLessThanOrEqual(20);
+});
+
+test("many events with few deliveries each share the 5,000 of a statement with a neighbour's", async () => {
+  await world.subscribeMany(150, "second");
+  await world.subscribe({ tenant: "neighbour" });
+  const batch = world.accept(...Array.from({ length: 50 }, () => ({ tenant: "second" })));
+  const neighbour = world.accept({ tenant: "neighbour" });
+  expect(await neighbour).toMatchObject([{ deliveries: 1, expanding: false }]);
+  const answers = (await batch) as { deliveries: number; expanding: boolean }[];
+  expect(answers.reduce((sum, { deliveries }) => sum + deliveries, 0)).toBe(4_999);
+  await expandAll("second");
+  const all = (await counts()).filter(({ shown }) => shown > 1);
+  expect(all).toEqual(Array.from({ length: 50 }, () => ({ deliveries: 150, subscriptions: 150, shown: 150 })));
 });
 
 test("tenants take turns in a statement: many single events for many subscriptions leave deliveries for a neighbour's", async () => {

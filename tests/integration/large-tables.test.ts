@@ -35,6 +35,7 @@ const OMITTED = [
   "read-expansions.ts",
   "read-postgres-usage.ts",
   "read-schema-version.ts",
+  "read-settled-time.ts",
   "read-subscription-limits.ts",
   "record-health.ts",
   "remove-expired-keys.ts",

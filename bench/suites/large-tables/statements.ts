@@ -1,6 +1,7 @@
 import { familyRange, firstIdAt, MAX_ID } from "../../../packages/shared/src/core/ids/id-range.ts";
 import { newId } from "../../../packages/shared/src/runtime/new-id.ts";
 import { acceptEvents } from "../../../packages/shared/src/store/sql/accept.ts";
+import { acceptLargeFanOuts } from "../../../packages/shared/src/store/sql/accept-large-fan-outs.ts";
 import type { Paging } from "../../../packages/shared/src/store/bounded-list.ts";
 import { cancelHeldRows, cancelRetryingRows } from "../../../packages/shared/src/store/sql/cancel-unfinished.ts";
 import { countDead } from "../../../packages/shared/src/store/sql/count-dead.ts";
@@ -124,6 +125,9 @@ function others({ held, busy, inState, pending, partition }: Samples): Call[] {
   const call = (name: string, max: number, run: Call["run"]): Call => ({ name, max, run });
   return [
     call("accept an event for 10 subscriptions", 10 * CHANGE + 1_000, (db) => acceptEvents(db, [newEvent()], newId())),
+    call("the same by the statement for large fan-outs", 10 * CHANGE + 1_000, (db) =>
+      acceptLargeFanOuts(db, [newEvent()], newId()),
+    ),
     call("record 100 over all days", SPREAD + 100 * CHANGE, (db) => recordAttempts(db, retrying.map(({ id }) => ({ ...record, delivery: { id, state: "retrying", cycle: 0, attemptCount: 1 } })))), // prettier-ignore
     call("find 100 recorded", SPREAD, (db) => findRecorded(db, idsOf(delivered))),
     call("load 100 over all days by id", 2 * SPREAD, (db) => loadDeliveriesByIds(db, ids)),

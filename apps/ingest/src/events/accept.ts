@@ -5,6 +5,7 @@ import {
   expansionBacklogOf,
   isIdempotencyConflict,
   isUnavailable,
+  largeFanOutsOf,
 } from "@postrider/shared/store/errors.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { Problem } from "../http/problem.ts";
@@ -93,6 +94,7 @@ function createGroupCommit(parts: FlushParts, onFlush: OnFlush | undefined) {
     failsAll: isUnavailable,
     weigh: ({ events, bytes }) => ({ rows: events.length, bytes }),
     loadOf: ({ events }) => parts.fanOuts.estimate(events, performance.now()),
+    isUnknownLoad: (error) => largeFanOutsOf(error) !== undefined,
     ownerOf: ({ events }) => events[0]!.tenant,
     keysOf: ({ events }) => events.flatMap(keysOf),
     maxFlushing: MAX_FLUSHING,

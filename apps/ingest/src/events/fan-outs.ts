@@ -1,8 +1,7 @@
-import type { AcceptRow } from "@postrider/shared/store/sql/accept.ts";
+import { LARGE_FAN_OUT } from "@postrider/shared/store/sql/accept.ts";
+import type { AcceptRow } from "@postrider/shared/store/accept-steps.ts";
 import type { NewEvent } from "./prepare.ts";
 
-/** A smaller fan-out takes a few milliseconds at most. */
-const MIN_LARGE = 200;
 /** How long any event of a tenant may be as large as its last large one. */
 const SUSPECT_MS = 10_000;
 /** How long requests like a refused one are refused at once. */
@@ -23,9 +22,9 @@ interface Tenant {
 }
 
 /**
- * The large fan-outs and refusals of the last events, by tenant, in this process's memory. A fan-out is known only after
- * the statement that writes it, but the next event of the same type most likely has the same one. Types may be new in
- * each event, so for some seconds everything else of the tenant counts as large too.
+ * The large fan-outs and refusals of the last events, by tenant, in this process's memory. A fan-out is known only from
+ * a statement that stored it or was refused for it, but the next event of the same type most likely has the same one.
+ * Types may be new in each event, so for some seconds everything else of the tenant counts as large too.
  *
  * Times are in milliseconds of `performance.now()`.
  */
@@ -44,24 +43,29 @@ export class FanOuts {
     if (!known) return 0;
     const isSuspect = now < known.suspectUntil;
     const deliveries = known.types.get(type) ?? (isSuspect ? known.load : 0);
-    return deliveries >= MIN_LARGE || isSuspect ? deliveries : 0;
+    return deliveries >= LARGE_FAN_OUT || isSuspect ? deliveries : 0;
   }
 
   /** @param row what the statement that stored the event wrote, and whether that is not all */
   learn(event: Kind, { size: deliveries, expanding }: Pick<AcceptRow, "size" | "expanding">, now: number): void {
     // Few deliveries where the statement was full say nothing.
-    if (expanding && deliveries < MIN_LARGE) return;
+    if (expanding && deliveries < LARGE_FAN_OUT) return;
     const known =
-      deliveries >= MIN_LARGE ? this.#suspect(event.tenant, deliveries, now) : this.#tenants.get(event.tenant);
+      deliveries >= LARGE_FAN_OUT ? this.#suspect(event.tenant, deliveries, now) : this.#tenants.get(event.tenant);
     if (!known) return;
     known.types.delete(event.type);
     if (now >= known.suspectUntil) return;
-    setBounded(known.types, event.type, deliveries >= MIN_LARGE ? deliveries : 1, MAX_TYPES);
+    setBounded(known.types, event.type, deliveries >= LARGE_FAN_OUT ? deliveries : 1, MAX_TYPES);
   }
 
-  /** @param event the event of the request that the statement named (store/sql/accept.ts) */
+  /** Remembers that an event has a large fan-out, of unknown size (store/sql/accept.ts). */
+  find(event: Kind, now: number): void {
+    this.learn(event, { size: LARGE_FAN_OUT, expanding: true }, now);
+  }
+
+  /** @param event the event of the request that the statement named (store/sql/accept-large-fan-outs.ts) */
   refuse(event: Kind, events: number, now: number): void {
-    const known = this.#suspect(event.tenant, MIN_LARGE, now);
+    const known = this.#suspect(event.tenant, LARGE_FAN_OUT, now);
     known.refused.delete(event.type);
     setBounded(known.refused, event.type, { events, until: now + REFUSE_MS }, MAX_TYPES);
   }

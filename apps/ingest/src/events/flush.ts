@@ -3,7 +3,7 @@ import { firstBatchNumber } from "@postrider/shared/core/ids/batch-id.ts";
 import { familyRange } from "@postrider/shared/core/ids/id-range.ts";
 import type { Batch } from "@postrider/shared/queue/jobs.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import type { AcceptRow } from "@postrider/shared/store/sql/accept.ts";
+import type { AcceptRow } from "@postrider/shared/store/accept-steps.ts";
 import { deliveryCounts, type DeliveryCount } from "@postrider/shared/store/sql/delivery-counts.ts";
 import { MAX_SHARED } from "@postrider/shared/store/sql/matching.ts";
 import type { FanOuts } from "./fan-outs.ts";
@@ -45,14 +45,18 @@ export interface FlushParts {
   onBatches: (batches: Batch[], expanding: string[]) => void;
 }
 
-/** Stores the events of several requests in one commit and dispatches their deliveries. Results are in order. */
+/**
+ * Stores the events of several requests in one commit and dispatches their deliveries. Results are in order.
+ *
+ * @throws DatabaseError largeFanOutsOf (store/errors.ts); then the fan-outs are remembered
+ */
 export async function flush(parts: FlushParts, requests: readonly AcceptRequest[]): Promise<FlushResult[][]> {
   const { pool, shares } = parts;
   const inTurn = inTurns(requests, parts.fanOuts);
   const events = inTurn.flatMap((request) => request.events);
   const priorities = prioritiesOf(events, shares);
   const rows = await insertEvents(
-    pool,
+    parts,
     inTurn.flatMap((request) =>
       request.events.map((event) => ({
         ...event,

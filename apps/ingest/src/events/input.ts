@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { MIN_ID } from "@postrider/shared/core/ids/id-range.ts";
+import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import type { Caller } from "../http/caller.ts";
-import { eventType, list, page, tenant, time } from "../http/fields.ts";
+import { eventType, list, page, publicId, tenant, time } from "../http/fields.ts";
 import { idempotencyKey } from "../http/idempotency-key.ts";
 import { shapeOf } from "../http/parse-request.ts";
 import { Problem } from "../http/problem.ts";
@@ -36,13 +38,28 @@ export const newBatchShape: Shape = {
   list: { name: "events", max: MAX_BATCH, of: shapeOfEvent(eventOfBatch) },
 };
 
-export const eventFilter = z.strictObject({
-  ...page("evt"),
-  tenant: tenant.optional(),
-  type: eventType.optional(),
-  since: time.optional(),
-  until: time.optional(),
-});
+export const eventFilter = z
+  .strictObject({
+    ...page("evt"),
+    tenant: tenant.optional(),
+    type: eventType.optional(),
+    since: time.optional(),
+    until: time.optional(),
+    /** An id, or nothing for the start. */
+    after: z
+      .string()
+      .transform((value) => (value === "" ? toPublicId("evt", MIN_ID) : value))
+      .pipe(publicId("evt"))
+      .optional(),
+  })
+  .refine(({ after, cursor }) => after === undefined || cursor === undefined, {
+    path: ["cursor"],
+    error: "cannot be given together with after: give the nextCursor to after",
+  })
+  .refine(({ after, order }) => after === undefined || order !== "desc", {
+    path: ["order"],
+    error: "must be asc, or left out, together with after",
+  });
 
 /** @param prefix of a field's name in an error, such as `events.3.` */
 export function toNewEvent(

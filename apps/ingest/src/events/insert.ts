@@ -1,18 +1,77 @@
+import { timeOfId } from "@postrider/shared/core/ids/id-range.ts";
+import { clock, now } from "@postrider/shared/runtime/clock.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
-import { isMissingPartition } from "@postrider/shared/store/errors.ts";
+import { isMissingPartition, isOldIds, largeFanOutsOf } from "@postrider/shared/store/errors.ts";
 import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import { acceptEvents, type AcceptedEvent, type AcceptRow } from "@postrider/shared/store/sql/accept.ts";
+import { acceptEvents } from "@postrider/shared/store/sql/accept.ts";
+import { acceptLargeFanOuts } from "@postrider/shared/store/sql/accept-large-fan-outs.ts";
+import type { AcceptedEvent, AcceptRow } from "@postrider/shared/store/accept-steps.ts";
+import type { FanOuts } from "./fan-outs.ts";
+import { prepare, type PreparedEvent } from "./prepare.ts";
 
-/** Stores events and their deliveries in one commit, and creates a missing partition on the way. */
-export async function insertEvents(pool: Pool, events: readonly AcceptedEvent[]): Promise<AcceptRow[]> {
+/** Postgres refuses ids that are twice as old. */
+const MAX_ID_AGE_MS = 1_000;
+
+type InsertedEvent = PreparedEvent & AcceptedEvent;
+
+interface InsertParts {
+  pool: Pool;
+  fanOuts: FanOuts;
+}
+
+/**
+ * Stores events and their deliveries in one commit. An event that waited long gets a new id: a reader of the newest events
+ * waits for ids that may still come (store/sql/read-settled-time.ts), and the wait must be short.
+ *
+ * @throws DatabaseError largeFanOutsOf (store/errors.ts) if the fan-outs were not known. They are then, so that the same
+ *   events can be stored, each with what costs as much
+ */
+export async function insertEvents(parts: InsertParts, events: readonly InsertedEvent[]): Promise<AcceptRow[]> {
+  const oldest = now() - MAX_ID_AGE_MS;
+  try {
+    return await insert(
+      parts,
+      events.map((event) => (timeOfId(event.id) < oldest ? withNewId(event) : event)),
+    );
+  } catch (error) {
+    if (!isOldIds(error)) throw error;
+    // This process's clock is behind Postgres's, most likely after a failover.
+    await clock.synchronize(parts.pool);
+    return insert(parts, events.map(withNewId));
+  }
+}
+
+const withNewId = (event: InsertedEvent): InsertedEvent => ({ ...event, ...prepare(event) });
+
+/** Events with few deliveries take a statement that costs less, and fails if it finds others. */
+async function insert({ pool, fanOuts }: InsertParts, events: readonly InsertedEvent[]): Promise<AcceptRow[]> {
+  if (fanOuts.estimate(events, performance.now()) > 0) return insertBy(acceptLargeFanOuts, pool, events);
+  try {
+    return await insertBy(acceptEvents, pool, events);
+  } catch (error) {
+    const large = largeFanOutsOf(error);
+    if (large === undefined) throw error;
+    // None of them has many deliveries, but all together have.
+    if (large.length === 0) return insertBy(acceptLargeFanOuts, pool, events);
+    for (const n of large) fanOuts.find(events[n - 1]!, performance.now());
+    throw error;
+  }
+}
+
+/** Runs a statement, and creates a missing partition on the way. */
+async function insertBy(
+  statement: typeof acceptEvents,
+  pool: Pool,
+  events: readonly InsertedEvent[],
+): Promise<AcceptRow[]> {
   const batchSeed = newId();
   try {
-    return await acceptEvents(pool, events, batchSeed);
+    return await statement(pool, events, batchSeed);
   } catch (error) {
     if (!isMissingPartition(error)) throw error;
     const ids = events.map(({ id }) => id);
     await ensurePartitionsOf(pool, ids);
-    return acceptEvents(pool, events, batchSeed);
+    return statement(pool, events, batchSeed);
   }
 }

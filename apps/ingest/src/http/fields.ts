@@ -92,6 +92,6 @@ export const page = (prefix: IdPrefix) => ({
     .transform(Number)
     .refine((limit) => limit >= 1 && limit <= MAX_PAGE, `must be a whole number from 1 to ${MAX_PAGE}`)
     .default(50),
-  order: z.enum(["desc", "asc"], { error: "must be desc or asc" }).default("desc"),
+  order: z.enum(["desc", "asc"], { error: "must be desc or asc" }).optional(),
   cursor: publicId(prefix).optional(),
 });

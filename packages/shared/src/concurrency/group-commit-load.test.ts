@@ -102,3 +102,27 @@ test("items with a load are not looked at again for each of the others", async (
   open();
   await Promise.all([...first, ...waiting, ...other]);
 });
+
+test("items whose load their flush finds are flushed apart, and the others at once", async () => {
+  const flushes: Item[][] = [];
+  const commits = new GroupCommit<Item, string>({
+    async flush(items) {
+      flushes.push([...items]);
+      const unknown = items.filter(({ load }) => load < 0);
+      for (const item of unknown) item.load = 1;
+      if (unknown.length > 0) throw new Error("unknown load");
+      return items.map(({ owner }) => owner);
+    },
+    failsAll: () => false,
+    weigh: () => ({ rows: 1, bytes: 1 }),
+    loadOf: ({ load }) => Math.max(load, 0),
+    isUnknownLoad: (error) => (error as Error).message === "unknown load",
+    maxFlush: { rows: 100, bytes: 1_000, load: 1 },
+    maxWaiting: { rows: 16, bytes: 1_000 },
+  });
+  const owners = ["a", "b", "c", "d"];
+  const results = owners.map((owner) => commits.add({ owner, load: owner < "c" ? -1 : 0 }));
+  expect(await Promise.all(results)).toEqual(owners);
+  expect(flushes.map((items) => items.map(({ owner }) => owner).join(""))).toEqual(["abcd", "cd", "a", "b"]);
+  await commits.idle();
+});

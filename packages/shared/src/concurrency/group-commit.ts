@@ -17,6 +17,8 @@ export interface GroupCommitOptions<Item, Result> extends FlushOptions<Item, Res
    * their own, and leave one of the concurrent flushes and half of the buffer to the other items.
    */
   loadOf?: (item: Item) => number;
+  /** Whether an error of a flush without a load means that some of its items have one, as loadOf() says now. */
+  isUnknownLoad?: (error: unknown) => boolean;
   /** Whose item it is. Items with a load of one owner may have a quarter of the buffer. */
   ownerOf?: (item: Item) => string;
   /** Two items with a common key never share a flush, because a statement can't change a row twice. */
@@ -115,7 +117,7 @@ export class GroupCommit<Item, Result> {
       if (taken.length === 0) break;
       if (load > 0) this.#flushingLoads += 1;
       this.#last = { startedAt: performance.now(), items: taken.length };
-      await flushIsolating(this.#options, taken);
+      await flushIsolating(this.#options, taken, (error, entries) => this.#setLoadsAside(error, entries));
       if (load > 0) this.#flushingLoads -= 1;
     }
     // In the same turn as the check of what waits, so that an item added later starts a new run.
@@ -178,6 +180,15 @@ export class GroupCommit<Item, Result> {
       return "remove";
     });
     return { taken, load };
+  }
+
+  /** Moves the items that turned out to have a load to those that wait with one. Nothing of their flush was written. */
+  #setLoadsAside(error: unknown, entries: readonly Entry<Item, Result>[]): Entry<Item, Result>[] | undefined {
+    if (!this.#options.isUnknownLoad?.(error)) return undefined;
+    const others = entries.filter(({ item }) => this.#loadOf(item) === 0);
+    if (others.length === entries.length) return undefined;
+    for (const entry of entries) if (!others.includes(entry)) this.#addLoad(entry);
+    return others;
   }
 
   #loadOf(item: Item): number {

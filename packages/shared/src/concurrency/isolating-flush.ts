@@ -21,15 +21,26 @@ export interface FlushEntry<Item, Result> {
   reject: (error: unknown) => void;
 }
 
-/** Flushes, and isolates the items that fail. That costs at most two flushes per item, however many fail. */
-export async function flushIsolating<Item, Result>(
+/**
+ * Flushes, and isolates the items that fail. That costs at most two flushes per item, however many fail.
+ *
+ * @param setAside takes the items that an error says belong into another flush, and returns the others to be flushed
+ *   again; undefined where it takes none
+ */
+export async function flushIsolating<Item, Result, Entry extends FlushEntry<Item, Result>>(
   options: FlushOptions<Item, Result>,
-  entries: readonly FlushEntry<Item, Result>[],
+  entries: readonly Entry[],
+  setAside?: (error: unknown, entries: readonly Entry[]) => Entry[] | undefined,
 ): Promise<void> {
   const parts = [entries];
   for (let part = parts.pop(); part; part = parts.pop()) {
     const failure = await flushPart(options, part);
     if (!failure) continue;
+    const others = setAside?.(failure.error, part);
+    if (others !== undefined) {
+      if (others.length > 0) parts.push(others);
+      continue;
+    }
     const failsAll = options.failsAll(failure.error);
     if (!failsAll && part.length > 1) {
       const middle = part.length >> 1;

@@ -4,6 +4,10 @@ import { DatabaseError } from "pg";
 export const IDEMPOTENCY_CONFLICT = "PR409";
 /** SQLSTATE raised by refuse_expansion_backlog (drizzle/0004_expansions.sql). */
 const EXPANSION_BACKLOG = "PR429";
+/** SQLSTATE raised by refuse_large_fan_outs (drizzle/0007_accepting.sql). */
+const LARGE_FAN_OUTS = "PR413";
+/** SQLSTATE raised by note_accepting (drizzle/0007_accepting.sql). */
+const OLD_IDS = "PR425";
 
 /** Postgres's own error, directly or wrapped by the query builder. */
 const databaseError = (error: unknown): DatabaseError | undefined => {
@@ -19,6 +23,19 @@ export const isIdempotencyConflict = (error: unknown): boolean => sqlState(error
 /** The event of the statement, from 1, whose tenant has too many unwritten deliveries; undefined for other errors. */
 export const expansionBacklogOf = (error: unknown): number | undefined =>
   sqlState(error) === EXPANSION_BACKLOG ? Number(databaseError(error)!.detail) : undefined;
+
+/**
+ * The events of the statement, from 1, whose deliveries are too many for it; none if they are too many together;
+ * undefined for other errors.
+ */
+export function largeFanOutsOf(error: unknown): number[] | undefined {
+  if (sqlState(error) !== LARGE_FAN_OUTS) return undefined;
+  return databaseError(error)!.detail!.split(",").filter(Boolean).map(Number);
+}
+
+/** True where the ids of the events were too old by Postgres's clock. */
+export const isOldIds = (error: unknown): boolean => sqlState(error) === OLD_IDS;
+
 /** Which event of the statement has the conflict, from 1; 0 if it is a batch's key. */
 export const conflictPosition = (error: unknown): number => Number(databaseError(error)?.detail);
 
@@ -73,12 +90,12 @@ const CONNECTION_ERROR = /connection|timeout|terminated|not queryable|pool after
 /**
  * True where Postgres is unreachable or can't serve at the moment, so that the same statement may succeed later:
  * classes 08 (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator) and 58 (system), a server that takes
- * no writes (25006: a standby after a failover, a full disk at some providers), or a connection that failed before
- * Postgres could answer. Any other error, for example from a bug, would occur again.
+ * no writes (25006: a standby after a failover, a full disk at some providers), a clock that is ahead of ours (PR425),
+ * or a connection that failed before Postgres could answer. Any other error, for example from a bug, would occur again.
  */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlState(error);
-  if (state !== undefined) return /^(08|25006|40|53|55|57|58)/.test(state);
+  if (state !== undefined) return /^(08|25006|40|53|55|57|58|PR425)/.test(state);
   if (!(error instanceof Error)) return false;
   // A system error: ECONNREFUSED, ECONNRESET, EPIPE, ENOTFOUND …, and not ERR_INVALID_ARG_TYPE.
   const isSystemError = "code" in error && typeof error.code === "string" && /^E[A-Z]+$/.test(error.code);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { v7 } from "uuid";
-import { family, familyRange, firstIdAt, idAfter, MAX_ID, timeOfId } from "./id-range.ts";
+import { v7, version } from "uuid";
+import { family, familyRange, firstIdAt, idAfter, lastIdBefore, MAX_ID, timeOfId } from "./id-range.ts";
 
 test("a UUIDv7 contains the millisecond of its creation", () => {
   fc.assert(
@@ -34,4 +34,11 @@ test("the range of several ids contains the family of each", () => {
       for (const id of ids) expect(range.from <= family(id).from && family(id).to <= range.to).toBe(true);
     }),
   );
+});
+
+test("the last id before a time is a UUIDv7 of the millisecond before", () => {
+  const ms = Date.UTC(2026, 0, 1);
+  const id = lastIdBefore(ms);
+  expect([timeOfId(id), version(id)]).toEqual([ms - 1, 7]);
+  expect(id > v7({ msecs: ms - 1 }) && id < firstIdAt(ms)).toBe(true);
 });

@@ -28,6 +28,9 @@ export function firstIdAt(ms: number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
+/** The largest UUIDv7 of the milliseconds before. */
+export const lastIdBefore = (ms: number): string => `${firstIdAt(ms - 1).slice(0, 13)}-7fff-bfff-ffffffffffff`;
+
 /** The ids with the same first 8 bytes: an event and all of its deliveries. */
 export function family(uuid: string): IdRange {
   const stem = uuid.slice(0, 18);
