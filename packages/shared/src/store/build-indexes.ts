@@ -31,15 +31,10 @@ export const LATER_INDEXES: readonly IndexDefinition[] = [
     definition: "(subscription_id, uuid_send(id)) where state = 'dead'",
     comment: "GET /v1/deliveries?status=dead&subscription=, newest first.",
   },
-  {
-    name: "deliveries_tenant_idx",
-    definition: "(tenant, id)",
-    comment: "GET /v1/deliveries?tenant=, newest first.",
-  },
 ];
 
-/** Replaced by others. Code of before uses them, so they are dropped last. */
-const OBSOLETE = ["deliveries_dead_idx"];
+/** Replaced by others, or by other ways to read. Code of before uses them, so they are dropped last. */
+const OBSOLETE = ["deliveries_dead_idx", "deliveries_tenant_idx"];
 
 /**
  * Builds the later indexes, one partition at a time and without blocking writers. It goes on where an interrupted run

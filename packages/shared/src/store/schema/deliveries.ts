@@ -78,6 +78,5 @@ export const deliveries = pgTable(
       .on(table.subscriptionId, sql`uuid_send(id)`)
       .where(sql`state = 'dead'`),
     index("deliveries_subscription_idx").on(table.subscriptionId, table.id),
-    index("deliveries_tenant_idx").on(table.tenant, table.id),
   ],
 );

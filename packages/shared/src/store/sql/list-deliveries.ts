@@ -1,3 +1,4 @@
+import { getTableColumns } from "drizzle-orm";
 import type { DeliveryState } from "../../core/delivery/states.ts";
 import { boundedList, readList, type Order, type Paging, type Walked } from "../bounded-list.ts";
 import { columnsOf } from "../columns.ts";
@@ -22,6 +23,10 @@ const OWN_SUBSCRIPTION = `(case when $5::text is null then $8::uuid
         else (select id from subscriptions where id = $8::uuid and tenant = $5) end)`;
 
 const COLUMNS = columnsOf(deliveries);
+const OTHERS = Object.values(getTableColumns(deliveries))
+  .filter(({ name }) => name !== "id")
+  .map(({ name }) => `found.${name}`)
+  .join(", ");
 const KEYS = {
   none: undefined,
   tenant: { column: "tenant", value: "$5::text" },
@@ -29,10 +34,46 @@ const KEYS = {
 } as const;
 type Key = keyof typeof KEYS;
 
+/** The first and the last id of the family of an id (core/ids/id-range.ts). */
+const firstOf = (id: string): string => `(left(${id}::text, 18) || '-0000-000000000000')::uuid`;
+const lastOf = (id: string): string => `(left(${id}::text, 18) || '-ffff-ffffffffffff')::uuid`;
+
+/**
+ * A tenant's deliveries without an index of their own, which each accepted and each recorded delivery would have to be
+ * written to: a walk of the tenant's events, and for each of the deliveries in its family, which are one range of the
+ * primary key. An event without any is a row, too, so that the walk is as long as it says: half of $4, of which each may
+ * be an event and a delivery. Two events of one family, made by two processes, are walked once.
+ */
+function ofTenant(order: Order): string {
+  const edge = order === "desc" ? "-8000-000000000000" : "-bfff-ffffffffffff";
+  const walk = "$4::int / 2";
+  return `
+  select ${COLUMNS}, matches, n = ${walk} as "isLast" from (
+    select *, (event_id is not null and ${FILTER}) is true as matches, row_number() over () as n from (
+      select coalesce(found.id, (left(event.id::text, 18) || '${edge}')::uuid) as id, ${OTHERS}
+      from (
+        select id, ${firstOf("id")} as first, ${lastOf("id")} as last, lag(id) over () as previous from (
+          select id from events
+          where (tenant, id) >= ($5::text, ${firstOf("$2::uuid")}) and (tenant, id) <= ($5::text, ${lastOf("$1::uuid")})
+            and id >= ${firstOf("$2::uuid")} and id <= ${lastOf("$1::uuid")}
+          order by tenant ${order}, id ${order} limit $4::int
+        ) walked
+      ) event left join lateral (
+        select * from deliveries
+        where id >= event.first and id <= event.last and id >= $2::uuid and id < $1::uuid and tenant = $5
+        order by id ${order} limit ${walk}
+      ) found on true
+      where (previous between first and last) is not true
+      limit ${walk}
+    ) walked
+  ) judged
+  where matches or n = ${walk} limit $3`;
+}
+
 const textsOf = (key: Key, isDead: boolean) => boundedList("deliveries", COLUMNS, { key: KEYS[key], isDead }, FILTER);
 const TEXTS = {
   none: [textsOf("none", false), textsOf("none", true)],
-  tenant: [textsOf("tenant", false), textsOf("tenant", true)],
+  tenant: [{ desc: ofTenant("desc"), asc: ofTenant("asc") }, textsOf("tenant", true)],
   subscription: [textsOf("subscription", false), textsOf("subscription", true)],
 } as const satisfies Record<
   Key,
