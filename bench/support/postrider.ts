@@ -17,6 +17,8 @@ export const postriderEnv = (databaseUrl: string, redisUrl: string): Env => ({
   API_KEYS: API_KEY,
   ENCRYPTION_KEY,
   ALLOWED_NETWORKS: "127.0.0.0/8",
+  // Nothing listens on port 9.
+  ALLOWED_PORTS: "9,80,443,1024-65535",
   LOG_LEVEL: "warn",
 });
 

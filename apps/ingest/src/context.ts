@@ -42,7 +42,7 @@ export async function createContext(settings: IngestSettings) {
   );
   const resolver = new NameResolver({
     servers: settings.dnsServers,
-    allowed: settings.allowedNetworks,
+    rules: settings.addressRules,
     log,
     registry,
   });

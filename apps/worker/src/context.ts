@@ -54,11 +54,11 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   const metrics = createWorkerMetrics(registry, slots, recorder);
   const resolver = new NameResolver({
     servers: settings.dnsServers,
-    allowed: settings.allowedNetworks,
+    rules: settings.addressRules,
     log,
     registry,
   });
-  const agent = createDeliveryAgent(settings.allowedNetworks, settings.deliveryTimeoutMs, resolver, (phase, seconds) =>
+  const agent = createDeliveryAgent(settings.addressRules, settings.deliveryTimeoutMs, resolver, (phase, seconds) =>
     metrics.attemptPhase.observe({ phase }, seconds),
   );
   const breakers = createBreakers(redis, settings.breaker);

@@ -24,13 +24,22 @@ test.concurrent.each(lists.flatMap((path) => bad.map((query) => [path, query])))
   },
 );
 
-test.concurrent.each([
+test.concurrent.each<[string, string, string]>([
   ["/v1/events", "since=yesterday", "since"],
   ["/v1/events", "until=tomorrow", "until"],
   ["/v1/events", "type=order..created", "type"],
   ["/v1/events", "tenant=a%20b", "tenant"],
   ["/v1/deliveries", "since=yesterday", "since"],
   ["/v1/deliveries", "until=2026-13-01T00:00:00Z", "until"],
+  ...["/v1/events", "/v1/deliveries"].flatMap((path) =>
+    ["since", "until"].flatMap((name) =>
+      ["2026-02-30", "2026-02-30T12:00:00Z", "2026-04-31T12:00:00%2B02:00"].map((time): [string, string, string] => [
+        path,
+        `${name}=${time}`,
+        name,
+      ]),
+    ),
+  ),
   ["/v1/deliveries", "status=lost", "status"],
   ["/v1/deliveries", "subscription=evt_x", "subscription"],
   ["/v1/deliveries", "event=sub_x", "event"],

@@ -1,6 +1,5 @@
-import type { BlockList } from "node:net";
 import { onTestFinished } from "vitest";
-import { parseNetworks } from "@postrider/shared/core/address-rules.ts";
+import { addressRules } from "@postrider/testkit/factories/address-rules.ts";
 import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
 import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
@@ -19,7 +18,7 @@ export interface RunningResolver {
 }
 
 /** Addresses for documentation stand for those of the internet. */
-const ALLOWED = parseNetworks("192.0.2.0/24, 2001:db8::/32") as BlockList;
+const RULES = addressRules({ allowed: "192.0.2.0/24, 2001:db8::/32" });
 
 interface Options {
   zones?: Record<string, Zone>;
@@ -35,7 +34,7 @@ export async function runResolver({ zones = {}, others = [], hostsFile }: Option
   const registry = createRegistry("worker");
   const resolver = new NameResolver({
     servers: [dns.address, ...others],
-    allowed: ALLOWED,
+    rules: RULES,
     ...(hostsFile === undefined ? {} : { hostsFile }),
     log: createLogger("worker", "info", { write: (line) => void lines.push(line) }),
     registry,

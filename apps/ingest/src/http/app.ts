@@ -5,6 +5,7 @@ import { closeUnreadBodies } from "./close-unread.ts";
 import type { Context } from "../context.ts";
 import { methodNotAllowed } from "./method-not-allowed.ts";
 import { observeRequests } from "./observe-requests.ts";
+import { MAX_JSON_DEPTH } from "./parse-request.ts";
 import { notFound, problemHandler } from "./problem-handler.ts";
 import { refuseDeliveries } from "./refuse-deliveries.ts";
 import { assignRequestId } from "./request-id.ts";
@@ -29,6 +30,7 @@ export function createApp(context: Context): Express {
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.set("etag", false);
+  app.set(MAX_JSON_DEPTH, context.settings.maxJsonDepth);
   app.use(assignRequestId, closeUnreadBodies, ...securityHeaders);
   app.use("/v1", version1(context));
   app.use(healthRoutes(context));

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isEventType, isEventTypePattern } from "@postrider/shared/core/event/types.ts";
+import { parseTime } from "@postrider/shared/core/time.ts";
 import { fromPublicId, type IdPrefix } from "@postrider/shared/core/ids/id.ts";
 import { MAX_FIELD_ERRORS } from "./problem.ts";
 
@@ -72,10 +73,8 @@ export const publicId = (prefix: IdPrefix) =>
 
 /** An ISO 8601 time in a query, as Unix milliseconds. */
 export const time = z.string().transform((value, issues) => {
-  const ms = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(value)
-    ? Date.parse(/T.*(Z|[+-]\d{2}:?\d{2})$/.test(value) || !value.includes("T") ? value : `${value}Z`)
-    : Number.NaN;
-  if (Number.isNaN(ms)) {
+  const ms = parseTime(value);
+  if (ms === undefined) {
     issues.addIssue("must be an ISO 8601 time such as 2026-01-31T12:00:00Z");
     return z.NEVER;
   }

@@ -7,6 +7,9 @@ import { fieldErrors, invalid, Problem } from "./problem.ts";
 import { parseShape, type Shape } from "./raw-json.ts";
 import { bytesOf } from "./request-body.ts";
 
+/** The application setting for how many levels of lists and objects a field of a body may have. */
+export const MAX_JSON_DEPTH = "max json depth";
+
 /** The shape of a body without a member that has to be kept as it was sent. */
 export const shapeOf = (schema: z.ZodObject): Shape => ({ members: new Set(Object.keys(schema.shape)) });
 
@@ -23,7 +26,7 @@ export function body<Schema extends z.ZodObject>(
   const json = bytesOf(request);
   // A decoder would replace what is not UTF-8 in silence.
   if (!isUtf8(json)) throw new Problem("invalid_json", "the body is not UTF-8");
-  return check(schema, isBlank(json) ? {} : parseOrRefuse(json, shape));
+  return check(schema, isBlank(json) ? {} : parseOrRefuse(json, shape, request.app.get(MAX_JSON_DEPTH) as number));
 }
 
 /** Refuses a body of a call that takes none, but for `{}`. */
@@ -33,9 +36,9 @@ const NOTHING = z.strictObject({});
 
 export const isBlank = (json: Buffer): boolean => skipSpace(json, 0) === json.length;
 
-function parseOrRefuse(json: Buffer, shape: Shape): unknown {
+function parseOrRefuse(json: Buffer, shape: Shape, maxDepth: number): unknown {
   try {
-    return parseShape(json, shape);
+    return parseShape(json, shape, maxDepth);
   } catch (error) {
     if (!(error instanceof NotJson)) throw error;
     throw new Problem("invalid_json", parserMessage(json) ?? error.message);

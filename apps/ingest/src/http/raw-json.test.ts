@@ -13,12 +13,13 @@ const member = (name: string, text: string) => `${JSON.stringify(name)} :\t${tex
 interface Event {
   data: RawJson;
 }
+const MAX_DEPTH = 100;
 /** A set that has every name. */
 const everything = Object.assign(new Set(Array(100).keys().map(String)), { has: () => true });
 const eventShape: Shape = { members: everything, raw: "data" };
-const parseEvent = (json: Buffer) => parseShape(json, eventShape);
+const parseEvent = (json: Buffer) => parseShape(json, eventShape, MAX_DEPTH);
 const parseBatch = (json: Buffer) =>
-  parseShape(json, { members: everything, list: { name: "events", max: 1_000, of: eventShape } });
+  parseShape(json, { members: everything, list: { name: "events", max: 1_000, of: eventShape } }, MAX_DEPTH);
 
 const eventOf = (text: string) => parseEvent(Buffer.from(text)) as Event;
 const eventsOf = (text: string) => (parseBatch(Buffer.from(text)) as { events: Event[] }).events;
@@ -107,7 +108,7 @@ test.each(["", "{", '{"data":1}}', '{"data":1} x', '{"events":[{"data":01}]}', '
 /** The errors that a body is refused with. */
 function refused(text: string, shape: Shape): Problem {
   try {
-    parseShape(Buffer.from(text), shape);
+    parseShape(Buffer.from(text), shape, MAX_DEPTH);
   } catch (error) {
     if ((error as Problem).code === "invalid_request") return error as Problem;
     throw error;
@@ -135,9 +136,9 @@ describe("a body that can only be refused costs no more than its bytes", () => {
     ["that are numbers in the place of strings", '{"type":12345678901234567890}'],
   ])("values %s are not parsed", (_, text) => {
     const parse = vi.spyOn(JSON, "parse");
-    parseShape(Buffer.from(text), flat);
-    parseShape(Buffer.from(`{"events":[${text}]}`), batch);
-    parseShape(Buffer.from(`{"events":${text}}`), { ...batch, list: { name: "others", max: 3, of: flat } });
+    parseShape(Buffer.from(text), flat, MAX_DEPTH);
+    parseShape(Buffer.from(`{"events":[${text}]}`), batch, MAX_DEPTH);
+    parseShape(Buffer.from(`{"events":${text}}`), { ...batch, list: { name: "others", max: 3, of: flat } }, MAX_DEPTH);
     expect(parse).not.toHaveBeenCalled();
   });
 
@@ -154,19 +155,33 @@ describe("a body that can only be refused costs no more than its bytes", () => {
     expect(refused(`{"type":"a","data":1,${members(100)},${BROKEN}`, flat).errors).toHaveLength(20);
     const events = `{"events":[{"type":"a","data":1,${members(60)}},{"type":"a","data":1,${members(40)},${BROKEN}`;
     expect(refused(events, batch).errors?.[0]).toEqual({ field: expect.stringMatching(/^events\.0\./), message });
-    expect(() => parseShape(Buffer.from(`{"type":"a",${members(99)}}`), flat)).not.toThrow();
+    expect(() => parseShape(Buffer.from(`{"type":"a",${members(99)}}`), flat, MAX_DEPTH)).not.toThrow();
   });
 
   test("it stops where lists and objects are nested too deeply, and names the field", () => {
     for (const field of ["data", "type", "colour"]) {
       const event = (levels: number) => `{"${field}":${nested(levels)}`;
-      expect(() => parseShape(Buffer.from(`${event(1_000)}}`), flat)).not.toThrow();
-      const open = `{"${field}":${"[".repeat(1_001)}${BROKEN}`;
+      expect(() => parseShape(Buffer.from(`${event(MAX_DEPTH)}}`), flat, MAX_DEPTH)).not.toThrow();
+      const open = `{"${field}":${"[".repeat(MAX_DEPTH + 1)}${BROKEN}`;
       expect(refused(open, flat).errors).toMatchObject([{ field }]);
       expect(refused(`{"events":[{"data":1},${open}`, batch).errors).toMatchObject([{ field: `events.1.${field}` }]);
     }
-    expect(refused("[".repeat(1_001), flat).errors).toMatchObject([{ field: "body" }]);
-    expect(refused(`{"events":[${"[".repeat(1_001)}`, batch).errors).toMatchObject([{ field: "events.0" }]);
+    expect(refused("[".repeat(MAX_DEPTH + 1), flat).errors).toMatchObject([{ field: "body" }]);
+    expect(refused(`{"events":[${"[".repeat(MAX_DEPTH + 1)}`, batch).errors).toMatchObject([{ field: "events.0" }]);
+  });
+
+  test("a number that would be rounded is refused by name, wherever it stands", () => {
+    const lax: Shape = { members: new Set(["limit", "data"]), raw: "data" };
+    for (const number of ["1e400", "12345678901234567890", "100.00000000000000001", "1e-400"]) {
+      for (const value of [number, `{"a":[1,${number}]}`]) {
+        expect(refused(`{"limit":${value},"data":1}`, lax).errors).toMatchObject([{ field: "limit" }]);
+        const batchOf: Shape = { members: new Set(["events"]), list: { name: "events", max: 3, of: lax } };
+        const { errors } = refused(`{"events":[{"data":1},{"limit":${value}}]}`, batchOf);
+        expect(errors).toMatchObject([{ field: "events.1.limit", message: expect.stringContaining(number) }]);
+      }
+      expect(() => parseShape(Buffer.from(`{"data":${number}}`), lax, MAX_DEPTH)).not.toThrow();
+    }
+    expect(parseShape(Buffer.from('{"limit":1.50e1}'), lax, MAX_DEPTH)).toEqual({ limit: 15 });
   });
 
   test("names and messages are cut", () => {

@@ -1,3 +1,4 @@
+import { parseExact } from "./exact-json.ts";
 import { endOf, isList, isObject, isString, NotJson, scanList, scanObject, skipSpace, TooDeep } from "./json-scan.ts";
 import { invalid, MAX_FIELD_ERRORS, type FieldError } from "./problem.ts";
 
@@ -22,8 +23,6 @@ export interface Shape {
   list?: { name: string; max: number; of: Shape };
 }
 
-/** Many receivers' parsers refuse deeper nesting, or crash. */
-const MAX_DEPTH = 1_000;
 /** How many unknown and repeated members a body may have until the rest of it is not read. */
 const MAX_SURPLUS = 100;
 
@@ -32,10 +31,11 @@ const MAX_SURPLUS = 100;
  * a body costs no more than its bytes, whatever it has.
  *
  * @param json valid UTF-8
+ * @param maxDepth of lists and objects in the value of a field
  * @throws NotJson, or Problem invalid_request
  */
-export function parseShape(json: Buffer, shape: Shape): unknown {
-  const parser = new Parser(json);
+export function parseShape(json: Buffer, shape: Shape, maxDepth: number): unknown {
+  const parser = new Parser(json, maxDepth);
   try {
     const { value, end } = parser.objectAt(skipSpace(json, 0), shape);
     const rest = skipSpace(json, end);
@@ -43,7 +43,7 @@ export function parseShape(json: Buffer, shape: Shape): unknown {
     return value;
   } catch (error) {
     if (!(error instanceof TooDeep)) throw error;
-    throw invalid({ field: parser.field, message: `is nested too deeply: at most ${MAX_DEPTH} levels` });
+    throw invalid({ field: parser.field, message: `is nested too deeply: at most ${maxDepth} levels` });
   }
 }
 
@@ -54,6 +54,7 @@ interface Parsed {
 
 class Parser {
   readonly #json: Buffer;
+  readonly #maxDepth: number;
   /** The list that is read, and which of its elements. */
   #list: string | undefined;
   #index = 0;
@@ -61,8 +62,9 @@ class Parser {
   #surplus = 0;
   readonly #errors: FieldError[] = [];
 
-  constructor(json: Buffer) {
+  constructor(json: Buffer, maxDepth: number) {
     this.#json = json;
+    this.#maxDepth = maxDepth;
   }
 
   /** The field that is read. */
@@ -119,16 +121,19 @@ class Parser {
 
   #valueAt(at: number): Parsed {
     const end = this.#endOf(at);
-    return { value: JSON.parse(this.#json.toString("utf8", at, end)), end };
+    const { value, problem } = parseExact(this.#json.toString("utf8", at, end));
+    if (problem !== undefined) throw invalid({ field: this.field, message: problem });
+    return { value, end };
   }
 
   /** Anything else counts as null. */
   #stringAt(at: number): Parsed {
-    return isString(this.#json, at) ? this.#valueAt(at) : { value: null, end: this.#endOf(at) };
+    const end = this.#endOf(at);
+    return { value: isString(this.#json, at) ? JSON.parse(this.#json.toString("utf8", at, end)) : null, end };
   }
 
   #endOf(at: number): number {
-    return endOf(this.#json, at, MAX_DEPTH);
+    return endOf(this.#json, at, this.#maxDepth);
   }
 
   #countSurplus(message: string): void {

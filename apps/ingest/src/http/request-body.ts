@@ -23,6 +23,7 @@ export const createBodyReader =
     // A client that sends chunks may only find out at the end that there is no body.
     const mustBeEmpty = isChunked && type === undefined;
     if (!mustBeEmpty && !isJson(type)) throw notJson();
+    if (!isUtf8(type)) throw new Problem("unsupported_media_type", "the body must be in UTF-8: send no other charset");
     if (length > limit) throw tooLarge();
     // The caller closed the connection while the API key was looked up, so no event will follow.
     if (request.destroyed) throw problemOf({ kind: "cut_off" }, timeoutMs);
@@ -64,6 +65,12 @@ export const bytesOf = ({ body }: Request): Buffer => (Buffer.isBuffer(body) ? b
 
 const isJson = (mediaType: string | undefined): boolean =>
   mediaType !== undefined && /^application\/json[ \t]*(;|$)/i.test(mediaType);
+
+/** JSON has no charset (RFC 8259, section 11), but some clients declare one. */
+const isUtf8 = (mediaType = ""): boolean =>
+  [...mediaType.matchAll(/;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)/gi)].every(([, charset]) =>
+    /^utf-?8\s*$/i.test(charset ?? ""),
+  );
 
 const tooLarge = () => new Problem("payload_too_large", "the body is larger than this route allows");
 

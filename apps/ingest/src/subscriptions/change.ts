@@ -14,14 +14,14 @@ const NO_HEALTH = { failingSince: null, lastSuccessAt: null, lastFailureAt: null
 
 /** `PATCH /subscriptions/:id` */
 export function patchSubscription(context: Context, present: Presenter): RequestHandler {
-  const { db, settings, resolver } = context;
+  const { db } = context;
   return async (request, response) => {
     const id = pathId(request, "sub");
     const change = body(request, subscriptionChange, subscriptionChangeShape);
     const caller = callerOf(response);
     if (change.url !== undefined) {
       const { tenant } = await findSubscription(db, caller, id);
-      await checkAddress(resolver, { url: change.url, tenant }, settings.allowedNetworks);
+      await checkAddress(context, response, { url: change.url, tenant });
     }
     let isMoved = false;
     const row = await updateSubscription(db, caller, id, ({ url }) => {

@@ -1,30 +1,37 @@
-import type { BlockList } from "node:net";
+import type { Response } from "express";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
+import { portOf } from "@postrider/shared/core/allowed-ports.ts";
 import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
+import type { Context } from "../context.ts";
 import { Problem } from "../http/problem.ts";
+import { requestLog } from "../http/request-id.ts";
 
 const LOOKUP_TIMEOUT_MS = 2_000;
 
 /**
- * Refuses a subscription's URL whose host is, or resolves only to, addresses that deliveries may not reach. It is early
- * advice for the caller: the worker checks the address it connects to. A name that does not resolve yet is accepted.
+ * Refuses a subscription's URL with a port that deliveries may not use, or whose host is, or resolves only to, addresses
+ * that they may not reach. It is early advice for the caller: the worker checks what it connects to. A name that does not
+ * resolve yet is accepted. The addresses are only logged, because a tenant must not learn those of an internal network.
  *
  * @throws Problem address_not_allowed
  */
 export async function checkAddress(
-  resolver: NameResolver,
+  { resolver, settings: { addressRules }, log }: Pick<Context, "resolver" | "settings" | "log">,
+  response: Response,
   { url, tenant }: { url: string; tenant: string },
-  allowed: BlockList,
 ): Promise<void> {
-  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+  const parsed = new URL(url);
+  const port = portOf(parsed);
+  if (!addressRules.ports.has(port)) throw notAllowed(`deliveries may not use port ${port}`);
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
   const addresses = await resolve(resolver, host, tenant);
-  if (addresses.length === 0 || addresses.some((address) => isAllowedAddress(address, allowed))) return;
-  throw new Problem(
-    "address_not_allowed",
-    `url: ${host} is at ${addresses.join(", ")}, which is not on the public internet and not in ALLOWED_NETWORKS`,
-    { errors: [{ field: "url", message: "deliveries to its address are not allowed" }] },
-  );
+  if (addresses.length === 0 || addresses.some((address) => isAllowedAddress(address, addressRules))) return;
+  requestLog(log, response).info({ tenant, host, addresses }, "refused a subscription: its address is not allowed");
+  throw notAllowed("deliveries may not reach the address of its host");
 }
+
+const notAllowed = (message: string) =>
+  new Problem("address_not_allowed", `url: ${message}`, { errors: [{ field: "url", message }] });
 
 const resolve = (resolver: NameResolver, host: string, tenant: string): Promise<readonly string[]> =>
   new Promise((resolve) => {

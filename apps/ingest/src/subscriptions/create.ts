@@ -16,7 +16,7 @@ const DEFAULT_MAX_IN_FLIGHT = 32;
 
 /** `POST /subscriptions` */
 export function createSubscription(context: Context): RequestHandler {
-  const { db, secretBox, settings, resolver, subscriptionQuota } = context;
+  const { db, secretBox, settings, subscriptionQuota } = context;
   return async (request, response) => {
     const input = body(request, newSubscription, newSubscriptionShape);
     const tenant = tenantFor(callerOf(response), input.tenant);
@@ -36,7 +36,7 @@ export function createSubscription(context: Context): RequestHandler {
       name: "subscriptions",
       tenant: () => tenant,
       async run(remember) {
-        await checkAddress(resolver, { url: input.url, tenant }, settings.allowedNetworks);
+        await checkAddress(context, response, { url: input.url, tenant });
         const secret = input.secret ?? newSecret();
         await subscriptionQuota.add(tenant, (checkQuota) =>
           insertSubscription(db, secretBox, secret, values, {

@@ -62,6 +62,7 @@ function logAttempt({ log }: Context, { delivery, subscription, attempt, outcome
       status: exchange.responseStatus,
       durationMs: exchange.durationMs,
       ...(error === null ? {} : { error }),
+      ...(exchange.errorDetail === null ? {} : { errorDetail: exchange.errorDetail }),
     },
     "attempt",
   );

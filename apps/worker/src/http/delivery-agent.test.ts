@@ -2,12 +2,11 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { parseNetworks } from "@postrider/shared/core/address-rules.ts";
+import { addressRules } from "@postrider/testkit/factories/address-rules.ts";
 import { createDeliveryAgent } from "./delivery-agent.ts";
 import { send } from "./send.ts";
 
-const loopback = parseNetworks("127.0.0.0/8");
-if ("problem" in loopback) throw new Error(loopback.problem);
+const loopback = addressRules({ allowed: "127.0.0.0/8" });
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -18,7 +17,7 @@ afterEach(async () => {
 async function sendTo(addresses: string[], port: number, timeoutMs = 20_000) {
   const phases: string[] = [];
   const agent = createDeliveryAgent(
-    loopback as Exclude<typeof loopback, { problem: string }>,
+    loopback,
     timeoutMs,
     { lookUp: (_lookup, onResult) => (onResult({ kind: "found", addresses, ttlMs: 0 }), () => undefined) },
     (phase) => phases.push(phase),

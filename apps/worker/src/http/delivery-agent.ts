@@ -1,6 +1,7 @@
-import { isIP, type BlockList, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { Agent, buildConnector, errors } from "undici";
-import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
+import { isAllowedAddress, type AddressRules } from "@postrider/shared/core/address-rules.ts";
+import { portOf } from "@postrider/shared/core/allowed-ports.ts";
 import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
 import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import { dialFirst } from "./dial.ts";
@@ -8,7 +9,7 @@ import { ignoreContinue } from "./ignore-continue.ts";
 import { LookupError, NoLookupError } from "./lookup-error.ts";
 import { requester } from "./requester.ts";
 
-/** The host resolves to no address that deliveries may reach. Nothing was sent. */
+/** The host has no address that deliveries may reach. Nothing was sent. The message is not for the tenant. */
 export class AddressNotAllowedError extends Error {
   constructor(host: string, addresses: readonly string[]) {
     super(`${host} is at ${addresses.join(", ")}, which deliveries may not reach`);
@@ -16,21 +17,25 @@ export class AddressNotAllowedError extends Error {
   }
 }
 
+/** Deliveries may not use the URL's port. Nothing was sent. */
+export class PortNotAllowedError extends Error {
+  override readonly name = "PortNotAllowedError";
+}
+
 /** A phase of connecting. A URL with an address has no `dns` phase, and plain HTTP no `tls` phase. */
 export type ConnectPhase = "dns" | "connect" | "tls";
 
 /**
- * Creates the HTTP client of all deliveries. It connects to allowed addresses only. The addresses that were checked are
+ * Creates the HTTP client of all deliveries. It connects to allowed addresses and ports only. The addresses that were checked are
  * the ones that are dialled, so DNS rebinding is not possible. Redirects are not followed: undici follows them only with
  * an interceptor.
  *
- * @param allowed networks beyond the public internet (setting ALLOWED_NETWORKS)
  * @param connectTimeoutMs for DNS and TCP, and again for TLS; the delivery's own deadline applies as well
  * @param resolver looks up the addresses of a host, in the order in which to dial them
  * @param onPhase called with the duration of each phase of a new connection, in seconds
  */
 export function createDeliveryAgent(
-  allowed: BlockList,
+  rules: AddressRules,
   connectTimeoutMs: number,
   resolver: Pick<NameResolver, "lookUp">,
   onPhase: (phase: ConnectPhase, seconds: number) => void,
@@ -38,8 +43,9 @@ export function createDeliveryAgent(
   const startTls = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
 
   const connect: buildConnector.connector = (options, callback) => {
-    const { hostname, protocol, port } = options;
-    const defaultPort = protocol === "https:" ? 443 : 80;
+    const { hostname, protocol } = options;
+    const port = portOf(options);
+    if (!rules.ports.has(port)) return callback(new PortNotAllowedError(`port ${port} is not allowed`), null);
     const endPhase = phaseTimer(onPhase);
     let stopDialling = () => undefined as void;
 
@@ -65,9 +71,9 @@ export function createDeliveryAgent(
       if (result.kind !== "found") return onConnected(new LookupError(result), null);
       if (!isIP(hostname)) endPhase("dns");
       const { addresses } = result;
-      const usable = addresses.filter((address) => isAllowedAddress(address, allowed));
+      const usable = addresses.filter((address) => isAllowedAddress(address, rules));
       if (usable.length === 0) return onConnected(new AddressNotAllowedError(hostname, addresses), null);
-      stopDialling = dialFirst(usable, Number(port) || defaultPort, onConnected);
+      stopDialling = dialFirst(usable, port, onConnected);
     };
     const { tenant, timeoutMs } = requester.getStore() ?? { tenant: "", timeoutMs: connectTimeoutMs };
     // undici has removed the brackets of an IPv6 address.

@@ -2,12 +2,11 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
-import { parseNetworks } from "@postrider/shared/core/address-rules.ts";
+import { addressRules } from "@postrider/testkit/factories/address-rules.ts";
 import { createDeliveryAgent } from "./delivery-agent.ts";
 import { send } from "./send.ts";
 
-const loopback = parseNetworks("127.0.0.0/8");
-if ("problem" in loopback) throw new Error(loopback.problem);
+const loopback = addressRules({ allowed: "127.0.0.0/8" });
 const resolver: Parameters<typeof createDeliveryAgent>[2] = {
   lookUp({ host }, onResult) {
     onResult({ kind: "found", addresses: [host], ttlMs: 0 });

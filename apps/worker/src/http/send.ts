@@ -22,6 +22,8 @@ export interface Exchange {
   /** Why there is no complete response; null where there is one. With a status, it is a note about the body. */
   error: string | null;
   errorCode: ErrorCode | null;
+  /** What the error text does not tell the tenant, such as an address. For the log only. */
+  errorDetail: string | null;
   /** Nothing was sent for a reason of our own (code `no_lookup`); sending may succeed after this. */
   retryInMs: number | null;
   /** From the request to the response head, and from there to its end; null where no head arrived. */
@@ -133,7 +135,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   /** After the response head the status decides, and a failure is only a note about the body. */
   #fail(failure: Failure): void {
     if (this.#status === null) this.#end(failure);
-    else this.#end({ code: "body", text: `the response body is incomplete: ${failure.text}` });
+    else this.#end({ ...failure, code: "body", text: `the response body is incomplete: ${failure.text}` });
   }
 
   #end(failure: Failure | null): void {
@@ -148,6 +150,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       retryAfter: this.#retryAfter,
       error: failure && failure.text,
       errorCode: failure && failure.code,
+      errorDetail: failure?.detail ?? null,
       retryInMs: failure?.retryInMs ?? null,
       phases: this.#headAt === 0 ? null : { firstByteMs: this.#headAt - this.#sentAt, bodyMs: now - this.#headAt },
     });

@@ -1,9 +1,10 @@
-import { BlockList } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isAllowedAddress, parseNetworks } from "./address-rules.ts";
+import { addressRules } from "@postrider/testkit/factories/address-rules.ts";
+import { isAllowedAddress } from "./address-rules.ts";
+import { Networks, parseNetworks } from "./networks.ts";
 
-const none = new BlockList();
+const none = addressRules();
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
 /** Non-public addresses in all forms that are known to bypass some address check. */
@@ -43,6 +44,24 @@ const NOT_ADDRESSES = [
   "１.1.1.1",
 ];
 
+/** 10.0.0.1 in all forms that embed it. */
+const EMBEDDED_10_0_0_1 = `
+  10.0.0.1 ::ffff:10.0.0.1 ::ffff:a00:1 ::10.0.0.1 ::ffff:0:10.0.0.1 64:ff9b::a00:1 2002:a00:1:: 2002:a00:1::1
+  2001:0:808:808::f5ff:fffe fd00::5efe:a00:1 2606:4700::200:5efe:a00:1
+`;
+
+const CLOUD_SERVICES = words(`
+  169.254.169.254 169.254.170.2 169.254.170.23 169.254.169.252 169.254.0.23 169.254.42.42 168.63.129.16 100.100.100.200
+  100.96.0.96 192.0.0.192 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:c1::a9fe:a9fe fd00:42::42 fd00:a9fe:a9fe::1
+  fd00:100::100:200
+`);
+
+function expectRules(settings: { allowed?: string; denied?: string }, addresses: string, result: boolean): void {
+  for (const address of words(addresses)) {
+    expect(isAllowedAddress(address, addressRules(settings)), address).toBe(result);
+  }
+}
+
 describe("which addresses deliveries may reach", () => {
   test.each(REFUSED)("%s is refused", (address) => expect(isAllowedAddress(address, none)).toBe(false));
   test.each(PUBLIC)("%s is public", (address) => expect(isAllowedAddress(address, none)).toBe(true));
@@ -51,43 +70,52 @@ describe("which addresses deliveries may reach", () => {
   });
 
   test("an allowed network is allowed in plain and v4-mapped form, and no other address is", () => {
-    const allowed = parseNetworks("127.0.0.0/8, 10.1.2.3, fd00:1::/32") as BlockList;
-    for (const address of ["127.0.0.1", "127.9.9.9", "10.1.2.3", "fd00:1::7", "::ffff:127.0.0.1", "::ffff:7f00:1"]) {
-      expect(isAllowedAddress(address, allowed), address).toBe(true);
-    }
-    for (const address of [
-      "10.1.2.4",
-      "128.0.0.0.1",
-      "fd00:2::7",
-      "::1",
-      "::7f00:1",
-      "64:ff9b::7f00:1",
-      "2002:7f00:1::",
-    ]) {
-      expect(isAllowedAddress(address, allowed), address).toBe(false);
-    }
-  });
-
-  test("a form that embeds an IPv4 address is allowed only by a network of that form", () => {
-    const allowed = parseNetworks("64:ff9b::/96, 2002:a00::/24") as BlockList;
-    for (const address of ["64:ff9b::a00:1", "2002:a00:1::"]) expect(isAllowedAddress(address, allowed)).toBe(true);
-    for (const address of ["10.0.0.1", "::ffff:10.0.0.1"]) expect(isAllowedAddress(address, allowed)).toBe(false);
-  });
-
-  test("a network of v4-mapped addresses allows the IPv4 network in both forms, and no other address", () => {
-    const allowed = parseNetworks("::ffff:10.0.0.0/104") as BlockList;
-    for (const address of ["10.9.9.9", "::ffff:10.9.9.9"]) expect(isAllowedAddress(address, allowed)).toBe(true);
-    for (const address of ["127.0.0.1", "::ffff:127.0.0.1", "::10.9.9.9"]) {
-      expect(isAllowedAddress(address, allowed), address).toBe(false);
-    }
+    const allowed = "127.0.0.0/8, 10.1.2.3, fd00:1::/32";
+    expectRules({ allowed }, "127.0.0.1 127.9.9.9 10.1.2.3 fd00:1::7 ::ffff:127.0.0.1 ::ffff:7f00:1", true);
+    expectRules({ allowed }, "10.1.2.4 128.0.0.0.1 fd00:2::7 ::1 ::7f00:1 64:ff9b::7f00:1 2002:7f00:1::", false);
   });
 
   test("allowing all of IPv4 allows no IPv6 address, and a zone id is refused even in an allowed network", () => {
-    const allowed = parseNetworks("0.0.0.0/0, fe80::/10") as BlockList;
-    for (const address of ["::1", "fd00::1", "::7f00:1", "64:ff9b::a00:1", "fe80::1%eth0"]) {
-      expect(isAllowedAddress(address, allowed), address).toBe(false);
+    const allowed = "0.0.0.0/0, fe80::/10";
+    expectRules({ allowed }, "::1 fd00::1 ::7f00:1 64:ff9b::a00:1 fe80::1%eth0", false);
+    expectRules({ allowed }, "fe80::1", true);
+  });
+
+  test("allowing all of IPv6 allows no IPv4 address, in no form", () => {
+    const allowed = "::/0, ::/1, 2000::/3, 64:ff9b::/96, 2002::/16, 2001::/32";
+    expectRules({ allowed }, EMBEDDED_10_0_0_1, false);
+    expectRules({ allowed }, `127.0.0.1 ::127.0.0.1 fd00::5efe:7f00:1 64:ff9b:1::808:808 :: `, false);
+    // Teredo: of its server, too. The client is 8.8.8.8.
+    expectRules({ allowed }, "2001:0:a00:1::f7f7:f7f7", false);
+    expectRules({ allowed }, "::1 fd00::1 fe80::1 64:ff9b::808:808 2002:808:808:: 2001:0:808:808::f7f7:f7f7", true);
+  });
+
+  test("a form that embeds an IPv4 address needs both to be allowed", () => {
+    expectRules({ allowed: "10.0.0.0/8" }, "10.0.0.1 ::ffff:10.0.0.1", true);
+    expectRules({ allowed: "10.0.0.0/8" }, "64:ff9b::a00:1 2002:a00:1:: ::10.0.0.1 fd00::5efe:a00:1", false);
+    expectRules({ allowed: "10.0.0.0/8, ::/0" }, EMBEDDED_10_0_0_1, true);
+  });
+
+  test.each(CLOUD_SERVICES)("the cloud's %s is refused in any network, until it is named by itself", (address) => {
+    const allowed = "0.0.0.0/0, ::/0, 169.254.0.0/16, fd00::/8, 100.64.0.0/10, 168.63.129.0/24";
+    expect(isAllowedAddress(address, addressRules({ allowed }))).toBe(false);
+    expect(isAllowedAddress(address, addressRules())).toBe(false);
+    expect(isAllowedAddress(address, addressRules({ allowed: `${allowed},${address}` }))).toBe(true);
+    const bits = address.includes(":") ? 128 : 32;
+    expect(isAllowedAddress(address, addressRules({ allowed: `${address}/${bits}` }))).toBe(true);
+    if (bits === 32) {
+      for (const form of [`::ffff:${address}`, `64:ff9b::${address}`]) {
+        expect(isAllowedAddress(form, addressRules({ allowed }))).toBe(false);
+        expect(isAllowedAddress(form, addressRules({ allowed: `${allowed},${address}` }))).toBe(true);
+      }
     }
-    expect(isAllowedAddress("fe80::1", allowed)).toBe(true);
+  });
+
+  test("a denied network is refused, public or allowed, but for an address that is named by itself", () => {
+    const denied = "8.8.0.0/16, 10.0.0.0/16, 2606:4700::/32, fd00::/16";
+    const allowed = "10.0.0.0/8, fd00::/8, 10.0.0.7, FD00:0::7, 64:ff9b::/96";
+    expectRules({ denied, allowed }, "8.8.8.8 ::ffff:8.8.8.8 64:ff9b::808:808 10.0.0.1 2606:4700::1 fd00::1", false);
+    expectRules({ denied, allowed }, "8.9.8.8 10.1.0.1 fd01::1 10.0.0.7 ::ffff:10.0.0.7 fd00::7", true);
   });
 
   test("the v4-mapped and the plain form of any IPv4 address give the same result", () => {
@@ -101,8 +129,8 @@ describe("which addresses deliveries may reach", () => {
 
 describe("a list of networks", () => {
   test("may be empty", () => {
-    expect(isAllowedAddress("10.0.0.1", parseNetworks("") as BlockList)).toBe(false);
-    expect(parseNetworks(" , ")).toBeInstanceOf(BlockList);
+    expect(isAllowedAddress("10.0.0.1", addressRules({ allowed: "" }))).toBe(false);
+    expect(parseNetworks(" , ")).toBeInstanceOf(Networks);
   });
 
   test.each([
@@ -114,6 +142,8 @@ describe("a list of networks", () => {
     "10.0.0.0/8/8",
     "10.0.0.0/-1",
     "fe80::1%eth0/64",
+    "::ffff:10.0.0.0/104",
+    "::FFFF:a00:1",
   ])("names the invalid entry %j", (entry) =>
     expect(parseNetworks(`127.0.0.0/8, ${entry}`)).toEqual({ problem: expect.stringContaining(`"${entry}"`) }),
   );

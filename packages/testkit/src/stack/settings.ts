@@ -38,5 +38,7 @@ export function localSettings(databaseUrl: string, redisUrl: string): Env {
     CONSOLE_PASSWORD: randomBytes(12).toString("hex"),
     HOST: "127.0.0.1",
     ALLOWED_NETWORKS: "127.0.0.0/8,::1/128",
+    // Nothing listens on port 9.
+    ALLOWED_PORTS: "9,80,443,1024-65535",
   };
 }

@@ -14,6 +14,8 @@ export function testSettings(databaseUrl: string, redisUrl: string, over: Record
     ENCRYPTION_KEY: encryptionKey,
     ADMIN_PORT: "0",
     ALLOWED_NETWORKS: "127.0.0.0/8",
+    // Nothing listens on port 9.
+    ALLOWED_PORTS: "9,80,443,1024-65535",
     LOG_LEVEL: "silent",
     ...over,
   });

@@ -1,6 +1,6 @@
-import { isIP, type BlockList } from "node:net";
+import { isIP } from "node:net";
 import type { Registry } from "prom-client";
-import { isAllowedAddress } from "../../core/address-rules.ts";
+import { isAllowedAddress, type AddressRules } from "../../core/address-rules.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { SILENCE, type Answer, type Query, type Question } from "./ask-server.ts";
 import { askServers } from "./ask-servers.ts";
@@ -41,8 +41,7 @@ const NOTHING_TO_STOP = () => undefined;
 export interface NameResolverOptions {
   /** DNS servers, instead of the system's. */
   servers?: readonly string[] | undefined;
-  /** Networks beyond the public internet that deliveries may reach. */
-  allowed: BlockList;
+  rules: AddressRules;
   hostsFile?: string;
   log: Logger;
   registry: Registry;
@@ -67,9 +66,9 @@ export class NameResolver {
   readonly #isUsable: Query["isUsable"];
   readonly #metrics: LookupMetrics;
 
-  constructor({ servers, allowed, hostsFile, log, registry }: NameResolverOptions) {
+  constructor({ servers, rules, hostsFile, log, registry }: NameResolverOptions) {
     this.#servers = new DnsServers(servers);
-    this.#isUsable = (address) => isDialable(address) && isAllowedAddress(address, allowed);
+    this.#isUsable = (address) => isDialable(address) && isAllowedAddress(address, rules);
     this.#hosts = new HostsFile(hostsFile);
     this.#health = new ServerHealth(this.#servers, log);
     this.#metrics = createLookupMetrics(registry, () => {

@@ -1,11 +1,13 @@
 import { z } from "zod";
-import { dnsServers, duration, networks, retrySchedule } from "./fields.ts";
+import { dnsServers, duration, networks, ports, retrySchedule } from "./fields.ts";
 
 /** Variables of the delivery policy, which ingest validates and shows and the worker applies. */
 export const deliveryVariables = {
   RETRY_SCHEDULE: retrySchedule,
-  DELIVERY_TIMEOUT: duration("10s", "50ms", "5m"),
+  DELIVERY_TIMEOUT: duration("15s", "50ms", "5m"),
   ALLOWED_NETWORKS: networks,
+  DENIED_NETWORKS: networks,
+  ALLOWED_PORTS: ports("80,443,1024-65535"),
   DNS_SERVERS: dnsServers,
 };
 
@@ -14,6 +16,6 @@ const deliverySchema = z.object(deliveryVariables);
 export const deliverySettings = (env: z.output<typeof deliverySchema>) => ({
   retrySchedule: env.RETRY_SCHEDULE,
   deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
-  allowedNetworks: env.ALLOWED_NETWORKS,
+  addressRules: { allowed: env.ALLOWED_NETWORKS, denied: env.DENIED_NETWORKS, ports: env.ALLOWED_PORTS },
   dnsServers: env.DNS_SERVERS,
 });

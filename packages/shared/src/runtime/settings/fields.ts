@@ -1,8 +1,8 @@
 import { Resolver } from "node:dns";
-import { BlockList } from "node:net";
 import { z } from "zod";
-import { parseNetworks } from "../../core/address-rules.ts";
+import { parsePorts, type AllowedPorts } from "../../core/allowed-ports.ts";
 import { parseDuration } from "../../core/duration.ts";
+import { parseNetworks, type Networks } from "../../core/networks.ts";
 import { DEFAULT_RETRY_SCHEDULE, parseRetrySchedule, type RetrySchedule } from "../../core/delivery/retry-schedule.ts";
 
 export const text = z.string().trim();
@@ -69,7 +69,7 @@ export const retrySchedule = text.optional().transform((value, issues): RetrySch
   return schedule;
 });
 
-export const networks = text.default("").transform((value, issues): BlockList => {
+export const networks = text.default("").transform((value, issues): Networks => {
   const list = parseNetworks(value);
   if ("problem" in list) {
     issues.addIssue(list.problem);
@@ -77,6 +77,16 @@ export const networks = text.default("").transform((value, issues): BlockList =>
   }
   return list;
 });
+
+export const ports = (fallback: string) =>
+  text.default(fallback).transform((value, issues): AllowedPorts => {
+    const list = parsePorts(value);
+    if ("problem" in list) {
+      issues.addIssue(list.problem);
+      return z.NEVER;
+    }
+    return list;
+  });
 
 /** Addresses of DNS servers, with or without a port; undefined where the system's are used. */
 export const dnsServers = text.optional().transform((value, issues): readonly string[] | undefined => {

@@ -16,6 +16,8 @@ export const ingestVariables = {
   MAX_CONNECTIONS: integer(5_000, 1, 1_000_000),
   // One caller may use half of it, which has to be more than the largest body takes while it is decoded.
   BODY_MEMORY_MIB: integer(128, 64, 65_536),
+  // Many receivers' parsers refuse deeper nesting, or crash: 64 to 1,000 levels are usual limits.
+  MAX_JSON_DEPTH: integer(100, 10, 1_000),
   BODY_TIMEOUT: duration("30s", "100ms", "5m"),
   MAX_SUBSCRIPTIONS_PER_TENANT: integer(10_000, 1, 1_000_000_000),
   MAX_BACKLOG_PER_TENANT: integer(0, 0, 1_000_000_000),
@@ -35,6 +37,7 @@ const schema = z
     readsPerTenant: env.READS_PER_TENANT,
     maxConnections: env.MAX_CONNECTIONS,
     bodyMemoryBytes: env.BODY_MEMORY_MIB * 1024 * 1024,
+    maxJsonDepth: env.MAX_JSON_DEPTH,
     bodyTimeoutMs: env.BODY_TIMEOUT,
     maxSubscriptionsPerTenant: env.MAX_SUBSCRIPTIONS_PER_TENANT,
     /** 0 is no limit. */

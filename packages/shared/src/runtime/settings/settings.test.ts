@@ -33,7 +33,7 @@ test("the defaults are the documented ones", () => {
     headersTimeoutMs: 80_000,
     drainDelayMs: 0,
     retrySchedule: [2_000, 4_000, 8_000, 16_000, 32_000],
-    deliveryTimeoutMs: 10_000,
+    deliveryTimeoutMs: 15_000,
     breaker: { threshold: 5, recentSuccessMs: 10_000, cooldownMs: 60_000 },
     holdLimitMs: 72 * 3_600_000,
     watchdogIntervalMs: 30_000,
@@ -98,7 +98,7 @@ test("all contradictions are reported at once, each naming both of its settings"
     RETENTION_DAYS: "1",
   });
   expect(problems).toEqual([
-    expect.stringMatching(/^SHUTDOWN_DEADLINE \(10s\).*DELIVERY_TIMEOUT \(10s\)/),
+    expect.stringMatching(/^SHUTDOWN_DEADLINE \(10s\).*DELIVERY_TIMEOUT \(15s\)/),
     expect.stringMatching(/^STALLED_INTERVAL \(1m\).*LOCK_DURATION \(10s\)/),
     expect.stringMatching(/^HOLD_LIMIT \(1d\).*BREAKER_COOLDOWN \(1d\)/),
   ]);
