@@ -42,13 +42,13 @@ test.concurrent("an event is delivered over TLS to a receiver whose certificate 
 test.concurrent("nothing is sent to a receiver with an untrusted certificate, and the dead letter shows why", async () => {
   const receiver = await receiverWith("untrusted");
   const dead = await deliverTo(`https://localhost:${receiver.port}/hook`, "dead");
-  expect(dead).toMatchObject({ deadReason: "exhausted", lastError: expect.stringContaining("SELF_SIGNED_CERT") });
+  expect(dead).toMatchObject({ deadReason: "exhausted", lastError: "the certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT)" });
   expect(receiver.requests).toBe(0);
 });
 
 test.concurrent("nothing is sent to a receiver whose certificate is for another name", async () => {
   const receiver = await receiverWith("trusted");
   const dead = await deliverTo(`https://127.0.0.1:${receiver.port}/hook`, "dead");
-  expect(dead.lastError).toContain("ALTNAME_INVALID");
+  expect(dead.lastError).toBe("the certificate is for another host name (ERR_TLS_CERT_ALTNAME_INVALID)");
   expect(receiver.requests).toBe(0);
 });

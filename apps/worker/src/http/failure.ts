@@ -119,6 +119,8 @@ export function describeFailure(error: unknown): Failure {
 
 /** The code of an error, if it looks like one. */
 function codeOf(error: unknown): string {
+  // undici has lost the codes of its parser's errors, and their reasons are in their messages only.
+  if (error instanceof Error && error.name === "HTTPParserError") return "HPE_INVALID";
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" && /^[A-Z][A-Z0-9_]{1,60}$/.test(code) ? code : "";
 }

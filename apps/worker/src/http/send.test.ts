@@ -98,7 +98,7 @@ describe("the status decides, whatever the body is", () => {
     [
       "has garbage for a chunk",
       [head("200 OK", "transfer-encoding: chunked"), "4\r\nfine\r\n<html>"],
-      /Invalid character in chunk size/,
+      /not valid HTTP \(HPE_INVALID\)/,
     ],
   ])("a body that %s", async (_name, response, reason) => {
     const exchange = await answerTo(response, { hangUp: true });
@@ -133,7 +133,7 @@ describe("the status decides, whatever the body is", () => {
       responseStatus: null,
       errorCode: "timeout",
     });
-    expect(await answerTo(["SSH-2.0\r\n"])).toMatchObject({ responseStatus: null, errorCode: "other" });
+    expect(await answerTo(["SSH-2.0\r\n"])).toMatchObject({ responseStatus: null, errorCode: "http" });
   });
 });
 
