@@ -8,7 +8,8 @@ const wrapped = (cause: Error) => new Error("Failed query", { cause });
 
 test("an unreachable or overloaded Postgres is unavailable, directly or wrapped by the query builder", () => {
   const unavailable = [
-    ...["08006", "25006", "40P01", "53300", "57P01", "57P03"].map(database),
+    ...["08006", "25006", "26000", "40P01", "42P05", "53300", "57P01", "57P03"].map(database),
+    Object.assign(database("0A000"), { routine: "RevalidateCachedQuery" }),
     ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOTFOUND"].map(system),
     ...[
       "Connection terminated unexpectedly",
@@ -27,7 +28,7 @@ test("an unreachable or overloaded Postgres is unavailable, directly or wrapped 
 
 test("a bug, or data that Postgres refuses, is not unavailability", () => {
   const permanent = [
-    ...["22021", "23505", "42703", "54000"].map(database),
+    ...["0A000", "22021", "23505", "42703", "54000"].map(database),
     new Error("a bug"),
     new TypeError("x is not a function"),
     Object.assign(new TypeError("invalid argument"), { code: "ERR_INVALID_ARG_TYPE" }),

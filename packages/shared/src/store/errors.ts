@@ -73,6 +73,15 @@ export function isDataError(error: unknown): boolean {
 /** True where Postgres refuses the statement, whatever its data: a bug, a renamed column, a lost grant. */
 export const isRefusedStatement = (error: unknown): boolean => sqlState(error) !== undefined && !isDataError(error);
 
+/**
+ * True where a connection's prepared statement is missing (26000) or exists already (42P05), which a pooler between us and
+ * Postgres causes, or where its plan no longer fits the table after a migration. The pool closes such a connection.
+ */
+function isStalePreparedStatement(error: DatabaseError): boolean {
+  const { code, routine } = error;
+  return code === "26000" || code === "42P05" || (code === "0A000" && routine === "RevalidateCachedQuery");
+}
+
 /** True where a statement was ended because it took too long. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === "57014";
 
@@ -90,12 +99,15 @@ const CONNECTION_ERROR = /connection|timeout|terminated|not queryable|pool after
 /**
  * True where Postgres is unreachable or can't serve at the moment, so that the same statement may succeed later:
  * classes 08 (connection), 40 (rollback), 53 (resources), 55 (lock), 57 (operator) and 58 (system), a server that takes
- * no writes (25006: a standby after a failover, a full disk at some providers), a clock that is ahead of ours (PR425),
- * or a connection that failed before Postgres could answer. Any other error, for example from a bug, would occur again.
+ * no writes (25006: a standby after a failover, a full disk at some providers), a clock that is ahead of ours (PR425), a
+ * connection whose prepared statements are wrong, or one that failed before Postgres could answer. Any other error, for
+ * example from a bug, would occur again.
  */
 export function isUnavailable(error: unknown): boolean {
-  const state = sqlState(error);
-  if (state !== undefined) return /^(08|25006|40|53|55|57|58|PR425)/.test(state);
+  const found = databaseError(error);
+  if (found?.code !== undefined) {
+    return /^(08|25006|40|53|55|57|58|PR425)/.test(found.code) || isStalePreparedStatement(found);
+  }
   if (!(error instanceof Error)) return false;
   // A system error: ECONNREFUSED, ECONNRESET, EPIPE, ENOTFOUND …, and not ERR_INVALID_ARG_TYPE.
   const isSystemError = "code" in error && typeof error.code === "string" && /^E[A-Z]+$/.test(error.code);

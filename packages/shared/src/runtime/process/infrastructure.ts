@@ -3,6 +3,7 @@ import { createProducerConnection } from "../../queue/connection.ts";
 import { createRetryTurns } from "../../queue/retry-turns.ts";
 import { createEnqueue, type OnEnqueueFailure } from "../../queue/enqueue.ts";
 import { refuseWrongKey } from "../../store/encryption-key.ts";
+import { refusePooler } from "../../store/pooler.ts";
 import { refuseOtherSchema } from "../../store/schema-range.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
@@ -71,8 +72,8 @@ const logEnqueueFailure =
     log.debug({ err: error, lane, jobs }, "could not add jobs to the lane; leaving it to the watchdog");
 
 /**
- * Checks the database before a process that writes to it starts: the schema must serve this code, the clocks must agree
- * and ENCRYPTION_KEY must open the stored secrets. Creates today's partitions.
+ * Checks the database before a process that writes to it starts: the connections must lead to Postgres itself, the schema
+ * must serve this code, the clocks must agree and ENCRYPTION_KEY must open the stored secrets. Creates today's partitions.
  *
  * @throws Error of one line if the process must not start
  */
@@ -80,6 +81,7 @@ export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,
   { encryptionKey }: Pick<InfraSettings, "encryptionKey">,
 ): Promise<SecretBox> {
+  await refusePooler(pool);
   await refuseOtherSchema(pool);
   await refuseWrongClock(pool);
   await ensureCurrentPartitions(pool);
