@@ -126,6 +126,46 @@ test.each([
   },
 );
 
+const asType = async (type: string, path = "/v1/events", body: string | Buffer = event()) => {
+  const answer = await fetch(e2e.api.baseUrl + path, {
+    method: "POST",
+    headers: { authorization: `Bearer ${e2e.api.key}`, "content-type": type },
+    body,
+  });
+  return [answer.status, ((await answer.json()) as { code?: string }).code];
+};
+
+test.each(["utf-8", "UTF-8", "utf8", '"utf-8"', "utf-8 ; profile=x"])(
+  "a body with charset=%s is taken",
+  async (charset) => {
+    expect(await asType(`application/json; charset=${charset}`)).toEqual([202, undefined]);
+    expect(await asType(`application/json;a=b;Charset=${charset}`)).toEqual([202, undefined]);
+  },
+);
+
+test.each(["iso-8859-1", "utf-16", '"utf-16le"', "us-ascii", "utf-8x", '""', "utf-8;charset=latin1"])(
+  "a body with charset=%s is answered 415, whatever its bytes are",
+  async (charset) => {
+    const refusal = [415, "unsupported_media_type"];
+    expect(await asType(`application/json; charset=${charset}`)).toEqual(refusal);
+    expect(await asType(`Application/JSON ;\tCHARSET=${charset}`, "/v1/subscriptions", "{}")).toEqual(refusal);
+  },
+);
+
+test("a body that is not UTF-8 is answered 400 by every route that takes one", async () => {
+  const body = Buffer.from('{"type":"order.created","data":"\xe9"}', "latin1");
+  const { id } = await e2e.api.subscribe({ url: "http://127.0.0.1:9/", tenant: newTenant() });
+  for (const path of [
+    "events",
+    "events/batch",
+    "subscriptions",
+    `subscriptions/${id}/secret/rotate`,
+    `subscriptions/${id}/pause`,
+  ]) {
+    expect([path, ...(await asType("application/json", `/v1/${path}`, body))]).toEqual([path, 400, "invalid_json"]);
+  }
+});
+
 test("a body in an unknown encoding is answered 415", async () => {
   expect(await post("compress", Buffer.from(event()))).toEqual([415, "unsupported_media_type"]);
 });

@@ -9,8 +9,8 @@ const { call, expectFieldNamed } = callsTo(e2e);
 test.concurrent("an event whose data is nested too deeply is refused, with the field", async () => {
   const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
   const event = (data: string) => `{"type":"order.created","data":${data}}`;
-  expect((await call("POST", "/v1/events", { raw: event(nested(1_000)) })).status).toBe(202);
-  for (const levels of [1_001, 50_000]) {
+  expect((await call("POST", "/v1/events", { raw: event(nested(100)) })).status).toBe(202);
+  for (const levels of [101, 50_000]) {
     const answer = await call("POST", "/v1/events", { raw: event(nested(levels)) });
     expectProblem(answer, 400);
     expect(answer.body.errors).toMatchObject([{ field: "data" }]);

@@ -78,7 +78,9 @@ test.each([
   ["a number that a double rounds", '{"a":[1,{"id":12345678901234567890}]}'],
   ["a number that is too large for a double", '{"a":1e400}'],
   ["a number that is too large for Postgres", '{"a":1e131072}'],
-  ["more than 1,000 levels", `{"a":${"[".repeat(1_000)}${"]".repeat(1_000)}}`],
+  ["more than 100 levels", `{"a":${"[".repeat(100)}${"]".repeat(100)}}`],
+  ["an escaped NUL character", String.raw`{"a":"\u0000"}`],
+  ["a number that is too small for a double", '{"a":1e-400}'],
 ])("metadata with %s is refused by name", async (_name, metadata) => {
   for (const [method, path] of [
     ["POST", "/v1/subscriptions"],
@@ -88,6 +90,28 @@ test.each([
     expectProblem(answer, 400);
     expect(answer.body.errors).toMatchObject([{ field: "metadata" }]);
   }
+});
+
+test.concurrent.each(
+  ["rateLimit", "maxInFlight", "timeoutMs"].flatMap((field) =>
+    ["1e400", "100.00000000000000001", "12345678901234567890"].map((number) => [field, number] as const),
+  ),
+)("%s is never rounded: %s is refused by name", async (field, number) => {
+  for (const [method, path] of [
+    ["POST", "/v1/subscriptions"],
+    ["PATCH", `/v1/subscriptions/${subscription}`],
+  ] as const) {
+    const answer = await call(method, path, { raw: `{"url":"${url}","${field}":${number}}` });
+    expectProblem(answer, 400);
+    expect(answer.body.errors).toMatchObject([{ field }]);
+  }
+});
+
+test.concurrent("the grace of a rotation is never rounded", async () => {
+  const path = `/v1/subscriptions/${subscription}/secret/rotate`;
+  const answer = await call("POST", path, { raw: '{"graceSeconds":60.00000000000000001}' });
+  expectProblem(answer, 400);
+  expect(answer.body.errors).toMatchObject([{ field: "graceSeconds" }]);
 });
 
 test.concurrent.each([

@@ -42,7 +42,10 @@ test.concurrent("an event is delivered over TLS to a receiver whose certificate 
 test.concurrent("nothing is sent to a receiver with an untrusted certificate, and the dead letter shows why", async () => {
   const receiver = await receiverWith("untrusted");
   const dead = await deliverTo(`https://localhost:${receiver.port}/hook`, "dead");
-  expect(dead).toMatchObject({ deadReason: "exhausted", lastError: "the certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT)" });
+  expect(dead).toMatchObject({
+    deadReason: "exhausted",
+    lastError: "the certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT)",
+  });
   expect(receiver.requests).toBe(0);
 });
 

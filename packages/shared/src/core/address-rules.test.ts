@@ -1,8 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addressRules } from "@postrider/testkit/factories/address-rules.ts";
 import { isAllowedAddress } from "./address-rules.ts";
 import { Networks, parseNetworks } from "./networks.ts";
+
+function networks(text: string): Networks {
+  const parsed = parseNetworks(text);
+  if ("problem" in parsed) throw new Error(parsed.problem);
+  return parsed;
+}
+
+const addressRules = ({ allowed = "", denied = "" } = {}) => ({ allowed: networks(allowed), denied: networks(denied) });
 
 const none = addressRules();
 const words = (text: string): string[] => text.trim().split(/\s+/);

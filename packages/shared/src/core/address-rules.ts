@@ -112,7 +112,11 @@ const TEREDO = list("2001::/32");
 /** The IPv4 addresses that an IPv6 address embeds. */
 function embeddedIn(address: string, parsed: ipaddr.IPv6): string[] {
   const bytes = parsed.toByteArray();
-  const v4 = (at: number, mask = 0) => [...bytes.slice(at, at + 4)].map((byte) => byte ^ mask).join(".");
+  const v4 = (at: number, mask = 0) =>
+    bytes
+      .slice(at, at + 4)
+      .map((byte: number) => byte ^ mask)
+      .join(".");
   if (address === "::1") return [];
   if (V4_AT_END.has(address)) return [v4(12)];
   if (SIX_TO_FOUR.has(address)) return [v4(2)];

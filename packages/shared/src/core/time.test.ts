@@ -43,7 +43,9 @@ test.each([
 
 test("every time that a computer writes is one", () => {
   const date = fc.date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true });
-  fc.assert(fc.property(date, (time) => {
+  fc.assert(
+    fc.property(date, (time) => {
       expect(parseTime(time.toISOString())).toBe(time.getTime());
-    }));
+    }),
+  );
 });

@@ -34,6 +34,7 @@ test("the defaults are the documented ones", () => {
     drainDelayMs: 0,
     retrySchedule: [2_000, 4_000, 8_000, 16_000, 32_000],
     deliveryTimeoutMs: 15_000,
+    maxJsonDepth: 100,
     breaker: { threshold: 5, recentSuccessMs: 10_000, cooldownMs: 60_000 },
     holdLimitMs: 72 * 3_600_000,
     watchdogIntervalMs: 30_000,
@@ -52,11 +53,14 @@ test("every problem is reported at once, and no secret is repeated", () => {
     DELIVERY_TIMEOUT: "10",
     RETRY_SCHEDULE: "2s,soon",
     ALLOWED_NETWORKS: "10.0.0.0/99",
+    DENIED_NETWORKS: "::ffff:10.0.0.0/104",
+    ALLOWED_PORTS: "80,0-65535",
+    MAX_JSON_DEPTH: "5000",
     DNS_SERVERS: "10.0.0.2, dns.example",
     LOG_LEVEL: "loud",
   });
   const names =
-    "DATABASE_URL REDIS_URL ENCRYPTION_KEY API_KEYS PORT DELIVERY_TIMEOUT RETRY_SCHEDULE ALLOWED_NETWORKS DNS_SERVERS LOG_LEVEL";
+    "DATABASE_URL REDIS_URL ENCRYPTION_KEY API_KEYS PORT DELIVERY_TIMEOUT RETRY_SCHEDULE ALLOWED_NETWORKS DENIED_NETWORKS ALLOWED_PORTS MAX_JSON_DEPTH DNS_SERVERS LOG_LEVEL";
   for (const name of names.split(" ")) {
     expect(
       problems.filter((problem) => problem.startsWith(`${name} `)),
