@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { checkDatabase } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { createPool } from "@postrider/shared/store/pool.ts";
 import { refusePooler } from "@postrider/shared/store/pooler.ts";
@@ -42,7 +43,8 @@ describe.skipIf(PGBOUNCER === undefined)("PgBouncer, if it is installed", () => 
     ["pools transactions and drops our settings", { mode: "transaction", options: IGNORED }],
     ["pools sessions and drops our settings", { mode: "session", options: IGNORED }],
   ])("is refused at start where it %s", async (_, options) => {
-    await expect(refusePooler(await through(options))).rejects.toThrow(/pooler such as PgBouncer/);
+    const pool = await through(options);
+    await expect(checkDatabase({ pool }, world.settings)).rejects.toThrow(/pooler such as PgBouncer/);
   });
 
   test.each<[string, PgBouncerOptions]>([

@@ -22,7 +22,7 @@ export interface Exchange {
   /** Why there is no complete response; null where there is one. With a status, it is a note about the body. */
   error: string | null;
   errorCode: ErrorCode | null;
-  /** What the error text does not tell the tenant, such as an address. For the log only. */
+  /** The message of the error, which may have addresses that a tenant must not see. For the log only. */
   errorDetail: string | null;
   /** Nothing was sent for a reason of our own (code `no_lookup`); sending may succeed after this. */
   retryInMs: number | null;

@@ -28,7 +28,7 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
-/** Starts a PgBouncer before a database. It logs in as the user of the URL, whoever connects to it. */
+/** Starts a PgBouncer before a database. It takes every login, and logs in as the user of the URL. */
 export async function startPgBouncer(
   databaseUrl: string,
   { mode, poolSize = 2, options = "", settings }: PgBouncerOptions,
