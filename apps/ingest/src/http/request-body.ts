@@ -68,6 +68,7 @@ const isJson = (mediaType: string | undefined): boolean =>
 
 /** JSON has no charset (RFC 8259, section 11), but some clients declare one. */
 const isUtf8 = (mediaType = ""): boolean =>
+  !mediaType.includes(";") ||
   [...mediaType.matchAll(/;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)/gi)].every(([, charset]) =>
     /^utf-?8\s*$/i.test(charset ?? ""),
   );

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dnsServers, duration, networks, ports, retrySchedule } from "./fields.ts";
+import { allowedPorts, dnsServers, duration, networks, retrySchedule } from "./fields.ts";
 
 /** Variables of the delivery policy, which ingest validates and shows and the worker applies. */
 export const deliveryVariables = {
@@ -7,7 +7,7 @@ export const deliveryVariables = {
   DELIVERY_TIMEOUT: duration("15s", "50ms", "5m"),
   ALLOWED_NETWORKS: networks,
   DENIED_NETWORKS: networks,
-  ALLOWED_PORTS: ports("80,443,1024-65535"),
+  ALLOWED_PORTS: allowedPorts("80,443,1024-65535"),
   DNS_SERVERS: dnsServers,
 };
 

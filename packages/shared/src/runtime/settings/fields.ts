@@ -78,7 +78,7 @@ export const networks = text.default("").transform((value, issues): Networks => 
   return list;
 });
 
-export const ports = (fallback: string) =>
+export const allowedPorts = (fallback: string) =>
   text.default(fallback).transform((value, issues): AllowedPorts => {
     const list = parsePorts(value);
     if ("problem" in list) {
