@@ -24,7 +24,7 @@ const target = realpathSync(named);
 const pinned = findPinned();
 
 if (pinned && process.version !== `v${pinned.version}`) runWith(pinned.path);
-else if (pinned || isNewEnough(process.versions.node)) runHere();
+else if (pinned || isNewEnough(process.versions.node)) void runHere();
 else refuseNode();
 
 /** The pinned Node.js of this system, unless it was left out when the dependencies were installed. */
