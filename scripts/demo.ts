@@ -35,8 +35,9 @@ if (givenUrl !== undefined && !/^https?:$/.test(URL.parse(givenUrl)?.protocol ??
   refuseArguments(`--url must be a URL such as http://127.0.0.1:3000 (got '${givenUrl}')`, HELP);
 }
 
-const DEFAULT_API = "http://127.0.0.1:3000";
-const DEFAULT_CONSOLE = "http://127.0.0.1:3001";
+const env = readPlainEnvironment();
+const DEFAULT_API = `http://127.0.0.1:${env["PORT"] ?? 3000}`;
+const DEFAULT_CONSOLE = `http://127.0.0.1:${env["CONSOLE_PORT"] ?? 3001}`;
 /** For a Postrider that the demo starts; the default of 60 s is too long to watch. */
 const BREAKER_COOLDOWN = "2s";
 
@@ -64,13 +65,24 @@ try {
 }
 process.exit(exitCode);
 
+/** Exits with the reason if a setting is refused. */
+function readPlainEnvironment() {
+  try {
+    return readEnvironment();
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(1);
+  }
+}
+
 async function findOrStart(): Promise<Client> {
-  const env = readEnvironment();
   const secrets = join(DATA_DIR, "dev-secrets.json");
   const kept = existsSync(secrets) ? (JSON.parse(readFileSync(secrets, "utf8")) as { API_KEYS?: string }) : {};
   const ofCheckout = await findRunning(DATA_DIR);
   const url = givenUrl ?? ofCheckout?.urls?.api ?? DEFAULT_API;
-  const key = values["api-key"] ?? env["API_KEYS"]?.split(",")[0]!.trim() ?? kept.API_KEYS;
+  // A Postrider of another checkout has other keys.
+  const ours = givenUrl === undefined && ofCheckout !== undefined ? kept.API_KEYS : undefined;
+  const key = values["api-key"] ?? env["API_KEYS"]?.split(",")[0]!.trim() ?? ours;
   if (await isReady(url)) {
     if (key === undefined) throw new Error(`a Postrider is running at ${url}: pass its key with --api-key`);
     console.log(`Using the Postrider at ${url}`);

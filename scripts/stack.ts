@@ -5,7 +5,7 @@ import { migrate } from "../packages/shared/src/store/migrate.ts";
 import { DATA_DIR, ensureServices, readEnvironment, ROOT } from "./services/index.ts";
 import { freePort, isFree } from "./services/ports.ts";
 import type { Report } from "./services/report.ts";
-import { claimServices } from "./services/running.ts";
+import { claimCheckout } from "./services/running.ts";
 import { adminPortSetting, chooseAdminPorts, type App } from "./stack/admin-ports.ts";
 import { devSecrets } from "./stack/dev-secrets.ts";
 import { appEnvironment } from "./stack/app-environment.ts";
@@ -55,9 +55,8 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
     const completed = complete(given, report);
     // Before anything is started. The URLs of services that are not running yet are filled in below.
     const settings = readStackSettings({ DATABASE_URL: "postgres://pending", REDIS_URL: "redis://pending", ...completed });
-    const usesOwnServices = !given["DATABASE_URL"] || !given["REDIS_URL"];
-    const claim = usesOwnServices ? await claimServices(DATA_DIR) : undefined;
-    cleanUp.push(async () => claim?.release());
+    const claim = await claimCheckout(DATA_DIR);
+    cleanUp.push(async () => claim.release());
     const port = await publicPort("PORT", settings.port, settings.host);
     const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
     const services = await ensureServices({ env: given, report, isTemporary: true });
@@ -90,7 +89,7 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
     const failed = firstFailure(processes);
     const host = reachable(settings.host);
     const [apiUrl, consoleUrl] = [`http://${host}:${port}`, `http://${host}:${consolePort}`];
-    claim?.publish({ api: apiUrl, console: consoleUrl });
+    claim.publish({ api: apiUrl, console: consoleUrl });
     const gaveUp = failed.then((reason) => Promise.reject(new Error(reason)));
     // It may reject after the race; without a handler that would be an unhandled rejection.
     gaveUp.catch(() => undefined);

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { claimServices, findRunning, refuseWhileRunning } from "./running.ts";
+import { claimCheckout, findRunning, refuseWhileRunning } from "./running.ts";
 
 const URLS = { api: "http://127.0.0.1:3000", console: "http://127.0.0.1:3001" };
 
@@ -13,8 +13,8 @@ let other: ChildProcess;
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "postrider-running-"));
   const script = `
-    import { claimServices } from ${JSON.stringify(join(import.meta.dirname, "running.ts"))};
-    const claim = await claimServices(${JSON.stringify(dataDir)});
+    import { claimCheckout } from ${JSON.stringify(join(import.meta.dirname, "running.ts"))};
+    const claim = await claimCheckout(${JSON.stringify(dataDir)});
     claim.publish(${JSON.stringify(URLS)});
     process.send("claimed");
     process.on("message", () => { claim.release(); process.exit(); });
@@ -31,7 +31,7 @@ afterEach(() => {
 
 test("a second Postrider of a checkout is refused and says where the first is", async () => {
   const refusal = new RegExp(`already \\(process ${other.pid}; API ${URLS.api}, console ${URLS.console}\\): stop it first`);
-  await expect(claimServices(dataDir)).rejects.toThrow(refusal);
+  await expect(claimCheckout(dataDir)).rejects.toThrow(refusal);
   await expect(refuseWhileRunning(dataDir)).rejects.toThrow(refusal);
   expect(await findRunning(dataDir)).toMatchObject({ urls: URLS });
 });
@@ -40,8 +40,8 @@ test("it may start once the first has ended, even by kill -9", async () => {
   const ended = once(other, "exit");
   other.kill("SIGKILL");
   await ended;
-  const claim = await claimServices(dataDir);
-  await expect(claimServices(dataDir)).rejects.toThrow(`process ${process.pid}; still starting`);
+  const claim = await claimCheckout(dataDir);
+  await expect(claimCheckout(dataDir)).rejects.toThrow(`process ${process.pid}; still starting`);
   claim.release();
   expect(await findRunning(dataDir)).toBeUndefined();
 });
@@ -50,12 +50,12 @@ test("it may start once the first has stopped", async () => {
   const ended = once(other, "exit");
   other.send("stop");
   await ended;
-  (await claimServices(dataDir)).release();
+  (await claimCheckout(dataDir)).release();
 });
 
 test("another process with the pid of one that was killed refuses nothing", async () => {
   const file = join(dataDir, "running.json");
   const left = JSON.parse(readFileSync(file, "utf8")) as object;
   writeFileSync(file, JSON.stringify({ ...left, pid: process.pid }));
-  (await claimServices(dataDir)).release();
+  (await claimCheckout(dataDir)).release();
 });

@@ -4,7 +4,7 @@ import { giveToOwnerOfFolder } from "./account.ts";
 import { withLock } from "./lock.ts";
 import { commandOf, isAlive } from "./processes.ts";
 
-/** The process that runs a Postrider on the services of this checkout, and stops them when it ends. */
+/** The process that runs the Postrider of this checkout. */
 export interface Running {
   pid: number;
   /** Its command line: after its end another process may get its pid. */
@@ -43,12 +43,12 @@ export async function refuseWhileRunning(dataDir: string): Promise<void> {
 }
 
 /**
- * Claims the services of this checkout for this process. A second one that used them would run on without them once the
- * first has stopped them.
+ * Claims this checkout for this process, which stops PostgreSQL and Redis when it ends: a second one would run on
+ * without them.
  *
  * @throws Error of one line if another process has claimed them
  */
-export function claimServices(dataDir: string): Promise<Claim> {
+export function claimCheckout(dataDir: string): Promise<Claim> {
   const file = fileIn(dataDir);
   return withLock(join(dataDir, "running.lock"), async () => {
     await refuseWhileRunning(dataDir);
