@@ -49,7 +49,7 @@ function summary({ apiUrl, consoleUrl, apiKey, consolePassword, metricsUrls, dat
     Database  ${databaseUrl}
     Data      ${DATA_DIR}
 
-  Send an event, from a second terminal. The first command is a receiver: without it, deliveries are retried and then dead.
+  Send an event, from a second terminal. The first command is a receiver; without it, deliveries are retried, then dead.
 
     node -e 'require("http").createServer((q, s) => { q.pipe(process.stdout); s.end() }).listen(4000, "127.0.0.1")' &
     curl -s ${apiUrl}/v1/subscriptions -H 'authorization: Bearer ${apiKey}' \\
