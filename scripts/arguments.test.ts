@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { patience } from "@postrider/testkit/wait.ts";
 import { run } from "./services/processes.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -15,7 +16,7 @@ const nowhere = { DATABASE_URL: "postgres://127.0.0.1:9/none", REDIS_URL: "redis
 const runScript = (script: string, ...args: string[]) =>
   run(process.execPath, [join(ROOT, "scripts/run.mjs"), script, ...args], {
     env: { ...process.env, ...nowhere },
-    timeoutMs: 120_000,
+    timeoutMs: patience(100_000),
   });
 
 async function expectRefusal(problem: RegExp, script: string, ...args: string[]): Promise<void> {
@@ -26,16 +27,14 @@ async function expectRefusal(problem: RegExp, script: string, ...args: string[])
   expect([second, usage]).toEqual(["", expect.stringMatching(/^Usage: npm run |^Usage: npm start/)]);
 }
 
-describe.concurrent.each(ours)("%s", (script) => {
-  test("refuses an unknown option with one line and the help", async () => {
-    await expectRefusal(/^Unknown option '--nonsense'$/, script, "--nonsense");
-  });
+test.concurrent.each(ours)("%s refuses an unknown option with one line and the help", async (script) => {
+  await expectRefusal(/^Unknown option '--nonsense'$/, script, "--nonsense");
+});
 
-  test("prints its help", async () => {
-    const { code, stdout } = await runScript(script, "--help");
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^Usage: npm /);
-  });
+test("--help prints the help and does nothing else", async () => {
+  const { code, stdout } = await runScript("scripts/reset.ts", "--yes", "--help");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^Usage: npm run reset/);
 });
 
 test.concurrent.each([

@@ -19,7 +19,8 @@ const args = process.argv.slice(3);
 if (!existsSync(modules)) refuse("The dependencies are not installed. Run: npm ci");
 const isOurs = what.endsWith(".ts");
 const named = isOurs ? join(root, what) : join(modules, ".bin", what);
-if (what === "" || !existsSync(named)) refuse(`There is no ${what || "file to run"}. Usage: node scripts/run.mjs FILE|PROGRAM [argument…]`);
+if (what === "" || !existsSync(named))
+  refuse(`There is no ${what || "file to run"}. Usage: node scripts/run.mjs FILE|PROGRAM [argument…]`);
 const target = realpathSync(named);
 const pinned = findPinned();
 
@@ -33,7 +34,9 @@ function findPinned() {
   const system = `-${process.platform}-${process.arch}`;
   const name = Object.keys(optionalDependencies).find((one) => one.startsWith("node-") && one.endsWith(system));
   const path = name && join(modules, name, "bin", "node");
-  return path && existsSync(path) ? { path, version: readJson(join(modules, name, "package.json")).version } : undefined;
+  return path && existsSync(path)
+    ? { path, version: readJson(join(modules, name, "package.json")).version }
+    : undefined;
 }
 
 function isNewEnough(version) {
@@ -56,7 +59,9 @@ function runWith(node) {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   signals.forEach((signal) => process.on(signal, forward));
   // The pinned binary may not run here: it needs glibc, for example.
-  child.once("error", () => (isNewEnough(process.versions.node) && node !== process.execPath ? runHere() : refuseNode()));
+  child.once("error", () =>
+    isNewEnough(process.versions.node) && node !== process.execPath ? runHere() : refuseNode(),
+  );
   child.once("exit", (code, signal) => {
     if (signal === null) process.exit(code);
     signals.forEach((one) => process.removeListener(one, forward));

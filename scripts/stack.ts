@@ -56,7 +56,11 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
     cleanUp.push(async () => claim.release());
     const completed = complete(given, report);
     // Before anything is started. The URLs of services that are not running yet are filled in below.
-    const settings = readStackSettings({ DATABASE_URL: "postgres://pending", REDIS_URL: "redis://pending", ...completed });
+    const settings = readStackSettings({
+      DATABASE_URL: "postgres://pending",
+      REDIS_URL: "redis://pending",
+      ...completed,
+    });
     const port = await publicPort("PORT", settings.port, settings.host);
     const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
     const services = await ensureServices({ env: given, report, isTemporary: true });

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,21 +19,27 @@ esac
 `;
 
 let folder: string;
+const started: ChildProcess[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "postrider-docker-"));
   writeFileSync(join(folder, "docker"), DOCKER);
   chmodSync(join(folder, "docker"), 0o755);
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
 
 const isRunning = (): boolean => existsSync(join(folder, "c0ffee"));
 
 function startIn(script: string) {
   const imports = `import { hasDocker, startContainer } from ${JSON.stringify(join(import.meta.dirname, "container.ts"))};`;
-  return spawn(process.execPath, ["--input-type=module", "-e", `${imports}\n${script}`], {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", `${imports}\n${script}`], {
     env: { ...process.env, PATH: `${folder}${delimiter}${process.env["PATH"]}` },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  started.push(child);
+  return child;
 }
 
 const START = `
@@ -64,7 +70,9 @@ test("a container is removed although its owner is killed", async () => {
 
 test("a container that publishes no port is removed", async () => {
   writeFileSync(join(folder, "no-port"), "");
-  const child = startIn(`await startContainer({ image: "redis:7", port: 6379 }).catch((error) => console.log(error.message));`);
+  const child = startIn(
+    `await startContainer({ image: "redis:7", port: 6379 }).catch((error) => console.log(error.message));`,
+  );
   const [message] = (await once(child.stdout, "data")) as [Buffer];
   expect(String(message)).toMatch(/^docker port failed/);
   await once(child, "exit");

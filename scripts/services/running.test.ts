@@ -30,7 +30,9 @@ afterEach(() => {
 });
 
 test("a second Postrider of a checkout is refused and says where the first is", async () => {
-  const refusal = new RegExp(`already \\(process ${other.pid}; API ${URLS.api}, console ${URLS.console}\\): stop it first`);
+  const refusal = new RegExp(
+    `already \\(process ${other.pid}; API ${URLS.api}, console ${URLS.console}\\): stop it first`,
+  );
   await expect(claimCheckout(dataDir)).rejects.toThrow(refusal);
   await expect(refuseWhileRunning(dataDir)).rejects.toThrow(refusal);
   expect(await findRunning(dataDir)).toMatchObject({ urls: URLS });

@@ -12,7 +12,7 @@ test("each process gets its own secrets, and what is not a setting", () => {
     CONSOLE_PASSWORD: "password",
     POSTGRES_PASSWORD: "of a container",
   };
-  const { POSTGRES_PASSWORD, API_KEYS, CONSOLE_PASSWORD, ENCRYPTION_KEY, ...all } = env;
+  const { POSTGRES_PASSWORD: _unused, API_KEYS, CONSOLE_PASSWORD, ENCRYPTION_KEY, ...all } = env;
   expect(appEnvironment("ingest", env)).toEqual({ ...all, ENCRYPTION_KEY, API_KEYS });
   expect(appEnvironment("worker", env)).toEqual({ ...all, ENCRYPTION_KEY });
   expect(appEnvironment("console", env)).toEqual({ ...all, CONSOLE_PASSWORD });

@@ -4,7 +4,12 @@ import { setTimeout } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
-import { MissingProgram, type Prometheus, type Sample, startPrometheus } from "@postrider/testkit/processes/prometheus.ts";
+import {
+  MissingProgram,
+  type Prometheus,
+  type Sample,
+  startPrometheus,
+} from "@postrider/testkit/processes/prometheus.ts";
 import { answer } from "@postrider/testkit/receiver/behaviours.ts";
 import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
 import { skipBecause, useStack } from "@postrider/testkit/vitest.ts";

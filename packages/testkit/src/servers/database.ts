@@ -5,7 +5,10 @@ import { withClient } from "../../../../scripts/services/index.ts";
 import { patience } from "../wait.ts";
 
 /** The migrated database that every test database is cloned from. Checkouts may share a server that they are given. */
-export const TEMPLATE = `postrider_template_${createHash("sha256").update(import.meta.dirname).digest("hex").slice(0, 8)}`;
+export const TEMPLATE = `postrider_template_${createHash("sha256")
+  .update(import.meta.dirname)
+  .digest("hex")
+  .slice(0, 8)}`;
 
 export async function dropTemplate(client: pg.Client): Promise<void> {
   await client.query(`drop database if exists ${TEMPLATE} with (force)`);

@@ -67,7 +67,9 @@ async function startOthers(): Promise<{ postgres: Server; redis: Server }> {
     // Installs them, or says what is missing.
     return startThrowaways();
   }
-  const postgres = DATABASE_URL ? given(DATABASE_URL, (url) => withClient(url, dropTemplate)) : await startPostgresContainer();
+  const postgres = DATABASE_URL
+    ? given(DATABASE_URL, (url) => withClient(url, dropTemplate))
+    : await startPostgresContainer();
   try {
     return { postgres, redis: REDIS_URL ? given(REDIS_URL) : await startRedisContainer() };
   } catch (error) {
@@ -85,16 +87,18 @@ async function startPostgresContainer(): Promise<Server> {
   const password = randomBytes(16).toString("hex");
   const args = ["postgres", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=500"];
   const env = { POSTGRES_PASSWORD: password, POSTGRES_INITDB_ARGS: "--encoding=UTF8 --locale=C" };
-  const { port, stop } = await startContainer({ image: "postgres:17", port: 5432, env, args });
-  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
-  return untilReady({ url, stop }, () => withClient(url, async () => true));
+  const container = await startContainer({ image: "postgres:17", port: 5432, env, args });
+  const url = `postgres://postgres:${password}@127.0.0.1:${container.port}/postgres`;
+  return untilReady({ url, stop: () => container.stop() }, () => withClient(url, async () => true));
 }
 
 async function startRedisContainer(): Promise<Server> {
   const args = ["redis-server", "--save", "", "--databases", "256"];
-  const { port, stop } = await startContainer({ image: "redis:7", port: 6379, args });
-  const url = `redis://127.0.0.1:${port}`;
-  return untilReady({ url, stop }, () => withRedis(url, async (redis) => (await redis.ping()) === "PONG"));
+  const container = await startContainer({ image: "redis:7", port: 6379, args });
+  const url = `redis://127.0.0.1:${container.port}`;
+  return untilReady({ url, stop: () => container.stop() }, () =>
+    withRedis(url, async (redis) => (await redis.ping()) === "PONG"),
+  );
 }
 
 async function untilReady(server: Server, isReady: () => Promise<boolean>): Promise<Server> {

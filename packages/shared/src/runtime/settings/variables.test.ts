@@ -120,7 +120,9 @@ test("what Kubernetes sets for Services of these names is ignored with a warning
 test("no process starts where the verification of certificates is turned off", () => {
   const off = { ...SECRETS, NODE_TLS_REJECT_UNAUTHORIZED: "0" };
   for (const read of [readIngestSettings, readWorkerSettings, readConsoleSettings, readStackSettings]) {
-    expect(problemsOf(() => read(off))).toEqual([expect.stringMatching(/^NODE_TLS_REJECT_UNAUTHORIZED=0 .*certificate/)]);
+    expect(problemsOf(() => read(off))).toEqual([
+      expect.stringMatching(/^NODE_TLS_REJECT_UNAUTHORIZED=0 .*certificate/),
+    ]);
     expect(() => read({ ...SECRETS, NODE_TLS_REJECT_UNAUTHORIZED: "1" })).not.toThrow();
   }
   expect(() => plainEnvironment(off, STACK_VARIABLES)).toThrow(/NODE_TLS_REJECT_UNAUTHORIZED/);

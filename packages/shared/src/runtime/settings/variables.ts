@@ -34,14 +34,23 @@ export function readVariables(env: Environment, names: readonly string[]): Varia
   const read: Variables = { values: {}, sources: {}, problems: new Map(), warnings: [] };
   for (const name of names) {
     const given = formsOf(name).filter((form) => env[form]?.trim());
-    const [ours, ofServices] = [given.filter((form) => !isServiceAddress(env[form])), given.filter((form) => isServiceAddress(env[form]))];
+    const [ours, ofServices] = [
+      given.filter((form) => !isServiceAddress(env[form])),
+      given.filter((form) => isServiceAddress(env[form])),
+    ];
     for (const form of ofServices) {
-      read.warnings.push(`${form}=${env[form]} is ignored: Kubernetes sets it for a Service; use another form of ${name}`);
+      read.warnings.push(
+        `${form}=${env[form]} is ignored: Kubernetes sets it for a Service; use another form of ${name}`,
+      );
     }
     const [source] = ours;
     if (source === undefined) continue;
-    const isClear = ours.every((form) => form === source || (!isFile(form) && !isFile(source) && env[form] === env[source]));
-    const value = isClear ? valueOf(source, env[source]!) : { problem: `${ours.join(" and ")} are set: leave only one` };
+    const isClear = ours.every(
+      (form) => form === source || (!isFile(form) && !isFile(source) && env[form] === env[source]),
+    );
+    const value = isClear
+      ? valueOf(source, env[source]!)
+      : { problem: `${ours.join(" and ")} are set: leave only one` };
     if (typeof value !== "string") {
       read.problems.set(name, value.problem);
       continue;
