@@ -56,22 +56,27 @@ export async function startTestServers(): Promise<TestServers> {
   return { postgresUrl: postgres.url, redisUrl: redis.url, noOwnServers, stop };
 }
 
-async function startThrowaways(): Promise<{ postgres: Server; redis: Server }> {
-  const [postgres, redis] = await Promise.all([startThrowawayPostgres(SERVERS_DIR), startThrowawayRedis(SERVERS_DIR)]);
-  return { postgres, redis };
+const startThrowaways = () => startBoth(startThrowawayPostgres, startThrowawayRedis);
+
+async function startOthers() {
+  const { DATABASE_URL, REDIS_URL } = readEnvironment();
+  const isDocker = !(DATABASE_URL && REDIS_URL) && (await hasDocker());
+  // Without Docker: installs what is missing, or says so.
+  const [startPostgres, startRedis] = isDocker
+    ? [startPostgresContainer, startRedisContainer]
+    : [startThrowawayPostgres, startThrowawayRedis];
+  return startBoth(
+    DATABASE_URL ? async () => given(DATABASE_URL, (url) => withClient(url, dropTemplate)) : startPostgres,
+    REDIS_URL ? async () => given(REDIS_URL) : startRedis,
+  );
 }
 
-async function startOthers(): Promise<{ postgres: Server; redis: Server }> {
-  const { DATABASE_URL, REDIS_URL } = readEnvironment();
-  if (!(DATABASE_URL && REDIS_URL) && !(await hasDocker())) {
-    // Installs them, or says what is missing.
-    return startThrowaways();
-  }
-  const postgres = DATABASE_URL
-    ? given(DATABASE_URL, (url) => withClient(url, dropTemplate))
-    : await startPostgresContainer();
+type Start = (dir: string) => Promise<Server>;
+
+async function startBoth(startPostgres: Start, startRedis: Start): Promise<{ postgres: Server; redis: Server }> {
+  const postgres = await startPostgres(SERVERS_DIR);
   try {
-    return { postgres, redis: REDIS_URL ? given(REDIS_URL) : await startRedisContainer() };
+    return { postgres, redis: await startRedis(SERVERS_DIR) };
   } catch (error) {
     await postgres.stop();
     throw error;
