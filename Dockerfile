@@ -1,5 +1,5 @@
 # One image for every process: the command chooses which. Node runs the TypeScript as it is; there is no build step.
-FROM node:24-slim
+FROM node:24.22.3-slim
 
 ENV NODE_ENV=production
 WORKDIR /app
@@ -10,9 +10,9 @@ COPY packages/testkit/package.json packages/testkit/
 COPY apps/ingest/package.json apps/ingest/
 COPY apps/worker/package.json apps/worker/
 COPY apps/console/package.json apps/console/
-# The npm package `node` pins Node for checkouts; it would download a second Node here, so its script is not run.
-RUN npm ci --omit=dev --ignore-scripts \
-  && rm -rf node_modules/node node_modules/.bin/node \
+# The image has Node already. The package with the same one is for checkouts.
+RUN npm ci --omit=dev \
+  && rm -rf node_modules/node-linux-* node_modules/.bin/node \
   && npm cache clean --force
 
 COPY packages packages

@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { patience } from "./packages/testkit/src/wait.ts";
+import { patience, WITHIN_MS } from "./packages/testkit/src/wait.ts";
 
 // The servers of a run are started once, on ports and in folders of their own.
 const servers = { globalSetup: ["packages/testkit/src/vitest-global-setup.ts"] };
@@ -9,9 +9,9 @@ const isolate = false;
 
 /** Longer than several waits of the kit, so that a wait that fails names what it waited for. */
 const timeouts = {
-  testTimeout: patience(180_000),
-  hookTimeout: patience(240_000),
-  expect: { poll: { timeout: patience(45_000), interval: 25 } },
+  testTimeout: patience(4 * WITHIN_MS),
+  hookTimeout: patience(4 * WITHIN_MS),
+  expect: { poll: { timeout: patience(WITHIN_MS), interval: 25 } },
 };
 
 /** More than the processors of a small machine: these tests wait most of the time. */
@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{apps,packages,bench,chaos,scripts}/**/*.test.ts"],
-          testTimeout: patience(30_000),
+          testTimeout: patience(WITHIN_MS),
           maxWorkers,
           isolate,
         },

@@ -1,10 +1,10 @@
-import { parseArgs } from "node:util";
+import { readArguments, refuseArguments, wholeNumber } from "../scripts/arguments.ts";
 import { describeMachine } from "./support/machine.ts";
 import { RESULTS_DIR, type Run, toMarkdown, writeResults } from "./support/report.ts";
 import { startServers } from "./support/servers.ts";
 import { SUITES } from "./suites/index.ts";
 
-const HELP = `npm run bench -- [suite…] [--rounds N] [--quick] [--profile]
+const HELP = `Usage: npm run bench -- [suite…] [--rounds N] [--quick] [--profile]
 
 Measures Postrider against plain baselines, each in processes of its own, on a PostgreSQL
 and a Redis of the benchmark's own with durable settings. Without a suite, all of them:
@@ -26,21 +26,28 @@ ${SUITES.map(({ name, about }) => `  ${name.padEnd(26)}${about}`).join("\n")}
 Results are printed and written to bench/results/.
 `;
 
-const { values, positionals } = readArguments();
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+const { values, positionals } = readArguments(
+  HELP,
+  {
+    rounds: { type: "string" },
+    quick: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+    "flood-seconds": { type: "string" },
+    backlog: { type: "string" },
+    deliveries: { type: "string" },
+  },
+  { positionals: true },
+);
 const isMeant = (suite: string, asked: string) => suite === asked || suite.startsWith(`${asked}-`);
 const suites = SUITES.filter(
   ({ name }) => positionals.length === 0 || positionals.some((asked) => isMeant(name, asked)),
 );
 const unknown = positionals.filter((asked) => !SUITES.some(({ name }) => isMeant(name, asked)));
-if (unknown.length > 0) refuse(`there is no suite ${unknown.join(", ")}`);
-const rounds = wholeNumber("rounds", 1, 100) ?? (values.quick ? 1 : 3);
-const floodSeconds = wholeNumber("flood-seconds", 1, 60);
-const backlog = wholeNumber("backlog", 1_000, 1_000_000);
-const deliveries = wholeNumber("deliveries", 10_000);
+if (unknown.length > 0) refuseArguments(`there is no suite ${unknown.join(", ")}`, HELP);
+const rounds = wholeNumber("rounds", values.rounds, HELP, 1, 100) ?? (values.quick ? 1 : 3);
+const floodSeconds = wholeNumber("flood-seconds", values["flood-seconds"], HELP, 1, 60);
+const backlog = wholeNumber("backlog", values.backlog, HELP, 1_000, 1_000_000);
+const deliveries = wholeNumber("deliveries", values.deliveries, HELP, 10_000);
 
 const startedAt = new Date();
 const elapsedS = () => (Date.now() - startedAt.getTime()) / 1000;
@@ -73,38 +80,4 @@ try {
   say(`written: ${files.join(", ")}`);
 } finally {
   await servers.stop();
-}
-
-function readArguments() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        rounds: { type: "string" },
-        quick: { type: "boolean", default: false },
-        profile: { type: "boolean", default: false },
-        "flood-seconds": { type: "string" },
-        backlog: { type: "string" },
-        deliveries: { type: "string" },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    return refuse((error as Error).message);
-  }
-}
-
-/** @returns undefined where the option is not given */
-function wholeNumber(name: "rounds" | "flood-seconds" | "backlog" | "deliveries", min: number, max?: number) {
-  const value = values[name];
-  if (value === undefined) return undefined;
-  const number = Number(value);
-  if (!(Number.isInteger(number) && number >= min && number <= (max ?? number)))
-    refuse(`--${name} must be a whole number ${max === undefined ? `of at least ${min}` : `from ${min} to ${max}`}`);
-  return number;
-}
-
-function refuse(problem: string): never {
-  process.stderr.write(`${problem}\n\n${HELP}`);
-  process.exit(2);
 }

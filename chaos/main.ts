@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { readArguments, refuseArguments, wholeNumber } from "../scripts/arguments.ts";
 import { FAULT_NAMES, FAULTS, makePlan, type FaultName } from "./plan.ts";
 import { describePlan, describeResult } from "./report.ts";
 import { runChaos } from "./run.ts";
@@ -22,22 +22,15 @@ ${FAULT_NAMES.map((name) => `                  ${name.padEnd(21)} ${FAULTS[name]
   --help
 `;
 
-const { values } = parseArgs({
-  options: {
-    help: { type: "boolean", short: "h" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    events: { type: "string", default: "5000" },
-    rate: { type: "string", default: "100" },
-    faults: { type: "string", default: FAULT_NAMES.join(",") },
-    rounds: { type: "string", default: "1" },
-    workers: { type: "string", default: "2" },
-    keep: { type: "boolean", default: false },
-  },
+const { values } = readArguments(HELP, {
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  events: { type: "string", default: "5000" },
+  rate: { type: "string", default: "100" },
+  faults: { type: "string", default: FAULT_NAMES.join(",") },
+  rounds: { type: "string", default: "1" },
+  workers: { type: "string", default: "2" },
+  keep: { type: "boolean", default: false },
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
 
 const seed = number("seed", 0, 2 ** 32 - 1);
 const events = number("events", 1, 10_000_000);
@@ -78,16 +71,12 @@ function progress(line: string): void {
 }
 
 function number(name: "seed" | "events" | "rate" | "rounds" | "workers", min: number, max: number): number {
-  const value = Number(values[name]);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  console.error(`--${name} must be a whole number from ${min} to ${max} (got "${values[name]}")`);
-  return process.exit(2);
+  return wholeNumber(name, values[name], HELP, min, max)!;
 }
 
 function faultList(list: string): FaultName[] {
   const names = list.split(",").map((name) => name.trim());
-  const unknown = names.filter((name) => !(name in FAULTS));
+  const unknown = names.filter((name) => !FAULT_NAMES.includes(name as FaultName));
   if (unknown.length === 0) return names as FaultName[];
-  console.error(`no such fault: ${unknown.join(", ")}; there are ${FAULT_NAMES.join(", ")}`);
-  return process.exit(2);
+  return refuseArguments(`no such fault: ${unknown.join(", ")}`, HELP);
 }

@@ -2,10 +2,19 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toGrafana } from "./dashboards/grafana.ts";
+import { readArguments } from "../scripts/arguments.ts";
 import { DASHBOARDS } from "./dashboards.ts";
 
 const FOLDER = join(import.meta.dirname, "grafana/dashboards");
-const isCheck = process.argv.includes("--check");
+
+const HELP = `Usage: npm run dashboards [-- --check]
+
+Generates the dashboards of Grafana.
+
+  --check  only reports which are out of date
+`;
+
+const isCheck = readArguments(HELP, { check: { type: "boolean" } }).values.check === true;
 
 const stale = DASHBOARDS.map((dashboard) => ({
   file: join(FOLDER, `${dashboard.uid}.json`),

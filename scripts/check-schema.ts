@@ -3,6 +3,9 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readArguments } from "./arguments.ts";
+
+readArguments("Usage: npm run check:schema\n\nFails if the schema and the migrations in drizzle/ differ.\n", {});
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const migrations = join(root, "drizzle");

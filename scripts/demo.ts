@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { SettingsError } from "@postrider/shared/runtime/settings/read.ts";
 import { Client } from "@postrider/testkit/client/client.ts";
 import { startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { readArguments, refuseArguments, wholeNumber } from "./arguments.ts";
 import { report } from "./demo/report.ts";
 import { runDemo } from "./demo/scenario.ts";
-import { DATA_DIR } from "./services/index.ts";
+import { DATA_DIR, readEnvironment } from "./services/index.ts";
+import { findRunning } from "./services/running.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { createPrinter } from "./stack/print.ts";
 
@@ -22,22 +23,21 @@ standardwebhooks. Uses a running Postrider (npm start) or starts one for the dem
   --help
 `;
 
-const { values } = parseArgs({
-  options: {
-    help: { type: "boolean", short: "h" },
-    events: { type: "string", default: "200" },
-    keep: { type: "boolean" },
-    url: { type: "string" },
-    "api-key": { type: "string" },
-  },
+const { values } = readArguments(HELP, {
+  events: { type: "string", default: "200" },
+  keep: { type: "boolean" },
+  url: { type: "string" },
+  "api-key": { type: "string" },
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
+const events = wholeNumber("events", values.events, HELP, 1, 100_000)!;
+const { url: givenUrl } = values;
+if (givenUrl !== undefined && !/^https?:$/.test(URL.parse(givenUrl)?.protocol ?? "")) {
+  refuseArguments(`--url must be a URL such as http://127.0.0.1:3000 (got '${givenUrl}')`, HELP);
 }
 
-const DEFAULT_API = "http://127.0.0.1:3000";
-const DEFAULT_CONSOLE = "http://127.0.0.1:3001";
+const env = readPlainEnvironment();
+const DEFAULT_API = `http://127.0.0.1:${env["PORT"] ?? 3000}`;
+const DEFAULT_CONSOLE = `http://127.0.0.1:${env["CONSOLE_PORT"] ?? 3001}`;
 /** For a Postrider that the demo starts; the default of 60 s is too long to watch. */
 const BREAKER_COOLDOWN = "2s";
 
@@ -45,12 +45,13 @@ const stopping = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stopping.abort());
 const receiver = await startReceiver({ keepsRequests: false });
 let stack: Stack | undefined;
+let runningConsole: string | undefined;
 let exitCode = 1;
 try {
   const api = await findOrStart();
-  const options = { api, receiver, events: readEvents(), signal: stopping.signal, progress };
+  const options = { api, receiver, events, signal: stopping.signal, progress };
   const isRunning = stack === undefined || values.keep === true;
-  exitCode = report(await runDemo(options), stack?.consoleUrl ?? DEFAULT_CONSOLE, isRunning) ? 0 : 1;
+  exitCode = report(await runDemo(options), stack?.consoleUrl ?? runningConsole ?? DEFAULT_CONSOLE, isRunning) ? 0 : 1;
   if (stack && values.keep) {
     console.log("\nPostrider keeps running; Ctrl-C stops it.");
     await new Promise((resolve) => stopping.signal.addEventListener("abort", resolve));
@@ -64,28 +65,36 @@ try {
 }
 process.exit(exitCode);
 
-function readEvents(): number {
-  const events = Number(values.events);
-  if (!Number.isInteger(events) || events < 1 || events > 100_000) throw new Error("--events must be 1 to 100000");
-  return events;
+/** Exits with the reason if a setting is refused. */
+function readPlainEnvironment() {
+  try {
+    return readEnvironment();
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(1);
+  }
 }
 
 async function findOrStart(): Promise<Client> {
   const secrets = join(DATA_DIR, "dev-secrets.json");
   const kept = existsSync(secrets) ? (JSON.parse(readFileSync(secrets, "utf8")) as { API_KEYS?: string }) : {};
-  const url = values.url ?? DEFAULT_API;
-  const key = values["api-key"] ?? process.env["API_KEYS"]?.split(",")[0] ?? kept.API_KEYS;
+  const ofCheckout = await findRunning(DATA_DIR);
+  const url = givenUrl ?? ofCheckout?.urls?.api ?? DEFAULT_API;
+  // A Postrider of another checkout has other keys.
+  const ours = givenUrl === undefined && ofCheckout !== undefined ? kept.API_KEYS : undefined;
+  const key = values["api-key"] ?? env["API_KEYS"]?.split(",")[0]!.trim() ?? ours;
   if (await isReady(url)) {
     if (key === undefined) throw new Error(`a Postrider is running at ${url}: pass its key with --api-key`);
     console.log(`Using the Postrider at ${url}`);
+    runningConsole = ofCheckout?.urls?.console;
     return new Client(url, key);
   }
-  if (values.url !== undefined) throw new Error(`${url}/readyz does not respond`);
+  if (givenUrl !== undefined) throw new Error(`${url}/readyz does not respond`);
   console.log("Starting a Postrider for the demo …");
   const print = createPrinter(true);
   stack = await startStack({
     // The demo's table shows the failed attempts.
-    env: { LOG_LEVEL: "error", BREAKER_COOLDOWN: process.env["BREAKER_COOLDOWN"] ?? BREAKER_COOLDOWN },
+    env: { LOG_LEVEL: "error", BREAKER_COOLDOWN: env["BREAKER_COOLDOWN"] ?? BREAKER_COOLDOWN },
     report: (line) => print("postrider", line),
     print,
     signal: stopping.signal,

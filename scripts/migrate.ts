@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { migrate } from "../packages/shared/src/store/migrate.ts";
+import { readArguments } from "./arguments.ts";
 import { readEnvironment } from "./services/environment.ts";
 
 const HELP = `Usage: npm run migrate
@@ -11,18 +11,14 @@ for that. Running it twice is harmless.
 /** Imports the local services only if needed: a container sets DATABASE_URL and lacks the programs to start them. */
 async function database(): Promise<{ url: string; stop: () => Promise<void> }> {
   const env = readEnvironment();
-  const url = env["DATABASE_URL"]?.trim();
+  const url = env["DATABASE_URL"];
   if (url) return { url, stop: async () => undefined };
   const { ensureServices } = await import("./services/ensure-services.ts");
   const services = await ensureServices({ env, isTemporary: true });
   return { url: services.databaseUrl, stop: () => services.stop() };
 }
 
-const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+readArguments(HELP, {});
 try {
   const { url, stop } = await database();
   try {

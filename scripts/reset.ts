@@ -1,8 +1,9 @@
-import { parseArgs } from "node:util";
 import { Redis } from "ioredis";
+import { readArguments } from "./arguments.ts";
 import { DATA_DIR, destroyServices, readEnvironment } from "./services/index.ts";
 import { findLocal } from "./services/local.ts";
 import { withClient } from "./services/postgres-server.ts";
+import { refuseWhileRunning } from "./services/running.ts";
 
 const HELP = `Usage: npm run reset [-- --yes]
 
@@ -22,14 +23,14 @@ async function findConnectedApps(databaseUrl: string): Promise<string[]> {
   });
 }
 
-async function refuseWhileRunning(databaseUrl: string): Promise<void> {
+async function refuseWhileConnected(databaseUrl: string): Promise<void> {
   const apps = await findConnectedApps(databaseUrl);
   if (apps.length > 0) throw new Error(`${apps.join(", ")} still running: stop Postrider first`);
 }
 
 async function emptyConfigured(databaseUrl: string | undefined, redisUrl: string | undefined): Promise<void> {
   if (databaseUrl) {
-    await refuseWhileRunning(databaseUrl);
+    await refuseWhileConnected(databaseUrl);
     await withClient(databaseUrl, (client) => client.query("drop schema public cascade; create schema public"));
     console.log("emptied the database in DATABASE_URL");
   }
@@ -47,21 +48,18 @@ async function emptyConfigured(databaseUrl: string | undefined, redisUrl: string
 
 async function reset(yes: boolean): Promise<void> {
   const env = readEnvironment();
-  const [databaseUrl, redisUrl] = [env["DATABASE_URL"]?.trim(), env["REDIS_URL"]?.trim()];
+  const [databaseUrl, redisUrl] = [env["DATABASE_URL"], env["REDIS_URL"]];
   if ((databaseUrl || redisUrl) && !yes) {
     throw new Error("DATABASE_URL or REDIS_URL is set: add --yes to empty these databases (npm run reset -- --yes)");
   }
-  for (const { name, url } of await findLocal(DATA_DIR)) if (name === "postgres") await refuseWhileRunning(url);
+  await refuseWhileRunning(DATA_DIR);
+  for (const { name, url } of await findLocal(DATA_DIR)) if (name === "postgres") await refuseWhileConnected(url);
   await emptyConfigured(databaseUrl, redisUrl);
   await destroyServices();
   console.log("removed .data");
 }
 
-const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" }, yes: { type: "boolean" } } });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+const { values } = readArguments(HELP, { yes: { type: "boolean" } });
 try {
   await reset(values.yes ?? false);
 } catch (error) {

@@ -1,6 +1,7 @@
-import { parseArgs } from "node:util";
+import { readArguments, refuseArguments } from "./arguments.ts";
 import { DATA_DIR, ensureServices, readEnvironment, stopServices } from "./services/index.ts";
 import { findLocal } from "./services/local.ts";
+import { refuseWhileRunning } from "./services/running.ts";
 
 const HELP = `Usage: npm run services -- up | down | status
 
@@ -19,6 +20,7 @@ const commands: Record<string, () => Promise<number>> = {
     return 0;
   },
   async down() {
+    await refuseWhileRunning(DATA_DIR);
     const stopped = await stopServices();
     console.log(stopped.length > 0 ? `stopped: ${stopped.join(", ")}` : "nothing was running");
     return 0;
@@ -31,15 +33,11 @@ const commands: Record<string, () => Promise<number>> = {
   },
 };
 
-const { values, positionals } = parseArgs({
-  options: { help: { type: "boolean", short: "h" } },
-  allowPositionals: true,
-});
-const command = commands[positionals[0] ?? ""];
-if (values.help || command === undefined || positionals.length > 1) {
-  console.log(HELP);
-  process.exit(values.help ? 0 : 2);
-}
+const { positionals } = readArguments(HELP, {}, { positionals: true });
+const name = positionals.join(" ");
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+if (command === undefined)
+  refuseArguments(name === "" ? "A command is missing" : `There is no command '${name}'`, HELP);
 try {
   process.exit(await command());
 } catch (error) {

@@ -5,8 +5,10 @@ import { migrate } from "../packages/shared/src/store/migrate.ts";
 import { DATA_DIR, ensureServices, readEnvironment, ROOT } from "./services/index.ts";
 import { freePort, isFree } from "./services/ports.ts";
 import type { Report } from "./services/report.ts";
+import { claimCheckout } from "./services/running.ts";
 import { adminPortSetting, chooseAdminPorts, type App } from "./stack/admin-ports.ts";
 import { devSecrets } from "./stack/dev-secrets.ts";
+import { appEnvironment } from "./stack/app-environment.ts";
 import type { Print } from "./stack/print.ts";
 import { SupervisedProcess } from "./stack/supervised-process.ts";
 
@@ -50,13 +52,20 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
   };
   try {
     const given = { ...readEnvironment(), ...over };
+    const claim = await claimCheckout(DATA_DIR);
+    cleanUp.push(async () => claim.release());
+    const completed = complete(given, report);
+    // Before anything is started. The URLs of services that are not running yet are filled in below.
+    const settings = readStackSettings({
+      DATABASE_URL: "postgres://pending",
+      REDIS_URL: "redis://pending",
+      ...completed,
+    });
+    const port = await publicPort("PORT", settings.port, settings.host);
+    const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
     const services = await ensureServices({ env: given, report, isTemporary: true });
     cleanUp.push(() => services.stop());
     const { databaseUrl, redisUrl } = services;
-    const env = complete({ ...given, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }, report);
-    const settings = readStackSettings(env);
-    const port = await publicPort("PORT", settings.port, settings.host);
-    const consolePort = await publicPort("CONSOLE_PORT", settings.consolePort, settings.host);
     const { applied } = await migrate(databaseUrl);
     if (applied > 0) report(`${applied} migrations applied`);
     signal?.throwIfAborted();
@@ -67,17 +76,24 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
       "console",
     ];
     const adminPorts = await chooseAdminPorts(settings.adminPort, settings.host, names, report);
-    const shared = { ...env, PORT: String(port), CONSOLE_PORT: String(consolePort) };
+    const shared = {
+      ...completed,
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
+      PORT: String(port),
+      CONSOLE_PORT: String(consolePort),
+    };
     const processes = names.map((name) => {
       const app = name.split("-")[0] as App;
       const script = join(ROOT, "apps", app, "src/main.ts");
-      const own = { ...shared, ADMIN_PORT: adminPortSetting(app, adminPorts.get(name)!) };
+      const own = { ...appEnvironment(app, shared), ADMIN_PORT: adminPortSetting(app, adminPorts.get(name)!) };
       return new SupervisedProcess({ name, script, cwd: ROOT, env: own, onLine: (line) => print(name, line) });
     });
     cleanUp.push(() => stopAll(processes, settings));
     const failed = firstFailure(processes);
     const host = reachable(settings.host);
     const [apiUrl, consoleUrl] = [`http://${host}:${port}`, `http://${host}:${consolePort}`];
+    claim.publish({ api: apiUrl, console: consoleUrl });
     const gaveUp = failed.then((reason) => Promise.reject(new Error(reason)));
     // It may reject after the race; without a handler that would be an unhandled rejection.
     gaveUp.catch(() => undefined);

@@ -1,6 +1,6 @@
-import { parseArgs } from "node:util";
 import { SettingsError } from "../packages/shared/src/runtime/settings/read.ts";
 import { waitForShutdown } from "../packages/shared/src/runtime/process/shutdown-signal.ts";
+import { readArguments } from "./arguments.ts";
 import { DATA_DIR } from "./services/index.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { createPrinter } from "./stack/print.ts";
@@ -15,12 +15,7 @@ secrets are generated once and stored in .data/. Ctrl-C stops everything.
   --help
 `;
 
-const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" }, quiet: { type: "boolean" } } });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-
+const { values } = readArguments(HELP, { quiet: { type: "boolean" } });
 const print = createPrinter(values.quiet ?? false);
 const report = (line: string) => print("postrider", line);
 const stopping = new AbortController();
@@ -54,9 +49,12 @@ function summary({ apiUrl, consoleUrl, apiKey, consolePassword, metricsUrls, dat
     Database  ${databaseUrl}
     Data      ${DATA_DIR}
 
-  Send an event:
+  Send an event, from a second terminal. The first command is a receiver; without it, deliveries are retried, then dead.
 
-    curl -X POST ${apiUrl}/v1/events -H 'authorization: Bearer ${apiKey}' \\
+    node -e 'require("http").createServer((q, s) => { q.pipe(process.stdout); s.end() }).listen(4000, "127.0.0.1")' &
+    curl -s ${apiUrl}/v1/subscriptions -H 'authorization: Bearer ${apiKey}' \\
+      -H 'content-type: application/json' -d '{"url":"http://127.0.0.1:4000/","eventTypes":["order.*"]}'
+    curl -s ${apiUrl}/v1/events -H 'authorization: Bearer ${apiKey}' \\
       -H 'content-type: application/json' -d '{"type":"order.created","data":{"id":1}}'
 
   Ctrl-C stops everything.

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { hasDocker } from "./container.ts";
 import { recall, remember, type ServiceName } from "./memory.ts";
 import { freePort, isFree } from "./ports.ts";
 import { run, type Ran } from "./processes.ts";
@@ -11,11 +12,10 @@ type ComposeService = keyof typeof PORTS;
 /** Whether the docker command has a running engine and supports Compose. */
 export async function hasCompose(): Promise<boolean> {
   const [engine, compose] = await Promise.all([
-    run("docker", ["info", "--format", "{{.ServerVersion}}"], { timeoutMs: 4_000 }),
+    hasDocker(),
     run("docker", ["compose", "version"], { timeoutMs: 4_000 }),
   ]);
-  // Without an engine some versions print an empty version and exit with 0.
-  return engine.code === 0 && engine.stdout !== "" && compose.code === 0;
+  return engine && compose.code === 0;
 }
 
 /** Starts Postgres or Redis from docker-compose.yml, in a project separate from a whole Postrider of the same file. */

@@ -1,6 +1,4 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { isRoot } from "./account.ts";
 import {
   findPostgres,
@@ -58,6 +56,14 @@ export async function needRedis(report: Report, machine = THIS_MACHINE): Promise
   );
 }
 
+/** Only root can write there. In the temporary folder anybody could create it first. */
+const INSTALL_LOCK = "/run/postrider-install.lock";
+
+/** Whether PostgreSQL and Redis are installed. Installs neither. */
+export async function hasServers({ search } = THIS_MACHINE): Promise<boolean> {
+  return (await findPostgres(search)).length > 0 && (await findRedis(search)) !== undefined;
+}
+
 async function need<T>(
   what: string,
   debianPackage: string,
@@ -71,7 +77,7 @@ async function need<T>(
   if (found !== undefined) return found;
   if (machine.canInstall()) {
     // Installations are serialised on the whole machine. Another process may have installed it meanwhile.
-    const installed = await withLock(join(tmpdir(), "postrider-install.lock"), async () => {
+    const installed = await withLock(INSTALL_LOCK, async () => {
       const meanwhile = await find();
       if (meanwhile !== undefined) return meanwhile;
       report(`installing ${debianPackage} with apt-get; this takes a minute`);

@@ -9,9 +9,7 @@ export interface StoppableServer {
   signals: readonly [name: "TERM" | "INT" | "QUIT" | "KILL", timeout: number][];
 }
 
-// Standard input ends when the parent process exits, even by kill -9.
 const SCRIPT = `
-cat > /dev/null
 folder=$1; shift
 while [ $# -gt 0 ]; do
   pid=$(head -n 1 "$1" 2> /dev/null); file=$1; shift
@@ -34,7 +32,14 @@ done
  */
 export function stopWithParent(servers: readonly StoppableServer[], folder?: string): () => void {
   const args = servers.flatMap(({ pidFile, signals }) => [pidFile, ...signals.flat().map(String), "--"]);
-  const watcher: ChildProcess = spawn("/bin/sh", ["-c", SCRIPT, "postrider-stop-with-parent", folder ?? "", ...args], {
+  return runAfterParent(SCRIPT, [folder ?? "", ...args]);
+}
+
+/** Runs a shell script when this process ends, even by kill -9, in a session of its own. @returns cancels it */
+export function runAfterParent(script: string, args: readonly string[]): () => void {
+  // Standard input ends when the parent process exits, even by kill -9.
+  const command = ["-c", `cat > /dev/null\n${script}`, "postrider-stop-with-parent", ...args];
+  const watcher: ChildProcess = spawn("/bin/sh", command, {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],

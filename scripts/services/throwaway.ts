@@ -54,7 +54,7 @@ export async function startThrowawayPostgres(dir: string, options: PostgresOptio
   const binaries = await needPostgres(reportOnStderr);
   const { copyOf } = options;
   const password = options.password ?? (copyOf ? new URL(copyOf).password : randomBytes(16).toString("hex"));
-  const server = { ...(await throwawayFolder(dir, "postgres-")), password };
+  const server = { ...(await throwawayFolder(dir, "postrider-postgres-")), password };
   const port = options.port ?? (await freePort());
   const settings = { ...THROWAWAY_SETTINGS, ...options.settings };
   const start = (optional: Record<string, string>) =>
@@ -91,7 +91,7 @@ interface RedisOptions {
 export async function startThrowawayRedis(dir: string, options: RedisOptions = {}): Promise<Throwaway> {
   const program = await needRedis(reportOnStderr);
   const password = options.password ?? randomBytes(16).toString("hex");
-  const server = { ...(await throwawayFolder(dir, "redis-")), password };
+  const server = { ...(await throwawayFolder(dir, "postrider-redis-")), password };
   const port = options.port ?? (await freePort());
   return throwaway({
     url: redisUrl(port, password),

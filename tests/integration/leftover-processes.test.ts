@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
-import { expect, test } from "vitest";
+import { expect } from "vitest";
+import { testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { Output } from "@postrider/testkit/processes/output.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { isAlive, run } from "../../scripts/services/processes.ts";

@@ -78,7 +78,7 @@ class Load {
 
   async goesOn(): Promise<void> {
     const before = this.inserted;
-    await expect.poll(() => this.inserted, { timeout: 30_000 }).toBeGreaterThan(before + 200);
+    await expect.poll(() => this.inserted).toBeGreaterThan(before + 200);
   }
 
   async stop(): Promise<void> {
@@ -133,10 +133,10 @@ test(
     const load = new Load();
     try {
       const migrated = migrate(database.url);
-      await expect.poll(isWaiting("idempotency_keys"), { timeout: 30_000, interval: 50 }).toBe(1);
+      await expect.poll(isWaiting("idempotency_keys"), { interval: 50 }).toBe(1);
       await load.goesOn();
       await keys.query("commit");
-      await expect.poll(isWaiting("create index concurrently"), { timeout: 60_000 }).toBe(1);
+      await expect.poll(isWaiting("create index concurrently")).toBe(1);
       await load.goesOn();
       await deliveries.query("commit");
       expect(await migrated).toMatchObject({ applied: SCHEMA_VERSION - 3 });
@@ -151,7 +151,7 @@ test(
 test("an interrupted build of indexes goes on, with two processes at once", { timeout: 120_000 }, async () => {
   const reader = await openTransaction("deliveries");
   const interrupted = migrate(database.url).catch((error: Error) => error.message);
-  await expect.poll(isWaiting("create index concurrently"), { timeout: 30_000 }).toBe(1);
+  await expect.poll(isWaiting("create index concurrently")).toBe(1);
   await terminateMigration();
   expect(await interrupted).toMatch(/terminat/);
   const { rowCount } = await pool.query("select from pg_index where not indisvalid and indrelid in (select inhrelid from pg_inherits)"); // prettier-ignore

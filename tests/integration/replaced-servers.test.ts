@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { createProducerConnection, createWorkerConnection } from "@postrider/shared/queue/connection.ts";
 import { startServerCheck } from "@postrider/shared/runtime/process/server-check.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";

@@ -2,12 +2,17 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
-import { type Prometheus, type Sample, startPrometheus } from "@postrider/testkit/processes/prometheus.ts";
+import {
+  MissingProgram,
+  type Prometheus,
+  type Sample,
+  startPrometheus,
+} from "@postrider/testkit/processes/prometheus.ts";
 import { answer } from "@postrider/testkit/receiver/behaviours.ts";
 import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { skipBecause, useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import { DASHBOARDS } from "../../observability/dashboards.ts";
 
@@ -18,6 +23,7 @@ const PATIENCE = { within: 60_000, every: 500 };
 
 const e2e = useStack({ workers: 2, console: true, env: { WATCHDOG_INTERVAL: "1s" } });
 let prometheus: Prometheus;
+let missing: string | undefined;
 let traffic: { stop(): Promise<void> } | undefined;
 
 beforeAll(async () => {
@@ -27,8 +33,16 @@ beforeAll(async () => {
     "postrider-worker": workers.map(({ adminUrl }) => adminUrl),
     "postrider-console": [console!.adminUrl],
   };
-  prometheus = await startPrometheus(targets, impatient);
-}, 300_000);
+  try {
+    prometheus = await startPrometheus(targets, impatient);
+  } catch (error) {
+    if (!(error instanceof MissingProgram)) throw error;
+    missing = error.message;
+  }
+});
+beforeEach((context) => {
+  if (missing !== undefined) skipBecause(context, missing);
+});
 afterAll(async () => {
   await traffic?.stop();
   await prometheus?.stop();

@@ -7,6 +7,7 @@ declare module "vitest" {
   export interface ProvidedContext {
     postgresUrl: string;
     redisUrl: string;
+    noOwnServers: string;
     sharedStack: SharedStack;
   }
 }
@@ -28,9 +29,14 @@ let stopStack: (() => Promise<void>) | undefined;
 export async function setup(project: TestProject): Promise<void> {
   const shared = (holder[KEY] ??= { projects: 0, servers: startTestServers() });
   shared.projects += 1;
-  const servers = await shared.servers;
+  const servers = await shared.servers.catch((error: unknown) => {
+    process.stderr.write(`the tests can't run without servers: ${(error as Error).message}\n`);
+    // Vitest would say "No test files found" first.
+    return process.exit(1);
+  });
   project.provide("postgresUrl", servers.postgresUrl);
   project.provide("redisUrl", servers.redisUrl);
+  project.provide("noOwnServers", servers.noOwnServers);
   if (project.name !== STACK_PROJECT) return;
   const { stop, ...stack } = await startSharedStack(servers);
   stopStack = stop;

@@ -1,6 +1,6 @@
 // The kit's hooks for Vitest. Nothing else in it imports Vitest, so that benchmarks, chaos runs and the demo can use
 // the rest.
-import { afterAll, beforeAll, beforeEach, inject } from "vitest";
+import { afterAll, beforeAll, beforeEach, inject, test, type TestContext } from "vitest";
 import { PollingClient } from "./client/polling-client.ts";
 import type { Env } from "./processes/managed-process.ts";
 import { killAllProcesses } from "./processes/registry.ts";
@@ -13,6 +13,15 @@ import { Stack } from "./stack/stack.ts";
 import { createWorld, type World } from "./world/world.ts";
 
 const testServers = () => ({ postgresUrl: inject("postgresUrl"), redisUrl: inject("redisUrl") });
+
+/** A test with servers of its own, which it stops or replaces. Skipped where none can be started. */
+export const testWithOwnServers = test.skipIf(inject("noOwnServers"));
+
+/** Skips the running test. The reason is printed, because a test that nobody misses would stay skipped. */
+export function skipBecause({ skip, task }: Pick<TestContext, "skip" | "task">, reason: string): never {
+  process.stderr.write(`skipped "${task.name}": ${reason}\n`);
+  return skip(reason);
+}
 
 export const createTestDatabase = (): Promise<TestDatabase> => createDatabase(testServers().postgresUrl);
 

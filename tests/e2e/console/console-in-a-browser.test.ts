@@ -2,12 +2,12 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { launchBrowser } from "@postrider/testkit/processes/browser.ts";
 import { answer, unavailableForLong } from "@postrider/testkit/receiver/behaviours.ts";
 import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { skipBecause, useStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
 const password = "a password for the console";
@@ -15,13 +15,14 @@ const e2e = useStack({ workers: 2, console: true, env: { CONSOLE_PASSWORD: passw
 /** The folder of the pictures: SCREENSHOTS, or a temporary one. */
 const pictures = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "postrider-screenshots-"));
 
-let browser: Browser;
+let browser: Browser | undefined;
 let page: Page;
 /** Errors of the pages, and requests to other hosts. */
 const complaints: string[] = [];
 
 beforeAll(async () => {
   browser = await launchBrowser();
+  if (browser === undefined) return;
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.on("console", (message) => {
     if (message.type() === "error") complaints.push(`${message.text()}: ${message.location().url}`);
@@ -30,7 +31,10 @@ beforeAll(async () => {
   page.on("request", (request) => {
     if (!request.url().startsWith(e2e.stack.consoleUrl)) complaints.push(request.url());
   });
-}, 180_000);
+});
+beforeEach((context) => {
+  if (browser === undefined) skipBecause(context, "there is no Chromium or Chrome: install one, or set CHROMIUM_PATH");
+});
 afterAll(() => browser?.close());
 
 const picture = (name: string) => page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });

@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { afterEach, test } from "vitest";
+import { afterEach } from "vitest";
 import { migrate } from "@postrider/shared/store/migrate.ts";
 import { type PostgresPair, startPostgresPair } from "@postrider/testkit/servers/postgres-pair.ts";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
 import { isFullLongRun } from "@postrider/testkit/long-run.ts";
 import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
-import { claimTestRedis } from "@postrider/testkit/vitest.ts";
+import { claimTestRedis, testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { Random } from "../../../chaos/random.ts";
 import { type FailoverWorld, startFailoverWorld } from "./failover-world.ts";
 import { postgresFailovers } from "./failovers.ts";

@@ -1,9 +1,9 @@
-import { afterEach, test } from "vitest";
+import { afterEach } from "vitest";
 import { type RedisPair, startRedisPair } from "@postrider/testkit/servers/redis-pair.ts";
 import { isFullLongRun } from "@postrider/testkit/long-run.ts";
 import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
-import { createTestDatabase } from "@postrider/testkit/vitest.ts";
+import { createTestDatabase, testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { Random } from "../../../chaos/random.ts";
 import { type FailoverWorld, startFailoverWorld } from "./failover-world.ts";
 import { redisFailovers } from "./failovers.ts";

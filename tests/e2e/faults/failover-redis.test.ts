@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, test } from "vitest";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import { type RedisPair, startRedisPair } from "@postrider/testkit/servers/redis-pair.ts";
 import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
-import { createTestDatabase } from "@postrider/testkit/vitest.ts";
+import { createTestDatabase, testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { type FailoverWorld, startFailoverWorld } from "./failover-world.ts";
 import { redisFailovers } from "./failovers.ts";
 

@@ -1,6 +1,7 @@
 import { Redis } from "ioredis";
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
+import { testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { answer, failing, gate } from "@postrider/testkit/receiver/behaviours.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
+import { testWithOwnServers as test } from "@postrider/testkit/vitest.ts";
 import { freePort } from "@postrider/testkit/processes/ports.ts";
 import { SERVERS_DIR } from "@postrider/testkit/servers/test-servers.ts";
 import { AppProcess } from "@postrider/testkit/stack/app-process.ts";

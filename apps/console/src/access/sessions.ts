@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
 
 export const SESSION_MS = 12 * 3_600_000;
 
@@ -13,9 +13,12 @@ export interface Sessions {
   revoke(token: string): void;
 }
 
-/** @param password part of the signing key, so that changing the password ends every session */
-export function createSessions(encryptionKey: Buffer, password: string, now: () => number): Sessions {
-  const key = Buffer.from(hkdfSync("sha256", encryptionKey, password, "postrider console session", 32));
+/**
+ * @param password gives the signing key, so that changing it ends every session. The derivation is slow, so that a
+ *   stolen cookie does not help to guess it
+ */
+export function createSessions(password: string, now: () => number): Sessions {
+  const key = scryptSync(password, "postrider console session", 32);
   /** Expiry by session id. */
   const revoked = new Map<string, number>();
 

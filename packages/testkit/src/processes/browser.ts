@@ -24,9 +24,14 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** Chromium or Chrome: CHROMIUM_PATH, what is installed, or on Debian as root what apt-get installs. */
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: findBrowser() ?? installBrowser(), args: ARGUMENTS });
+/**
+ * Chromium or Chrome: CHROMIUM_PATH, what is installed, or on Debian as root what apt-get installs.
+ *
+ * @returns undefined if there is none
+ */
+export async function launchBrowser(): Promise<Browser | undefined> {
+  const executablePath = findBrowser() ?? installBrowser();
+  return executablePath === undefined ? undefined : chromium.launch({ executablePath, args: ARGUMENTS });
 }
 
 function findBrowser(): string | undefined {
@@ -39,16 +44,17 @@ function findBrowser(): string | undefined {
 
 const APT = "/usr/bin/apt-get";
 
-function installBrowser(): string {
-  const canInstall = process.getuid?.() === 0 && existsSync(APT);
-  if (canInstall) {
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    execFileSync(APT, ["update", "-q"], { env, stdio: "ignore" });
-    execFileSync(APT, ["install", "-y", "-q", "--no-install-recommends", "chromium"], { env, stdio: "ignore" });
+function installBrowser(): string | undefined {
+  if (process.getuid?.() !== 0 || !existsSync(APT)) return undefined;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (...args: string[]) => execFileSync(APT, args, { env, stdio: "ignore" });
+  try {
+    apt("update", "-q");
+    apt("install", "-y", "-q", "--no-install-recommends", "chromium");
+  } catch {
+    return undefined;
   }
-  const found = findBrowser();
-  if (found === undefined) throw new Error("no Chromium or Chrome was found: install one, or set CHROMIUM_PATH");
-  return found;
+  return findBrowser();
 }
 
 function isExecutable(path: string): boolean {

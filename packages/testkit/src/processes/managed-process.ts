@@ -39,9 +39,9 @@ export interface Exit {
 const ROOT = resolve(import.meta.dirname, "../../../..");
 const KEPT_LINES = 500;
 const MAX_STARTS = 3;
-const READY_WITHIN_MS = 120_000;
+const READY_WITHIN_MS = 180_000;
 /** A process that is asked to end has its own shutdown deadline; beyond this one it hangs. */
-const EXIT_WITHIN_MS = 30_000;
+const EXIT_WITHIN_MS = 60_000;
 
 /**
  * A Node process of ours. It ends with this process: by the registry's exit handler, and where that cannot run, because

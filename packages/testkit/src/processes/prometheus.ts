@@ -2,13 +2,17 @@ import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { freePort } from "./ports.ts";
 import { waitFor } from "../wait.ts";
 
 const APT = "/usr/bin/apt-get";
 const DPKG = "/usr/bin/dpkg-deb";
-const OWN = join(tmpdir(), "postrider-prometheus");
+/** Not in the temporary folder, where another user's programs could be in its place. */
+const OWN = resolve(import.meta.dirname, "../../../../node_modules/.cache/postrider-prometheus");
+
+/** A program that is neither installed nor could be downloaded. */
+export class MissingProgram extends Error {}
 
 /**
  * The path of `prometheus` or `promtool`: from PATH, or on Debian from its package, which is unpacked and not
@@ -19,12 +23,17 @@ export function prometheusTool(name: "prometheus" | "promtool"): string {
   const find = () => folders.map((folder) => join(folder, name)).find(existsSync);
   const found = find();
   if (found !== undefined) return found;
-  if (existsSync(APT)) unpack();
-  const unpacked = find();
-  if (unpacked === undefined) {
-    throw new Error(`${name} was not found: put it on the PATH (https://prometheus.io/download/)`);
+  let failure = "";
+  if (existsSync(APT)) {
+    try {
+      unpack();
+    } catch (error) {
+      failure = ` and could not be downloaded (${(error as Error).message.split("\n")[0]})`;
+    }
   }
-  return unpacked;
+  const unpacked = find();
+  if (unpacked !== undefined) return unpacked;
+  throw new MissingProgram(`${name} was not found${failure}: put it on the PATH (https://prometheus.io/download/)`);
 }
 
 function unpack(): void {

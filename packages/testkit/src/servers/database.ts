@@ -1,11 +1,18 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { withClient } from "../../../../scripts/services/index.ts";
 import { patience } from "../wait.ts";
 
-/** The migrated database that every test database is cloned from. */
-export const TEMPLATE = "postrider_template";
+/** The migrated database that every test database is cloned from. Checkouts may share a server that they are given. */
+export const TEMPLATE = `postrider_template_${createHash("sha256")
+  .update(import.meta.dirname)
+  .digest("hex")
+  .slice(0, 8)}`;
+
+export async function dropTemplate(client: pg.Client): Promise<void> {
+  await client.query(`drop database if exists ${TEMPLATE} with (force)`);
+}
 
 export interface TestDatabase {
   url: string;
@@ -16,7 +23,7 @@ export interface TestDatabase {
 /** PostgreSQL refuses to clone a database while another session, another clone too, is connected to it. */
 const CLONE_WITHIN_MS = 60_000;
 /** How long connections that are being closed may take to disappear. */
-const CLOSE_WITHIN_MS = 5_000;
+const CLOSE_WITHIN_MS = 30_000;
 
 /** Clones the template in about 70 ms. @param serverUrl the server's own database, as its superuser */
 export async function createDatabase(serverUrl: string): Promise<TestDatabase> {

@@ -1,7 +1,6 @@
+import { randomInt } from "node:crypto";
 import { Redis } from "ioredis";
-
-/** The server has 256 databases: the first counts, the others are handed out in turn. */
-const DATABASES = 255;
+import { waitFor } from "../wait.ts";
 
 export interface TestRedis {
   /** Ends with the number of a database that no other test uses. */
@@ -9,12 +8,47 @@ export interface TestRedis {
   release(): Promise<void>;
 }
 
-/** Claims an empty Redis database. FLUSHALL would empty all of them: a test that needs it starts a throwaway server. */
+/** A run that was killed releases nothing. */
+const CLAIM_SECONDS = 3_600;
+
+const claimKey = (database: number): string => `postrider-test-database:${database}`;
+
+/**
+ * Claims an empty Redis database. FLUSHALL would empty all of them: a test that needs it starts a throwaway server.
+ * Databases that have keys belong to somebody else, and may be in use.
+ */
 export async function claimRedis(serverUrl: string): Promise<TestRedis> {
-  const turn = await withRedis(serverUrl, (redis) => redis.incr("databases-handed-out"));
-  const url = `${serverUrl}/${1 + (turn % DATABASES)}`;
-  await flushRedis(url);
-  return { url, release: () => flushRedis(url) };
+  const database = await waitFor("an empty Redis database", () => withRedis(serverUrl, claimDatabase), { every: 250 });
+  const url = new URL(serverUrl);
+  url.pathname = String(database);
+  return {
+    url: url.href,
+    async release() {
+      await flushRedis(url.href);
+      await withRedis(serverUrl, (redis) => redis.del(claimKey(database)));
+    },
+  };
+}
+
+/** @returns undefined if none is left. Database 0 holds the claims */
+async function claimDatabase(redis: Redis): Promise<number | undefined> {
+  const [, configured] = (await redis.config("GET", "databases").catch(() => [])) as string[];
+  const databases = Number(configured ?? 16) - 1;
+  const first = randomInt(databases);
+  for (let turn = 0; turn < databases; turn += 1) {
+    const database = 1 + ((first + turn) % databases);
+    const answers = await redis
+      .multi()
+      .set(claimKey(database), process.pid, "EX", CLAIM_SECONDS, "NX")
+      .select(database)
+      .dbsize()
+      .select(redis.options.db ?? 0)
+      .exec();
+    const [isClaimed, size] = [answers?.[0]?.[1] === "OK", answers?.[2]?.[1]];
+    if (isClaimed && size === 0) return database;
+    if (isClaimed) await redis.del(claimKey(database));
+  }
+  return undefined;
 }
 
 /** Empties one database. */

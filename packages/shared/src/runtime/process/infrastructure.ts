@@ -10,6 +10,7 @@ import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
 import { now, refuseWrongClock } from "../clock.ts";
 import { startServerCheck } from "./server-check.ts";
+import type { DeliverySettings } from "../settings/delivery.ts";
 import type { InfraSettings } from "../settings/infra.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { createRegistry, registerConnections } from "../telemetry/metrics.ts";
@@ -79,7 +80,7 @@ const logEnqueueFailure =
  */
 export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,
-  { encryptionKey }: Pick<InfraSettings, "encryptionKey">,
+  { encryptionKey }: Pick<DeliverySettings, "encryptionKey">,
 ): Promise<SecretBox> {
   await refusePooler(pool);
   await refuseOtherSchema(pool);

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { integer, text } from "./fields.ts";
 import { infraSettings, infraVariables } from "./infra.ts";
-import { readSettings, type Environment } from "./read.ts";
+import { readSettings, variablesOf, type Environment } from "./read.ts";
 import { serverContradictions, serverSettings, serverVariables } from "./server.ts";
 
-export const consoleVariables = { CONSOLE_PORT: integer(3001, 0, 65_535), CONSOLE_PASSWORD: text };
+const consoleVariables = { CONSOLE_PORT: integer(3001, 0, 65_535), CONSOLE_PASSWORD: text };
 
 const schema = z.object({ ...infraVariables, ...serverVariables, ...consoleVariables }).transform((env) => ({
   ...infraSettings(env),
@@ -12,6 +12,9 @@ const schema = z.object({ ...infraVariables, ...serverVariables, ...consoleVaria
   consolePort: env.CONSOLE_PORT,
   consolePassword: env.CONSOLE_PASSWORD,
 }));
+
+/** The names of the variables that the console reads. */
+export const CONSOLE_VARIABLES = variablesOf(schema);
 
 export type ConsoleSettings = Readonly<z.output<typeof schema>>;
 

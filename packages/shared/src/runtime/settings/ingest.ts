@@ -3,10 +3,10 @@ import { formatDuration } from "../../core/duration.ts";
 import { deliverySettings, deliveryVariables } from "./delivery.ts";
 import { apiKeys, duration, integer } from "./fields.ts";
 import { infraSettings, infraVariables } from "./infra.ts";
-import { readSettings, type Environment } from "./read.ts";
+import { readSettings, variablesOf, type Environment } from "./read.ts";
 import { serverContradictions, serverSettings, serverVariables } from "./server.ts";
 
-export const ingestVariables = {
+const ingestVariables = {
   PORT: integer(3000, 0, 65_535),
   API_KEYS: apiKeys,
   DRAIN_DELAY: duration("0s", "0ms", "10m"),
@@ -43,6 +43,9 @@ const schema = z
     /** 0 is no limit. */
     maxBacklogPerTenant: env.MAX_BACKLOG_PER_TENANT,
   }));
+
+/** The names of the variables that the API reads. */
+export const INGEST_VARIABLES = variablesOf(schema);
 
 export type IngestSettings = Readonly<z.output<typeof schema>>;
 

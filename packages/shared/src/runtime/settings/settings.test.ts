@@ -135,11 +135,12 @@ test("settings that contradict each other are refused", () => {
 });
 
 test("a process needs only its own settings", () => {
-  const { API_KEYS, CONSOLE_PASSWORD, ...infra } = good;
-  expect(() => readWorkerSettings(infra)).not.toThrow();
-  expect(() => readIngestSettings({ ...infra, API_KEYS })).not.toThrow();
+  const { API_KEYS, CONSOLE_PASSWORD, ENCRYPTION_KEY, ...infra } = good;
+  expect(() => readWorkerSettings({ ...infra, ENCRYPTION_KEY })).not.toThrow();
+  expect(() => readIngestSettings({ ...infra, ENCRYPTION_KEY, API_KEYS })).not.toThrow();
   expect(() => readConsoleSettings({ ...infra, CONSOLE_PASSWORD })).not.toThrow();
-  expect(() => readIngestSettings(infra)).toThrow(/API_KEYS is required/);
+  expect(() => readWorkerSettings(infra)).toThrow(/ENCRYPTION_KEY is required/);
+  expect(() => readIngestSettings({ ...infra, ENCRYPTION_KEY })).toThrow(/API_KEYS is required/);
   expect(() => readConsoleSettings(infra)).toThrow(/CONSOLE_PASSWORD is required/);
 });
 

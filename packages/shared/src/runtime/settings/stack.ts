@@ -1,14 +1,22 @@
 import { integer } from "./fields.ts";
-import { readConsoleSettings, type ConsoleSettings } from "./console.ts";
-import { readIngestSettings, type IngestSettings } from "./ingest.ts";
-import { readSettings, SettingsError, type Environment } from "./read.ts";
-import { readWorkerSettings, type WorkerSettings } from "./worker.ts";
+import { CONSOLE_VARIABLES, readConsoleSettings, type ConsoleSettings } from "./console.ts";
+import { INGEST_VARIABLES, readIngestSettings, type IngestSettings } from "./ingest.ts";
+import { readSettings, SettingsError, variablesOf, type Environment } from "./read.ts";
+import { readWorkerSettings, WORKER_VARIABLES, type WorkerSettings } from "./worker.ts";
 import { z } from "zod";
 
 /** The settings of `npm start`: those of every process that it runs, and the number of workers. */
 export type StackSettings = IngestSettings & WorkerSettings & ConsoleSettings & { workers: number };
 
 const workersSchema = z.object({ WORKERS: integer(2, 1, 64) }).transform((env) => ({ workers: env.WORKERS }));
+
+/** The names of the variables that each process reads. */
+export const APP_VARIABLES = { ingest: INGEST_VARIABLES, worker: WORKER_VARIABLES, console: CONSOLE_VARIABLES };
+
+/** The names of all variables. */
+export const STACK_VARIABLES: readonly string[] = [
+  ...new Set([...Object.values(APP_VARIABLES).flat(), ...variablesOf(workersSchema)]),
+];
 
 /** @throws SettingsError with the problems of all processes, without duplicates */
 export function readStackSettings(env: Environment): StackSettings {

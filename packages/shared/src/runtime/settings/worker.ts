@@ -3,11 +3,11 @@ import { formatDuration } from "../../core/duration.ts";
 import { deliverySettings, deliveryVariables } from "./delivery.ts";
 import { duration, integer } from "./fields.ts";
 import { infraSettings, infraVariables } from "./infra.ts";
-import { readSettings, type Environment } from "./read.ts";
+import { readSettings, variablesOf, type Environment } from "./read.ts";
 
 const DAY_MS = 86_400_000;
 
-export const workerVariables = {
+const workerVariables = {
   HOLD_LIMIT: duration("72h", "1s", "30d"),
   DISABLE_AFTER: duration("5d", "1s", "90d"),
   WATCHDOG_INTERVAL: duration("30s", "100ms", "1h"),
@@ -28,6 +28,9 @@ const schema = z.object({ ...infraVariables, ...deliveryVariables, ...workerVari
   lockDurationMs: env.LOCK_DURATION,
   stalledIntervalMs: env.STALLED_INTERVAL,
 }));
+
+/** The names of the variables that the worker reads. */
+export const WORKER_VARIABLES = variablesOf(schema);
 
 export type WorkerSettings = Readonly<z.output<typeof schema>>;
 
