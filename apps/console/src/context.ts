@@ -23,7 +23,7 @@ export function createContext(settings: ConsoleSettings) {
     settings,
     breakers: createBreakers(infrastructure.redis, settings.breaker),
     isPassword: createPasswordCheck(settings.consolePassword),
-    sessions: createSessions(settings.encryptionKey, settings.consolePassword, now),
+    sessions: createSessions(settings.encryptionKeys[0]!, settings.consolePassword, now),
     throttle: new LoginThrottle(() => performance.now()),
     /** Without Redis the board has nothing to show. */
     readiness: async () =>

@@ -78,12 +78,12 @@ const logEnqueueFailure =
  */
 export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,
-  { encryptionKey }: Pick<InfraSettings, "encryptionKey">,
+  { encryptionKeys }: Pick<InfraSettings, "encryptionKeys">,
 ): Promise<SecretBox> {
   await refuseOtherSchema(pool);
   await refuseWrongClock(pool);
   await ensureCurrentPartitions(pool);
-  const secretBox = createSecretBox(encryptionKey);
+  const secretBox = createSecretBox(encryptionKeys);
   await refuseWrongKey(pool, secretBox);
   return secretBox;
 }

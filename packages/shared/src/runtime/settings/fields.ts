@@ -38,13 +38,19 @@ export const url = (example: string, ...protocols: string[]) =>
     message: `must be a URL such as ${example}`,
   });
 
-export const encryptionKey = text.transform((value, issues) => {
-  const key = Buffer.from(value, "base64");
-  if (key.length !== 32) {
-    issues.addIssue("must be 32 bytes in base64 (generate one with: openssl rand -base64 32)");
+/** One key or several: the first seals, and all of them open. */
+export const encryptionKeys = text.transform((value, issues) => {
+  const keys = value.split(",").map((key) => Buffer.from(key, "base64"));
+  const refuse = (problem: string) => {
+    issues.addIssue(problem);
     return z.NEVER;
+  };
+  if (keys.some((key) => key.length !== 32)) {
+    const each = keys.length === 1 ? "" : " each, and a comma between two keys";
+    return refuse(`must be 32 bytes in base64${each} (generate one with: openssl rand -base64 32)`);
   }
-  return key;
+  if (new Set(keys.map((key) => key.toString("base64"))).size < keys.length) return refuse("has a key twice");
+  return keys;
 });
 
 export const apiKeys = text.transform((value, issues) => {

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { duration, encryptionKey, integer, text, url } from "./fields.ts";
+import { duration, encryptionKeys, integer, text, url } from "./fields.ts";
 
 /** Variables that every process reads. */
 export const infraVariables = {
   DATABASE_URL: url("postgres://user:password@host:5432/postrider", "postgres:", "postgresql:"),
   REDIS_URL: url("redis://host:6379", "redis:", "rediss:"),
-  ENCRYPTION_KEY: encryptionKey,
+  ENCRYPTION_KEY: encryptionKeys,
   HOST: text.default("127.0.0.1"),
   ADMIN_PORT: integer(9100, 0, 65_533),
   BREAKER_THRESHOLD: integer(5, 1, 1000),
@@ -23,7 +23,7 @@ export type InfraSettings = ReturnType<typeof infraSettings>;
 export const infraSettings = (env: z.output<typeof infraSchema>) => ({
   databaseUrl: env.DATABASE_URL,
   redisUrl: env.REDIS_URL,
-  encryptionKey: env.ENCRYPTION_KEY,
+  encryptionKeys: env.ENCRYPTION_KEY,
   host: env.HOST,
   adminPort: env.ADMIN_PORT,
   breaker: {
