@@ -1,3 +1,4 @@
+import { isTimeout } from "./errors.ts";
 import type { Queryable } from "./pool.ts";
 import type { Sealed } from "./schema/subscriptions.ts";
 import { answerOwner, headerOwner, secretOwner } from "./seal-owners.ts";
@@ -58,7 +59,7 @@ async function resealSubscriptions({ db, box, sealsPlain, signal, onProgress }: 
       const headers = mapHeaders(before.headers, (name, value) => one.reseal(value, headerOwner(id, name)));
       return one.count(pass, `subscription ${id}`) ? [{ before, after: { secrets, headers } }] : [];
     });
-    if (replaced.length > 0) pass.resealed += await replaceSealed(db, replaced);
+    if (replaced.length > 0) pass.resealed += await unlessLocked(replaceSealed(db, replaced));
     onProgress(pass);
     if (rows.length < PAGE) return;
     after = rows.at(-1)!.id;
@@ -74,11 +75,18 @@ async function resealAnswers({ db, box, signal, onProgress }: ResealParts, pass:
         const after = one.reseal(before.answer, answerOwner(before.tenant, before.key));
         return one.count(pass, `an answer of tenant ${before.tenant}`) ? [{ before, after }] : [];
       });
-      if (replaced.length > 0) pass.resealed += await replaceAnswers(db, replaced);
+      if (replaced.length > 0) pass.resealed += await unlessLocked(replaceAnswers(db, replaced));
     }
     onProgress(pass);
   }
 }
+
+/** Another transaction keeps a row locked: the page is left to the next pass. */
+const unlessLocked = (stored: Promise<number>): Promise<number> =>
+  stored.catch((error: unknown) => {
+    if (isTimeout(error)) return 0;
+    throw error;
+  });
 
 /** One row. */
 class Resealing {
