@@ -34,8 +34,9 @@ async function connect() {
   const env = readEnvironment();
   if (env["DATABASE_URL"]?.trim()) return { env, stop: async () => undefined };
   const services = await ensureServices({ env, isTemporary: true });
-  const { databaseUrl: DATABASE_URL, redisUrl: REDIS_URL, stop } = services;
-  return { env: { ...env, ...devSecrets(DATA_DIR, env), DATABASE_URL, REDIS_URL }, stop };
+  const { databaseUrl: DATABASE_URL, redisUrl: REDIS_URL } = services;
+  const complete = { ...env, ...devSecrets(DATA_DIR, env), DATABASE_URL, REDIS_URL };
+  return { env: complete, stop: () => services.stop() };
 }
 
 function createProgress() {

@@ -5,6 +5,7 @@ import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { recordHeartbeat, removeHeartbeat } from "@postrider/shared/runtime/fleet/roster.ts";
+import type { Queryable } from "@postrider/shared/store/pool.ts";
 import { rotateEncryptionKey } from "@postrider/shared/store/rotate-encryption-key.ts";
 import { answerOwner, secretOwner } from "@postrider/shared/store/seal-owners.ts";
 import { openHeader, sealHeaders } from "@postrider/shared/store/sealed-headers.ts";
@@ -151,25 +152,27 @@ test("a change while it runs is kept, and a process that seals with the old key 
       id,
       sealHeaders(oldBox(), id, { Authorization: value }),
     ]);
-  let changes: Promise<unknown> = Promise.resolve();
-  const rotation = (onProgress: () => void) =>
+  const rotateOn = (db: Queryable) =>
     rotateEncryptionKey({
-      db: pool,
+      db,
       box: createSecretBox(bothKeys()),
       signal: new AbortController().signal,
-      onProgress,
+      onProgress: () => undefined,
     });
-  const keepsSealing = () => (changes = changes.then(() => write("Bearer changed")));
-  expect(await rotation(keepsSealing)).toMatchObject({ kind: "unfinished" });
-  await changes;
-  expect(await rotation(() => undefined)).toMatchObject({ kind: "done" });
+  let last = "";
+  // Before each statement, so that no page is stored as it was read.
+  const query = async (text: string, values: unknown[]) => {
+    last = `Bearer ${randomBytes(9).toString("hex")}`;
+    await write(last);
+    return pool.query(text, values);
+  };
+  expect(await rotateOn({ query } as unknown as Queryable)).toMatchObject({ kind: "unfinished" });
+  expect(await rotateOn(pool)).toMatchObject({ kind: "done" });
   const row = (await sealedRows()).find((one) => one.id === id)!;
-  expect(openHeader(createSecretBox([NEWER]), id, "Authorization", row.headers["Authorization"]!)).toBe(
-    "Bearer changed",
-  );
+  expect(openHeader(createSecretBox([NEWER]), id, "Authorization", row.headers["Authorization"]!)).toBe(last);
 });
 
-test("a wrong setting is named, and the help says the steps", async () => {
+test("a wrong setting is named", async () => {
   expect(await run([NEWER], { ENCRYPTION_KEY: "" })).toMatchObject({
     code: 1,
     output: expect.stringMatching(/ENCRYPTION_KEY is required/) as string,
