@@ -2,7 +2,7 @@ import { text } from "../http/fields.ts";
 
 const MAX_CHARS = 2048;
 /**
- * Control and format characters, such as those that turn the direction of a text. A URL parser drops some and encodes
+ * Control and format characters, such as the marks of a text's direction. A URL parser drops some and encodes
  * others, so the URL would be another one than it looks.
  */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;

@@ -12,8 +12,8 @@ const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
 type Parts = Pick<Context, "pool" | "redis" | "secretBox" | "log">;
 
 /**
- * Seals header values that code before migration 7 stored as they are. While a worker of that code runs they stay plain,
- * because it would send what it cannot open; processes of this code store them plain until then, too.
+ * Seals header values that older code stored as they are. While a worker of older code runs they stay plain, because it
+ * would send what it cannot open; processes of this code store them plain until then, too.
  *
  * @returns a run, which returns the number of subscriptions that it sealed. Two runs have to find no older worker: Redis
  * may have been emptied just before the first, and workers come back to the roster within seconds

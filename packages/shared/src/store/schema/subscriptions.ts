@@ -8,7 +8,7 @@ export interface Sealed {
   sealed: string;
 }
 
-/** Header values by name: sealed, or plain as code before migration 7 writes them. */
+/** Header values by name: sealed, or plain as older code writes them. */
 export type StoredHeaders = Record<string, Sealed | string>;
 
 export interface StoredSecret extends Sealed {
