@@ -120,9 +120,9 @@ test("Ctrl-C ends it between two pages, and another run goes on", async () => {
     "select from pg_stat_activity where application_name = 'postrider-rotate' and wait_event_type = 'Lock'";
   await waitFor("it waits for the row", async () => (await world.context.pool.query(waiting)).rowCount === 1);
   process.signal("SIGINT");
+  expect(await process.exit).toEqual({ code: 130, signal: null });
   await blocking.query("rollback");
   blocking.release();
-  expect(await process.exit).toEqual({ code: 130, signal: null });
   expect(process.output()).toMatch(/interrupted/);
   expect(await keysInUse()).toHaveLength(2);
   await expectReadable(bothKeys());

@@ -1,5 +1,7 @@
+import pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
 import { recordHeartbeat, removeHeartbeat, type WorkerSeen } from "@postrider/shared/runtime/fleet/roster.ts";
 import type { StoredHeaders } from "@postrider/shared/store/schema/index.ts";
@@ -91,6 +93,18 @@ test("nothing is sealed by a worker that has seen no roster, or only one since a
   expect(await seal()).toBe(0);
   expect(await stored(id)).toEqual(PLAIN);
   expect(await seal()).toBe(1);
+});
+
+test("nothing is sealed while an older ingest is connected, which would show what is sealed", async () => {
+  const id = await subscribe(PLAIN);
+  await heartbeat("newer", SCHEMA_VERSION);
+  const older = new pg.Client({ connectionString: world.settings.databaseUrl, application_name: "postrider-ingest" });
+  await older.connect();
+  const seal = createHeaderSealing(world.context, 0);
+  for (let run = 0; run < 3; run += 1) expect(await seal()).toBe(0);
+  expect(await stored(id)).toEqual(PLAIN);
+  await older.end();
+  await waitFor("it is sealed", async () => (await seal()) === 1);
 });
 
 test("sealing leaves the revision of a subscription as it is, so outcomes under way still count for it", async () => {

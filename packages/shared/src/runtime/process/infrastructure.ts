@@ -3,7 +3,7 @@ import { createProducerConnection } from "../../queue/connection.ts";
 import { createRetryTurns } from "../../queue/retry-turns.ts";
 import { createEnqueue, type OnEnqueueFailure } from "../../queue/enqueue.ts";
 import { refuseWrongKey } from "../../store/encryption-key.ts";
-import { refuseOtherSchema } from "../../store/schema-range.ts";
+import { refuseOtherSchema, SCHEMA_VERSION } from "../../store/schema-range.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
@@ -35,7 +35,8 @@ export function openInfrastructure(
 ) {
   const log = createLogger(app, settings.logLevel);
   const { databaseUrl } = settings;
-  const applicationName = `postrider-${app}`;
+  // The version shows during an upgrade which code is still there.
+  const applicationName = `postrider-${app} v${SCHEMA_VERSION}`;
   const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
   const readPool =
     reads && createPool(databaseUrl, applicationName, reads.poolSize, log, reads.serverSettings, reads.timeoutMs);
