@@ -21,7 +21,7 @@ export interface Fanout {
 
 /** Inserts subscriptions, which is faster than posting them. @returns their ids */
 export function seedSubscriptions(database: Database, { tenant, url, count }: Fanout): Promise<string[]> {
-  const box = createSecretBox(Buffer.from(ENCRYPTION_KEY, "base64"));
+  const box = createSecretBox([Buffer.from(ENCRYPTION_KEY, "base64")]);
   const rows = Array.from({ length: count }, () => {
     const id = newId();
     return { id, secrets: JSON.stringify([{ ...box.seal(randomBytes(32), id), expiresAt: null }]) };

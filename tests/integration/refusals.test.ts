@@ -50,11 +50,11 @@ test("a process takes its time from Postgres, wherever the machine's clock jumps
 
 test("a process whose key does not open the secrets in the database refuses to start", async () => {
   const { pool } = world.context;
-  const wrong = createSecretBox(randomBytes(32));
+  const wrong = createSecretBox([randomBytes(32)]);
   await refuseWrongKey(pool, wrong);
   await world.subscribe();
   await expect(refuseWrongKey(pool, wrong)).rejects.toThrow(/ENCRYPTION_KEY does not open the secrets/);
-  await refuseWrongKey(pool, createSecretBox(world.settings.encryptionKey));
+  await refuseWrongKey(pool, createSecretBox(world.settings.encryptionKeys));
 });
 
 test("a process whose schema no longer serves it refuses to start", async () => {

@@ -14,6 +14,7 @@ import { createBodyReader } from "./http/request-body.ts";
 import { createIngestMetrics } from "./metrics.ts";
 import { HeldReader } from "./subscriptions/held-reader.ts";
 import { SubscriptionQuota } from "./subscriptions/quota.ts";
+import { createHeaderStore } from "./subscriptions/stored-headers.ts";
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
@@ -69,6 +70,7 @@ export async function createContext(settings: IngestSettings) {
     subscriptionQuota: new SubscriptionQuota(settings.maxSubscriptionsPerTenant),
     readBody: createBodyReader(bodyMemory, settings.bodyTimeoutMs),
     secretBox,
+    headerStore: createHeaderStore(pool, secretBox),
     breakers: createBreakers(redis, settings.breaker),
     async close() {
       resolver.close();

@@ -85,6 +85,7 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
   return {
     ...infrastructure,
     settings,
+    secretBox,
     workerRedis,
     agent,
     slots,

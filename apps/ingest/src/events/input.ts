@@ -28,8 +28,10 @@ const eventOfBatch = newEvent.extend({ idempotencyKey: idempotencyKey.optional()
 
 export const newBatch = z.strictObject({ events: list(eventOfBatch, MAX_BATCH, "events") });
 
+const RAW = new Set(["data"]);
+
 /** The data of each event is needed as it was sent. */
-const shapeOfEvent = (schema: typeof newEvent): Shape => ({ ...shapeOf(schema), raw: "data", hasOnlyStrings: true });
+const shapeOfEvent = (schema: typeof newEvent): Shape => ({ ...shapeOf(schema), raw: RAW, hasOnlyStrings: true });
 
 export const newEventShape = shapeOfEvent(newEvent);
 export const newBatchShape: Shape = {

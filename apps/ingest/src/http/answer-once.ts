@@ -2,6 +2,7 @@ import type { Request, Response } from "express";
 import { isTimeout } from "@postrider/shared/store/errors.ts";
 import type { Queryable } from "@postrider/shared/store/pool.ts";
 import type { Sealed } from "@postrider/shared/store/schema/index.ts";
+import { answerOwner } from "@postrider/shared/store/seal-owners.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
 import { findAnswer } from "@postrider/shared/store/sql/find-answer.ts";
 import { storeAnswer } from "@postrider/shared/store/sql/store-answer.ts";
@@ -91,7 +92,7 @@ async function findRepeated({ pool, secretBox }: Pick<Context, "pool" | "secretB
 
 function open(secretBox: SecretBox, answer: Sealed, use: Use): Buffer {
   try {
-    return secretBox.open(answer, ownerOf(use));
+    return secretBox.open(answer, answerOwner(use.tenant, use.key));
   } catch (cause) {
     const detail = "the first request with this idempotency key was carried out, and its answer can no longer be shown";
     throw new Problem("idempotency_answer_lost", detail, { cause });
@@ -104,7 +105,7 @@ async function remember(
   use: Use,
   answer: Answer,
 ): Promise<void> {
-  const sealed = secretBox.seal(Buffer.from(JSON.stringify(answer)), ownerOf(use));
+  const sealed = secretBox.seal(Buffer.from(JSON.stringify(answer)), answerOwner(use.tenant, use.key));
   const isStored = await storeAnswer(db, { ...use, answer: sealed }).catch((error: unknown) => {
     // It waited for the first request until the timeout of locks.
     if (isTimeout(error)) return false;
@@ -117,8 +118,6 @@ const inProgress = () =>
   new Problem("idempotency_in_progress", "the first request with this idempotency key is under way: try again", {
     headers: { "retry-after": "1" },
   });
-
-const ownerOf = ({ tenant, key }: Use): string => `${tenant} ${key}`;
 
 function send(response: Response, { status, location, body }: Answer): void {
   if (location !== undefined) response.location(location);

@@ -15,8 +15,8 @@ export class RawJson {
 /** The members of an object that are read. All others are refused by the schema, so their values are not parsed. */
 export interface Shape {
   members: ReadonlySet<string>;
-  /** The member that is kept as RawJson. */
-  raw?: string;
+  /** The members that are kept as RawJson. */
+  raw?: ReadonlySet<string>;
   /** Whether all others are strings. Anything else in their place is not parsed, because the schema refuses it. */
   hasOnlyStrings?: boolean;
   /** The member that is a list of objects. */
@@ -96,7 +96,7 @@ class Parser {
   }
 
   #memberAt(name: string, at: number, { raw, list, hasOnlyStrings }: Shape): Parsed {
-    if (name === raw) {
+    if (raw?.has(name) === true) {
       const end = this.#endOf(at);
       return { value: new RawJson(this.#json.subarray(at, end)), end };
     }

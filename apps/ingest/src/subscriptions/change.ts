@@ -7,6 +7,7 @@ import { checkAddress } from "./check-address.ts";
 import { subscriptionChange, subscriptionChangeShape } from "./input.ts";
 import type { Presenter } from "./present.ts";
 import { updateSubscription, findSubscription, type SubscriptionChange } from "./store.ts";
+import { keepMasked } from "./stored-headers.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 
 /** The answers of the old URL say nothing about the new one. */
@@ -14,7 +15,7 @@ const NO_HEALTH = { failingSince: null, lastSuccessAt: null, lastFailureAt: null
 
 /** `PATCH /subscriptions/:id` */
 export function patchSubscription(context: Context, present: Presenter): RequestHandler {
-  const { db } = context;
+  const { db, secretBox, headerStore } = context;
   return async (request, response) => {
     const id = pathId(request, "sub");
     const change = body(request, subscriptionChange, subscriptionChangeShape);
@@ -23,10 +24,16 @@ export function patchSubscription(context: Context, present: Presenter): Request
       const { tenant } = await findSubscription(db, caller, id);
       await checkAddress(context, response, { url: change.url, tenant });
     }
+    const { headers: given, ...others } = change;
+    const toStored = await headerStore();
     let isMoved = false;
-    const row = await updateSubscription(db, caller, id, ({ url }) => {
-      isMoved = change.url !== undefined && change.url !== url;
-      return { ...change, ...(isMoved ? NO_HEALTH : {}) } as SubscriptionChange;
+    const row = await updateSubscription(db, caller, id, ({ url, headers }) => {
+      isMoved = change.url !== undefined && change.url !== URL.parse(url)?.href;
+      return {
+        ...others,
+        ...(given ? { headers: toStored(id, keepMasked(secretBox, id, given, headers)) } : {}),
+        ...(isMoved ? NO_HEALTH : {}),
+      } as SubscriptionChange;
     });
     if (isMoved) await resetBreaker(context, id);
     const [presented] = await present([row]);

@@ -11,12 +11,13 @@ import { newSubscription, newSubscriptionShape } from "./input.ts";
 import { presentSubscription } from "./present.ts";
 import { newSecret } from "./secrets.ts";
 import { insertSubscription } from "./store.ts";
+import { keepMasked } from "./stored-headers.ts";
 
 const DEFAULT_MAX_IN_FLIGHT = 32;
 
 /** `POST /subscriptions` */
 export function createSubscription(context: Context): RequestHandler {
-  const { db, secretBox, settings, subscriptionQuota } = context;
+  const { db, secretBox, settings, subscriptionQuota, headerStore } = context;
   return async (request, response) => {
     const input = body(request, newSubscription, newSubscriptionShape);
     const tenant = tenantFor(callerOf(response), input.tenant);
@@ -25,7 +26,7 @@ export function createSubscription(context: Context): RequestHandler {
       url: input.url,
       eventTypes: input.eventTypes ?? ["*"],
       description: input.description ?? null,
-      headers: input.headers ?? {},
+      headers: keepMasked(secretBox, "", input.headers ?? {}),
       rateLimit: input.rateLimit ?? null,
       maxInFlight: input.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,
       timeoutMs: input.timeoutMs ?? null,
@@ -38,14 +39,16 @@ export function createSubscription(context: Context): RequestHandler {
       async run(remember) {
         await checkAddress(context, response, { url: input.url, tenant });
         const secret = input.secret ?? newSecret();
+        const toStored = await headerStore();
         await subscriptionQuota.add(tenant, (checkQuota) =>
           insertSubscription(db, secretBox, secret, values, {
+            toStored,
             before: checkQuota,
             after: (connection, row) =>
               remember(connection, {
                 status: 201,
                 location: `/v1/subscriptions/${toPublicId("sub", row.id)}`,
-                body: { ...presentSubscription(row, settings), secret: formatSecret(secret) },
+                body: { ...presentSubscription(row, context), secret: formatSecret(secret) },
               }),
           }),
         );

@@ -6,36 +6,9 @@ import { parseSecret } from "@postrider/shared/core/signing.ts";
 import { eventTypePatterns, integer, page, tenant, text } from "../http/fields.ts";
 import { shapeOf } from "../http/parse-request.ts";
 import type { Shape } from "../http/raw-json.ts";
+import { headers } from "./headers.ts";
 import { metadata } from "./metadata.ts";
-
-const MAX_HEADERS = 20;
-
-/** Headers that Postrider or the connection sets. */
-const RESERVED_HEADERS = new Set([
-  "accept-encoding",
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "user-agent",
-]);
-
-const url = text(1, 2048).superRefine((value, issues) => {
-  const parsed = URL.parse(value);
-  if (!parsed || !["http:", "https:"].includes(parsed.protocol)) issues.addIssue("must be an http or https URL");
-  else if (parsed.username !== "" || parsed.password !== "") {
-    issues.addIssue("must not carry a user name or password: use headers for that");
-  } else if (parsed.hash !== "") issues.addIssue("must not have a fragment (#…)");
-});
+import { url } from "./url.ts";
 
 const secret = z.string({ error: "must be a string" }).transform((value, issues) => {
   const parsed = parseSecret(value);
@@ -45,25 +18,6 @@ const secret = z.string({ error: "must be a string" }).transform((value, issues)
   }
   return parsed;
 });
-
-const headers = z
-  .record(z.string(), z.unknown(), { error: "must be an object of header names and values" })
-  // Counted before each of them is validated.
-  .refine((all) => Object.keys(all).length <= MAX_HEADERS, `must have at most ${MAX_HEADERS} entries`)
-  .pipe(
-    z.record(
-      z
-        .string()
-        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, "is not a header name")
-        .refine(
-          (name) => !RESERVED_HEADERS.has(name.toLowerCase()) && !name.toLowerCase().startsWith("webhook-"),
-          "is set by Postrider and cannot be changed",
-        ),
-      z
-        .string({ error: "must be a string" })
-        .regex(/^[\t\x20-\x7e\x80-\xff]{0,2000}$/, "must be printable and at most 2000 characters"),
-    ),
-  );
 
 const retrySchedule = z
   .union([z.string(), z.array(z.string())], { error: 'must be "standard" or a list of durations such as ["2s", "5m"]' })
@@ -93,9 +47,10 @@ export const newSubscription = z.strictObject({ ...changeable, tenant: tenant.op
 
 export const subscriptionChange = z.strictObject({ ...changeable, url: url.optional() });
 
-/** The metadata is needed as it was sent. */
-export const newSubscriptionShape: Shape = { ...shapeOf(newSubscription), raw: "metadata" };
-export const subscriptionChangeShape: Shape = { ...shapeOf(subscriptionChange), raw: "metadata" };
+/** These are needed as they were sent. */
+const RAW = new Set(["headers", "metadata"]);
+export const newSubscriptionShape: Shape = { ...shapeOf(newSubscription), raw: RAW };
+export const subscriptionChangeShape: Shape = { ...shapeOf(subscriptionChange), raw: RAW };
 
 export const rotation = z.strictObject({
   secret: secret.optional(),

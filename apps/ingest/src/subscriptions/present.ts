@@ -7,10 +7,11 @@ import { readLimits, type SubscriptionLimit } from "@postrider/shared/runtime/fl
 import type { HeldRow } from "@postrider/shared/store/sql/read-held.ts";
 import type { Context } from "../context.ts";
 import type { SubscriptionRow } from "./store.ts";
+import { presentHeaders } from "./stored-headers.ts";
 
 export type Presenter = ReturnType<typeof createPresenter>;
 
-type Sources = Pick<Context, "pool" | "redis" | "breakers" | "heldReader" | "settings">;
+type Sources = Pick<Context, "pool" | "redis" | "breakers" | "heldReader" | "settings" | "secretBox">;
 
 /** What a subscription shows beside its row. */
 interface State extends Held {
@@ -40,22 +41,22 @@ export function createPresenter(sources: Sources) {
   const readStates = createStateReader(sources);
   return async (rows: readonly SubscriptionRow[]) => {
     const states = await readStates(rows.map(({ id }) => id));
-    return rows.map((row, index) => presentSubscription(row, sources.settings, states[index]));
+    return rows.map((row, index) => presentSubscription(row, sources, states[index]));
   };
 }
 
 /** @param state by default that of a new subscription, which has no deliveries yet */
 export const presentSubscription = (
   row: SubscriptionRow,
-  settings: Context["settings"],
+  { settings, secretBox }: Pick<Context, "settings" | "secretBox">,
   { breaker, ...state }: State = { breaker: CLOSED_BREAKER, limit: null, ...NOTHING_HELD },
 ) => ({
   id: toPublicId("sub", row.id),
   tenant: row.tenant,
-  url: row.url,
+  url: URL.parse(row.url)?.href ?? row.url,
   eventTypes: row.eventTypes,
   description: row.description,
-  headers: row.headers,
+  headers: presentHeaders(secretBox, row.id, row.headers),
   rateLimit: row.rateLimit,
   maxInFlight: row.maxInFlight,
   timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,

@@ -4,6 +4,7 @@ import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { formatSecret } from "@postrider/shared/core/signing.ts";
 import type { Sealed, StoredSecret } from "@postrider/shared/store/schema/index.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
+import { secretOwner } from "@postrider/shared/store/seal-owners.ts";
 import type { Context } from "../context.ts";
 import { answerOnce } from "../http/answer-once.ts";
 import { body, pathId } from "../http/parse-request.ts";
@@ -23,7 +24,7 @@ export const newSecret = (): Buffer => randomBytes(NEW_SECRET_BYTES);
 export function readSecret({ readDb, secretBox }: Context): RequestHandler {
   return async (request, response) => {
     const row = await findSubscription(readDb, callerOf(response), pathId(request, "sub"));
-    response.json({ secret: formatSecret(secretBox.open(row.secrets[0]!, row.id)) });
+    response.json({ secret: formatSecret(secretBox.open(row.secrets[0]!, secretOwner(row.id))) });
   };
 }
 
@@ -44,7 +45,7 @@ export function rotateSecret(context: Context): RequestHandler {
           caller,
           id,
           ({ secrets }) => ({
-            secrets: rotateSecrets(secrets, secretBox.seal(secret, id), input.graceSeconds, now()),
+            secrets: rotateSecrets(secrets, secretBox.seal(secret, secretOwner(id)), input.graceSeconds, now()),
           }),
           {
             after: (connection, { secrets }) =>

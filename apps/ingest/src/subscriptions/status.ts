@@ -35,7 +35,7 @@ interface StatusChange {
 }
 
 function changeStatus(context: Context, { action, change, closesBreaker = false }: StatusChange): RequestHandler {
-  const { db, log, enqueue, settings } = context;
+  const { db, log, enqueue } = context;
   const readStates = createStateReader(context);
   return async (request, response) => {
     const id = pathId(request, "sub");
@@ -50,7 +50,7 @@ function changeStatus(context: Context, { action, change, closesBreaker = false 
         const shown = closesBreaker ? { ...state!, breaker: CLOSED_BREAKER } : state;
         const row = await updateSubscription(db, caller, id, change, {
           after: (connection, changed) =>
-            remember(connection, { status: 200, body: presentSubscription(changed, settings, shown) }),
+            remember(connection, { status: 200, body: presentSubscription(changed, context, shown) }),
         });
         const logged = { subscription: toPublicId("sub", id), status: row.status };
         requestLog(log, response).info(logged, "subscription status");

@@ -3,10 +3,12 @@ import { transaction, type Db, type Queryable, type Transaction } from "@postrid
 import { subscriptionPatterns, subscriptions } from "@postrider/shared/store/schema/index.ts";
 import { toPublicId } from "@postrider/shared/core/ids/id.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
+import { secretOwner } from "@postrider/shared/store/seal-owners.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
 import { isVisibleTo } from "../http/tenancy.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
+import type { ToStored } from "./stored-headers.ts";
 
 export type SubscriptionRow = typeof subscriptions.$inferSelect;
 export type SubscriptionChange = Partial<typeof subscriptions.$inferInsert>;
@@ -38,15 +40,16 @@ export async function insertSubscription(
   box: SecretBox,
   secret: Buffer,
   values: Omit<typeof subscriptions.$inferInsert, "id" | "secrets">,
-  { before, after }: Steps = {},
+  { toStored, before, after }: Steps & { toStored: ToStored },
 ): Promise<SubscriptionRow> {
   const id = newId();
+  const headers = toStored(id, values.headers);
   return transaction(db, async (tx, connection) => {
     await before?.(connection);
-    const secrets = [{ ...box.seal(secret, id), expiresAt: null }];
+    const secrets = [{ ...box.seal(secret, secretOwner(id)), expiresAt: null }];
     const [row] = await tx
       .insert(subscriptions)
-      .values({ ...values, id, secrets })
+      .values({ ...values, id, secrets, headers })
       .returning();
     await replacePatterns(tx, row!);
     await after?.(connection, row!);

@@ -1,4 +1,5 @@
 import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
+import { maskCredentials } from "@postrider/shared/core/sensitive-headers.ts";
 import { decide, decideProbe } from "@postrider/shared/core/delivery/decision.ts";
 import { classify, type Outcome } from "@postrider/shared/core/delivery/outcome.ts";
 import type { Trigger } from "@postrider/shared/core/delivery/states.ts";
@@ -159,6 +160,7 @@ async function sendNow(
   const startedAt = new Date(now());
   const startedAtMs = performance.now();
   const exchange = await send(agent, signedRequest(subscription, eventId, Buffer.from(body), startedAt));
+  if (exchange.responseBody) exchange.responseBody = maskCredentials(exchange.responseBody, subscription.headers);
   if (exchange.retryInMs !== null) return { retryInMs: exchange.retryInMs, problem: exchange.error ?? "" };
   return { subscription, attempt: { id, trigger, startedAt, startedAtMs, exchange } };
 }

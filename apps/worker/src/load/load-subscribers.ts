@@ -1,19 +1,19 @@
 import { parseRetrySchedule } from "@postrider/shared/core/delivery/retry-schedule.ts";
 import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.ts";
 import type { Pool } from "@postrider/shared/store/pool.ts";
-import type { StoredSecret } from "@postrider/shared/store/schema/index.ts";
+import { headerOwner, secretOwner } from "@postrider/shared/store/seal-owners.ts";
+import { mapHeaders } from "@postrider/shared/store/sealed-headers.ts";
 import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
 import { loadSubscriptionRows, type SubscriptionRow } from "@postrider/shared/store/sql/load-subscriptions.ts";
 import type { BrokenSubscription, Subscriber, Subscription } from "../delivery.ts";
 import type { BreakerReports } from "../isolation/breaker-reports.ts";
+import { OpenedCache } from "./opened-cache.ts";
 
 export type LoadSubscribers = ReturnType<typeof createSubscriberLoader>;
 
-const MAX_OPENED_SECRETS = 10_000;
-
 /**
  * Reads subscriptions and their breakers again for every batch, so that a rotated secret, a pause or an open breaker
- * takes effect at once. Only opened secrets are cached, by their sealed text, which a rotation changes.
+ * takes effect at once. Only opened secrets and headers are cached, by their sealed text, which every change changes.
  */
 export function createSubscriberLoader(
   pool: Pool,
@@ -21,16 +21,8 @@ export function createSubscriberLoader(
   settings: Pick<WorkerSettings, "retrySchedule" | "deliveryTimeoutMs">,
   breakerReports: Pick<BreakerReports, "read">,
 ) {
-  const opened = new Map<string, Buffer>();
-
-  function open(secret: StoredSecret, subscriptionId: string): Buffer {
-    const cached = opened.get(secret.sealed);
-    if (cached) return cached;
-    const key = box.open(secret, subscriptionId);
-    if (opened.size >= MAX_OPENED_SECRETS) opened.clear();
-    opened.set(secret.sealed, key);
-    return key;
-  }
+  const secrets = new OpenedCache((secret, owner) => box.open(secret, owner));
+  const headers = new OpenedCache((value, owner) => box.open(value, owner).toString());
 
   /** @param queriedAt milliseconds of `performance.now()` before the query, so a success never seems newer than it is */
   function toSubscription(row: SubscriptionRow, now: number, queriedAt: number): Subscription | BrokenSubscription {
@@ -43,8 +35,10 @@ export function createSubscriberLoader(
         id: row.id,
         tenant: row.tenant,
         url: new URL(row.url),
-        headers: row.headers,
-        keys: live.map((secret) => open(secret, row.id)),
+        headers: mapHeaders(row.headers, (name, value) =>
+          typeof value === "string" ? value : headers.open(value, headerOwner(row.id, name)),
+        ),
+        keys: live.map((secret) => secrets.open(secret, secretOwner(row.id))),
         status: row.status,
         isDeleted: row.isDeleted,
         rateLimit: row.rateLimit,

@@ -1,4 +1,5 @@
 import type { Pool } from "pg";
+import { secretOwner } from "./seal-owners.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { StoredSecret } from "./schema/index.ts";
 
@@ -14,7 +15,7 @@ export async function refuseWrongKey(pool: Pool, box: SecretBox): Promise<void> 
   const newest = rows[0];
   if (!newest) return;
   try {
-    box.open(newest.secret, newest.id);
+    box.open(newest.secret, secretOwner(newest.id));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(

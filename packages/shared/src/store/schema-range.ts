@@ -1,14 +1,27 @@
 import { createRequire } from "node:module";
 import { isMissingTable } from "./errors.ts";
 import type { Queryable } from "./pool.ts";
+import { endOlderSupport } from "./sql/end-older-support.ts";
 import { readSchemaVersion, type SchemaVersion } from "./sql/read-schema-version.ts";
 
 const journal = createRequire(import.meta.url)("../../../../drizzle/meta/_journal.json") as {
-  entries: { idx: number }[];
+  entries: { idx: number; tag: string }[];
 };
 
 /** The number of the newest migration that this code knows. It needs that schema, or a newer one that serves it. */
 export const SCHEMA_VERSION = Math.max(...journal.entries.map(({ idx }) => idx));
+
+/** The migration from which on header values are sealed, once code of before can no longer run. */
+export const SEALED_HEADERS = journal.entries.find(({ tag }) => tag.endsWith("_sealed_headers"))!.idx;
+
+/** Whether all code that can run on the database reads sealed headers. */
+export async function sealsHeaders(db: Queryable): Promise<boolean> {
+  const { serves } = await readSchemaVersion(db);
+  return serves !== null && serves >= SEALED_HEADERS;
+}
+
+/** Header values are sealed from now on, and code that cannot read them no longer starts. @returns false if it was so */
+export const startSealingHeaders = (db: Queryable): Promise<boolean> => endOlderSupport(db, SEALED_HEADERS);
 
 /** The tables were created before versions were noted, or not at all. */
 const UNKNOWN: SchemaVersion = { version: null, serves: null };

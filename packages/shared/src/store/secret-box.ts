@@ -4,27 +4,40 @@ import type { Sealed } from "./schema/index.ts";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Encrypts and decrypts what is secret at rest: AES-256-GCM, bound to an owner, such as the subscription of a secret. */
+/**
+ * Encrypts and decrypts what is secret at rest: AES-256-GCM, bound to an owner, such as the subscription of a secret. The
+ * first key of ENCRYPTION_KEY seals, and all of them open.
+ */
 export interface SecretBox {
+  /** The key that seals. */
+  readonly keyId: string;
+  /** All keys, the one that seals first. */
+  readonly keyIds: readonly string[];
   seal(secret: Buffer, owner: string): Sealed;
   /** @throws Error if the secret was sealed with another key or for another owner, or was altered */
   open(stored: Sealed, owner: string): Buffer;
 }
 
-/** @param key 32 bytes (setting ENCRYPTION_KEY) */
-export function createSecretBox(key: Buffer): SecretBox {
-  // Identifies the key without revealing it, to distinguish a secret of another key from a damaged one.
-  const keyId = createHash("sha256").update("postrider key id").update(key).digest("hex").slice(0, 8);
+/** @param keys 32 bytes each (setting ENCRYPTION_KEY), at least one */
+export function createSecretBox(keys: readonly Buffer[]): SecretBox {
+  const byId = new Map(keys.map((key) => [idOf(key), key]));
+  const keyIds = [...byId.keys()];
+  const keyId = keyIds[0]!;
+  const sealing = byId.get(keyId)!;
   return {
+    keyId,
+    keyIds,
     seal(secret, owner) {
       const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(owner));
+      const cipher = createCipheriv("aes-256-gcm", sealing, nonce).setAAD(Buffer.from(owner));
       const sealed = Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
       return { keyId, sealed: sealed.toString("base64") };
     },
     open(stored, owner) {
-      if (stored.keyId !== keyId) {
-        throw new Error(`a secret is sealed under key ${stored.keyId}, and ENCRYPTION_KEY is key ${keyId}`);
+      const key = byId.get(stored.keyId);
+      if (key === undefined) {
+        const known = keyIds.length === 1 ? `is key ${keyId}` : `has the keys ${keyIds.join(", ")}`;
+        throw new Error(`a secret is sealed under key ${stored.keyId}, and ENCRYPTION_KEY ${known}`);
       }
       const sealed = Buffer.from(stored.sealed, "base64");
       const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES))
@@ -34,3 +47,7 @@ export function createSecretBox(key: Buffer): SecretBox {
     },
   };
 }
+
+/** Identifies a key without revealing it, to distinguish a secret of another key from a damaged one. */
+const idOf = (key: Buffer): string =>
+  createHash("sha256").update("postrider key id").update(key).digest("hex").slice(0, 8);

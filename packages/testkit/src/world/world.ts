@@ -73,7 +73,7 @@ export async function createWorld(
       const id = newId();
       const tenant = over.tenant ?? "default";
       const eventTypes = over.eventTypes ?? ["*"];
-      const secrets = [{ ...createSecretBox(settings.encryptionKey).seal(randomBytes(32), id), expiresAt: null }];
+      const secrets = [{ ...createSecretBox(settings.encryptionKeys).seal(randomBytes(32), id), expiresAt: null }];
       await context.pool.query(
         `insert into subscriptions (id, tenant, url, event_types, secrets, headers, max_in_flight, metadata, status, retry_schedule)
          values ($1, $2, $3, $4, $5, '{}', 32, '{}', $6, $7)`,

@@ -16,6 +16,10 @@ export interface WorkerSeen {
   /** Unix milliseconds. */
   startedAt: number;
   seenAt: number;
+  /** The newest migration that its code knows; code that does not know sealed headers leaves it out. */
+  schema?: number;
+  /** The keys of ENCRYPTION_KEY. */
+  keyIds?: readonly string[];
 }
 
 /** @param id unique among all workers */

@@ -4,7 +4,7 @@ import { createRetryTurns } from "../../queue/retry-turns.ts";
 import { createEnqueue, type OnEnqueueFailure } from "../../queue/enqueue.ts";
 import { refuseWrongKey } from "../../store/encryption-key.ts";
 import { refusePooler } from "../../store/pooler.ts";
-import { refuseOtherSchema } from "../../store/schema-range.ts";
+import { refuseOtherSchema, SCHEMA_VERSION } from "../../store/schema-range.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
 import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
@@ -37,7 +37,8 @@ export function openInfrastructure(
 ) {
   const log = createLogger(app, settings.logLevel);
   const { databaseUrl } = settings;
-  const applicationName = `postrider-${app}`;
+  // The version shows during an upgrade which code is still there.
+  const applicationName = `postrider-${app} v${SCHEMA_VERSION}`;
   const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
   const readPool =
     reads && createPool(databaseUrl, applicationName, reads.poolSize, log, reads.serverSettings, reads.timeoutMs);
@@ -80,13 +81,13 @@ const logEnqueueFailure =
  */
 export async function checkDatabase(
   { pool }: Pick<Infrastructure, "pool">,
-  { encryptionKey }: Pick<DeliverySettings, "encryptionKey">,
+  { encryptionKeys }: Pick<DeliverySettings, "encryptionKeys">,
 ): Promise<SecretBox> {
   await refusePooler(pool);
   await refuseOtherSchema(pool);
   await refuseWrongClock(pool);
   await ensureCurrentPartitions(pool);
-  const secretBox = createSecretBox(encryptionKey);
+  const secretBox = createSecretBox(encryptionKeys);
   await refuseWrongKey(pool, secretBox);
   return secretBox;
 }

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { allowedPorts, dnsServers, duration, encryptionKey, networks, retrySchedule } from "./fields.ts";
+import { allowedPorts, dnsServers, duration, encryptionKeys, networks, retrySchedule } from "./fields.ts";
 
 /** Variables of deliveries: ingest seals secrets, validates and shows the policy; the worker opens and applies them. */
 export const deliveryVariables = {
-  ENCRYPTION_KEY: encryptionKey,
+  ENCRYPTION_KEY: encryptionKeys,
   RETRY_SCHEDULE: retrySchedule,
   DELIVERY_TIMEOUT: duration("15s", "50ms", "5m"),
   ALLOWED_NETWORKS: networks,
@@ -17,7 +17,7 @@ const deliverySchema = z.object(deliveryVariables);
 export type DeliverySettings = ReturnType<typeof deliverySettings>;
 
 export const deliverySettings = (env: z.output<typeof deliverySchema>) => ({
-  encryptionKey: env.ENCRYPTION_KEY,
+  encryptionKeys: env.ENCRYPTION_KEY,
   retrySchedule: env.RETRY_SCHEDULE,
   deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
   addressRules: { allowed: env.ALLOWED_NETWORKS, denied: env.DENIED_NETWORKS, ports: env.ALLOWED_PORTS },

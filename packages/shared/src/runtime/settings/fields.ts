@@ -38,13 +38,23 @@ export const url = (example: string, ...protocols: string[]) =>
     message: `must be a URL such as ${example}`,
   });
 
-export const encryptionKey = text.transform((value, issues) => {
-  const key = Buffer.from(value, "base64");
-  if (key.length !== 32) {
-    issues.addIssue("must be 32 bytes in base64 (generate one with: openssl rand -base64 32)");
+/** Buffer.from() skips what is not base64, and stops at padding: of two keys without a comma it would read one. */
+const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/_-]{43}=?$/;
+
+/** One key or several: the first seals, and all of them open. */
+export const encryptionKeys = text.transform((value, issues) => {
+  const texts = value.split(",").map((key) => key.trim());
+  const refuse = (problem: string) => {
+    issues.addIssue(problem);
     return z.NEVER;
+  };
+  if (!texts.every((key) => BASE64_OF_32_BYTES.test(key))) {
+    const each = texts.length === 1 ? "" : " each, and a comma between two keys";
+    return refuse(`must be 32 bytes in base64${each} (generate one with: openssl rand -base64 32)`);
   }
-  return key;
+  const keys = texts.map((key) => Buffer.from(key, "base64"));
+  if (new Set(keys.map((key) => key.toString("base64"))).size < keys.length) return refuse("has a key twice");
+  return keys;
 });
 
 export const apiKeys = text.transform((value, issues) => {

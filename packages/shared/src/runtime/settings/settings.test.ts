@@ -114,6 +114,16 @@ test("DNS servers are a list of addresses, or those of the system", () => {
   expect(readStackSettings(good).dnsServers).toBeUndefined();
 });
 
+test("there may be several encryption keys, each of 32 bytes and each once", () => {
+  const [newer, older] = [randomBytes(32), randomBytes(32)].map((key) => key.toString("base64")) as [string, string];
+  const { encryptionKeys } = readStackSettings({ ...good, ENCRYPTION_KEY: `${newer}, ${older}` });
+  expect(encryptionKeys.map((key) => key.toString("base64"))).toEqual([newer, older]);
+  for (const keys of [`${newer},`, `${newer},c2hvcnQ=`, `${newer} ${older}`]) {
+    expect(problemsOf({ ...good, ENCRYPTION_KEY: keys })).toEqual([expect.stringMatching(/^ENCRYPTION_KEY must be/)]);
+  }
+  expect(problemsOf({ ...good, ENCRYPTION_KEY: `${newer},${newer}` })).toEqual(["ENCRYPTION_KEY has a key twice"]);
+});
+
 test("an empty variable counts as unset", () => {
   expect(readStackSettings({ ...good, PORT: "", RETRY_SCHEDULE: " " })).toMatchObject({ port: 3000 });
   expect(problemsOf({ ...good, REDIS_URL: "" })).toEqual(["REDIS_URL is required"]);

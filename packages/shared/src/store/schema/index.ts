@@ -7,4 +7,4 @@ export { heldChanges, heldCounts, heldFolded } from "./held-counts.ts";
 export { idempotencyKeys } from "./idempotency-keys.ts";
 export { schemaVersions } from "./schema-versions.ts";
 export { subscriptionPatterns } from "./subscription-patterns.ts";
-export { subscriptions, type Sealed, type StoredSecret } from "./subscriptions.ts";
+export { subscriptions, type Sealed, type StoredHeaders, type StoredSecret } from "./subscriptions.ts";

@@ -8,10 +8,16 @@ export interface Sealed {
   sealed: string;
 }
 
+/** Header values by name: sealed, or plain as older code writes them. */
+export type StoredHeaders = Record<string, Sealed | string>;
+
 export interface StoredSecret extends Sealed {
   /** ISO 8601; null for the current secret. */
   expiresAt: string | null;
 }
+
+/** Some header value is not sealed. */
+export const HAS_PLAIN_HEADERS = `jsonb_path_exists(headers, '$.* ? (@.type() == "string")')`;
 
 /** A subscriber's URL, the event types it wants, its signing secrets and its delivery policy. Deletion is soft. */
 export const subscriptions = pgTable(
@@ -24,7 +30,7 @@ export const subscriptions = pgTable(
     description: text("description"),
     /** Newest first. `GET …/secret` shows the first. */
     secrets: jsonb("secrets").$type<StoredSecret[]>().notNull(),
-    headers: jsonb("headers").$type<Record<string, string>>().notNull(),
+    headers: jsonb("headers").$type<StoredHeaders>().notNull(),
     /** Requests per second over the fleet; null is no limit. */
     rateLimit: integer("rate_limit"),
     /** Requests under way at once, per worker process. */
@@ -55,5 +61,6 @@ export const subscriptions = pgTable(
     index("subscriptions_live_idx")
       .on(table.tenant)
       .where(sql`deleted_at is null`),
+    index("subscriptions_plain_headers_idx").on(table.id).where(sql.raw(HAS_PLAIN_HEADERS)),
   ],
 );

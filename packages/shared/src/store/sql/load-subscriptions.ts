@@ -1,13 +1,13 @@
 import type { SubscriptionStatus } from "../../core/delivery/states.ts";
 import type { Queryable } from "../pool.ts";
-import type { StoredSecret } from "../schema/subscriptions.ts";
+import type { StoredHeaders, StoredSecret } from "../schema/subscriptions.ts";
 
 /** A subscription as a worker loads it; schema/subscriptions.ts describes the columns. */
 export interface SubscriptionRow {
   id: string;
   tenant: string;
   url: string;
-  headers: Record<string, string>;
+  headers: StoredHeaders;
   secrets: StoredSecret[];
   status: SubscriptionStatus;
   isDeleted: boolean;
