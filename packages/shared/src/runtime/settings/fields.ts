@@ -3,6 +3,7 @@ import { BlockList } from "node:net";
 import { z } from "zod";
 import { parseNetworks } from "../../core/address-rules.ts";
 import { parseDuration } from "../../core/duration.ts";
+import { weakApiKeyProblems, weakKeyProblem, weakPasswordProblem } from "./weak-secrets.ts";
 import { DEFAULT_RETRY_SCHEDULE, parseRetrySchedule, type RetrySchedule } from "../../core/delivery/retry-schedule.ts";
 
 export const text = z.string().trim();
@@ -44,6 +45,8 @@ export const encryptionKey = text.transform((value, issues) => {
     issues.addIssue("must be 32 bytes in base64 (generate one with: openssl rand -base64 32)");
     return z.NEVER;
   }
+  const problem = weakKeyProblem(key);
+  if (problem !== undefined) issues.addIssue(problem);
   return key;
 });
 
@@ -52,11 +55,37 @@ export const apiKeys = text.transform((value, issues) => {
     .split(",")
     .map((key) => key.trim())
     .filter(Boolean);
-  if (keys.some((key) => key.length < 16)) {
-    issues.addIssue("every key must have at least 16 characters (generate one with: openssl rand -hex 24)");
+  for (const problem of weakApiKeyProblems(keys)) issues.addIssue(problem);
+  return keys;
+});
+
+export const password = text.superRefine((value, issues) => {
+  const problem = weakPasswordProblem(value);
+  if (problem !== undefined) issues.addIssue(problem);
+});
+
+/** The origin at which browsers reach a server: a URL without a path. */
+export const publicUrl = text.optional().transform((value, issues): URL | undefined => {
+  if (value === undefined) return undefined;
+  const url = URL.parse(value);
+  if (url === null || !["http:", "https:"].includes(url.protocol) || url.href !== `${url.origin}/`) {
+    issues.addIssue("must be a URL without a path, such as https://console.example.com");
     return z.NEVER;
   }
-  return keys;
+  return url;
+});
+
+export const ports = text.default("").transform((value, issues): ReadonlySet<number> => {
+  const entries = value
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+  const wrong = entries.find((entry) => !/^\d{1,5}$/.test(entry) || Number(entry) > 65_535);
+  if (wrong !== undefined) {
+    issues.addIssue(`must be ports such as 3000,9100 (got "${wrong}")`);
+    return z.NEVER;
+  }
+  return new Set(entries.map(Number));
 });
 
 export const retrySchedule = text.optional().transform((value, issues): RetrySchedule => {

@@ -7,6 +7,7 @@ export const infraVariables = {
   REDIS_URL: url("redis://host:6379", "redis:", "rediss:"),
   ENCRYPTION_KEY: encryptionKey,
   HOST: text.default("127.0.0.1"),
+  ADMIN_HOST: text.default("127.0.0.1"),
   ADMIN_PORT: integer(9100, 0, 65_533),
   BREAKER_THRESHOLD: integer(5, 1, 1000),
   BREAKER_RECENT_SUCCESS: duration("10s", "0ms", "1h"),
@@ -25,6 +26,7 @@ export const infraSettings = (env: z.output<typeof infraSchema>) => ({
   redisUrl: env.REDIS_URL,
   encryptionKey: env.ENCRYPTION_KEY,
   host: env.HOST,
+  adminHost: env.ADMIN_HOST,
   adminPort: env.ADMIN_PORT,
   breaker: {
     threshold: env.BREAKER_THRESHOLD,
