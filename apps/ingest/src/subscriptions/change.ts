@@ -21,7 +21,7 @@ export function patchSubscription(context: Context, present: Presenter): Request
     const caller = callerOf(response);
     if (change.url !== undefined) {
       const { tenant } = await findSubscription(db, caller, id);
-      await checkAddress(resolver, { url: change.url, tenant }, settings.allowedNetworks);
+      await checkAddress(resolver, { url: change.url, tenant }, settings);
     }
     let isMoved = false;
     const row = await updateSubscription(db, caller, id, ({ url }) => {

@@ -1,6 +1,7 @@
-import type { BlockList } from "node:net";
 import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
 import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
+import { isOwnPort } from "@postrider/shared/runtime/own-ports.ts";
+import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
 import { Problem } from "../http/problem.ts";
 
 const LOOKUP_TIMEOUT_MS = 2_000;
@@ -14,11 +15,15 @@ const LOOKUP_TIMEOUT_MS = 2_000;
 export async function checkAddress(
   resolver: NameResolver,
   { url, tenant }: { url: string; tenant: string },
-  allowed: BlockList,
+  { allowedNetworks, ownPorts }: Pick<IngestSettings, "allowedNetworks" | "ownPorts">,
 ): Promise<void> {
-  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+  const { hostname, port, protocol } = new URL(url);
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
+  const dialled = Number(port) || (protocol === "https:" ? 443 : 80);
   const addresses = await resolve(resolver, host, tenant);
-  if (addresses.length === 0 || addresses.some((address) => isAllowedAddress(address, allowed))) return;
+  const isUsable = (address: string) =>
+    isAllowedAddress(address, allowedNetworks) && !isOwnPort(ownPorts, address, dialled);
+  if (addresses.length === 0 || addresses.some(isUsable)) return;
   throw new Problem(
     "address_not_allowed",
     `url: ${host} is at ${addresses.join(", ")}, which is not on the public internet and not in ALLOWED_NETWORKS`,

@@ -36,7 +36,7 @@ export function createSubscription(context: Context): RequestHandler {
       name: "subscriptions",
       tenant: () => tenant,
       async run(remember) {
-        await checkAddress(resolver, { url: input.url, tenant }, settings.allowedNetworks);
+        await checkAddress(resolver, { url: input.url, tenant }, settings);
         const secret = input.secret ?? newSecret();
         await subscriptionQuota.add(tenant, (checkQuota) =>
           insertSubscription(db, secretBox, secret, values, {
