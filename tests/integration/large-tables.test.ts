@@ -24,7 +24,7 @@ const OMITTED = [
   "disable-subscription.ts",
   "end-oldest-expansion.ts",
   "find-answer.ts",
-  "find-api-key.ts",
+  "find-api-keys.ts",
   "find-delivery.ts",
   "find-expanding-tenants.ts",
   "find-in-use.ts",
