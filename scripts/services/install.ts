@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isRoot } from "./account.ts";
 import {
+  findNginx,
   findPostgres,
   findRedis,
   MIN_POSTGRES,
@@ -39,7 +40,7 @@ export async function needPostgres(report: Report, major?: number, machine = THI
   return need(
     `PostgreSQL ${version}`,
     major === undefined ? "postgresql" : `postgresql-${major}`,
-    "DATABASE_URL",
+    ", start Docker, or set DATABASE_URL",
     find,
     report,
     machine,
@@ -51,17 +52,22 @@ export async function needRedis(report: Report, machine = THIS_MACHINE): Promise
   return need(
     `Redis ${MIN_REDIS} or newer`,
     "redis-server",
-    "REDIS_URL",
+    ", start Docker, or set REDIS_URL",
     () => findRedis(machine.search),
     report,
     machine,
   );
 }
 
+/** Finds nginx or installs it, like PostgreSQL. Only tests use it. */
+export async function needNginx(report: Report, machine = THIS_MACHINE): Promise<string> {
+  return need("nginx", "nginx", "", async () => findNginx(machine.search), report, machine);
+}
+
 async function need<T>(
   what: string,
   debianPackage: string,
-  setting: string,
+  alternative: string,
   find: () => Promise<T | undefined>,
   report: Report,
   machine: Machine,
@@ -82,8 +88,7 @@ async function need<T>(
   }
   const because = failure && ` (apt-get: ${failure})`;
   throw new Error(
-    `${what} was not found${because}: ` +
-      `install it (on Debian or Ubuntu: ${debianPackage}), start Docker, or set ${setting}`,
+    `${what} was not found${because}: ` + `install it (on Debian or Ubuntu: ${debianPackage})${alternative}`,
   );
 }
 
