@@ -87,9 +87,7 @@ async function need<T>(
     if (installed !== undefined) return installed;
   }
   const because = failure && ` (apt-get: ${failure})`;
-  throw new Error(
-    `${what} was not found${because}: ` + `install it (on Debian or Ubuntu: ${debianPackage})${alternative}`,
-  );
+  throw new Error(`${what} was not found${because}: install it (on Debian or Ubuntu: ${debianPackage})${alternative}`);
 }
 
 /** Debian asks this script whether a package may start its services. Exit code 101 refuses. */

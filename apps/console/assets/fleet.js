@@ -17,7 +17,7 @@ async function update() {
 
 /** Makes an element equal to another, and keeps the nodes that both have. */
 function morph(current, wanted) {
-  for (const { name } of [...current.attributes]) if (!wanted.hasAttribute(name)) current.removeAttribute(name);
+  for (const name of current.getAttributeNames()) if (!wanted.hasAttribute(name)) current.removeAttribute(name);
   for (const { name, value } of wanted.attributes) {
     if (current.getAttribute(name) !== value) current.setAttribute(name, value);
   }

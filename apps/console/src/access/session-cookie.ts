@@ -3,8 +3,6 @@ import { SESSION_MS } from "./sessions.ts";
 
 const NAME = "postrider_console";
 
-export type SessionCookie = ReturnType<typeof createSessionCookie>;
-
 /**
  * The cookie that holds a session. Where pages come over https it is `Secure`, and the prefix `__Host-` keeps other
  * servers of the same site from setting it.

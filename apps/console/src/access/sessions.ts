@@ -19,11 +19,9 @@ interface SessionParts {
   log: Logger;
 }
 
-export type Sessions = ReturnType<typeof createSessions>;
-
 /**
  * Sessions that outlive a restart and are valid in every console: a cookie's value is `<id>.<expiry>.<signature>`.
- * Postgres has the ids of those that ended early. While it does not answer, only sessions that this process issued are
+ * Postgres has the ids of sessions that ended early. While it does not answer, only sessions that this process issued are
  * valid, so that none comes back to life, and an operator can still log in.
  */
 export function createSessions({ encryptionKey, password, pool, log }: SessionParts) {

@@ -8,7 +8,7 @@ import { Problem } from "./problem.ts";
 import { localsOf } from "./request-locals.ts";
 
 /** Per minute and address. Several callers behind one address may have the same old key. */
-const MAX_UNKNOWN_KEYS = 60;
+const MAX_UNKNOWN_KEYS = 100;
 
 const sha256 = (text: string): Buffer => digest("sha256", text, "buffer");
 

@@ -8,7 +8,7 @@ export interface NetworkNamespace {
   readonly inside: string;
   /** Words before a command that runs it inside. */
   readonly prefix: readonly string[];
-  remove(): void;
+  remove: () => void;
 }
 
 /** @throws Error if this account or this machine cannot have one (Linux, root, the program `ip`) */
@@ -44,12 +44,13 @@ export function createNetworkNamespace(): NetworkNamespace {
   return {
     outside: [address(1), address(3), address(4)],
     inside: address(2),
-    prefix: ["ip", "netns", "exec", name],
+    prefix: [IP, "netns", "exec", name],
     remove,
   };
 }
 
-const ip = (...args: string[]): Buffer => execFileSync("ip", args, { stdio: "pipe" });
+const IP = "ip";
+const ip = (...args: string[]): Buffer => execFileSync(IP, args, { stdio: "pipe" });
 
 /** @returns undefined where `createNetworkNamespace` works, or why it does not */
 export function whyNoNetworkNamespace(): string | undefined {

@@ -43,7 +43,7 @@ export async function startNginx({ address, servers, prefix = [] }: NginxOptions
   const config = join(folder, "nginx.conf");
   writeFileSync(config, configuration(folder, address, servers));
   const [command, ...args] = [...prefix, program, "-e", "stderr", "-p", folder, "-c", config];
-  const child = spawn(command!, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
   const lines: string[] = [];
   child.stderr.setEncoding("utf8").on("data", (text: string) => void lines.push(text));
   const killWithUs = () => child.kill("SIGKILL");

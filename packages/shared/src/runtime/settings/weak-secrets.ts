@@ -53,7 +53,7 @@ const newChars = (text: string): number => deflateRawSync(text, { strategy: cons
 
 /** Whether most characters are neighbours of the one before them, as in `0123456789abcdef` or `zyxwvut`. */
 function isSequence(text: string): boolean {
-  const codes = [...text.toLowerCase()].map((character) => character.codePointAt(0)!);
+  const codes = Array.from(text.toLowerCase(), (character) => character.codePointAt(0)!);
   const neighbours = codes.slice(1).filter((code, index) => Math.abs(code - codes[index]!) === 1);
   return neighbours.length > codes.length / 2;
 }
