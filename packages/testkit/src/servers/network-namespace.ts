@@ -25,7 +25,7 @@ export function createNetworkNamespace(): NetworkNamespace {
       // Its end of the cable goes with it, and so does the other one.
       ip("netns", "delete", name);
     } catch {
-      // Another test of this process has a namespace of another name; this one is gone.
+      // It is gone already.
     }
   };
   ip("netns", "add", name);
