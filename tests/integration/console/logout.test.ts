@@ -1,4 +1,6 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
+import { startForwarder } from "@postrider/testkit/servers/forwarder.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
 import { withClient } from "../../../scripts/services/index.ts";
 import { startConsole, useConsoleSettings } from "./running-console.ts";
 
@@ -25,10 +27,12 @@ test("an emptied Redis brings no session back", async () => {
   const app = await startConsole(own.env);
   const cookie = await app.logIn();
   await app.post("/logout", {}, { cookie });
-  await vi.waitUntil(() => app.context.redis.status === "ready", { timeout: 30_000 });
+  await waitFor("Redis is connected", () => app.context.redis.status === "ready");
   await app.context.redis.flushdb();
-  expect(await isOpen(app, cookie)).toBe(false);
   await app.stop();
+  const restarted = await startConsole(own.env);
+  expect(await isOpen(restarted, cookie)).toBe(false);
+  await restarted.stop();
 });
 
 test("while Postgres does not answer, a logout holds, a login works, and sessions of others are closed", async () => {
@@ -43,6 +47,28 @@ test("while Postgres does not answer, a logout holds, a login works, and session
   expect((await unreachable.post("/logout", {}, { cookie })).status).toBe(303);
   expect(await isOpen(unreachable, cookie)).toBe(false);
   await Promise.all([other.stop(), unreachable.stop()]);
+});
+
+test("a logout that Postgres could not store is stored when it answers again", async () => {
+  const url = own.env["DATABASE_URL"]!;
+  const forwarder = await startForwarder(url);
+  forwarder.leadNowhere();
+  const app = await startConsole({ ...own.env, DATABASE_URL: forwarder.through(url) });
+  const cookie = await app.logIn();
+  expect((await app.post("/logout", {}, { cookie })).status).toBe(303);
+  forwarder.leadTo(url);
+  const id = cookie.split("=")[1]!.split(".")[0]!;
+  await withClient(url, (client) =>
+    waitFor("the ended session is stored", async () => {
+      const { rowCount } = await client.query("select from revoked_console_sessions where id = $1", [id]);
+      return rowCount === 1;
+    }),
+  );
+  await app.stop();
+  await forwarder.close();
+  const restarted = await startConsole(own.env);
+  expect(await isOpen(restarted, cookie)).toBe(false);
+  await restarted.stop();
 });
 
 test("entries of sessions that have expired are deleted, and one session makes one entry", async () => {
