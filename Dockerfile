@@ -2,6 +2,8 @@
 FROM node:24.22.3-slim
 
 ENV NODE_ENV=production
+# A container has addresses of its own: which ports are published decides who reaches them.
+ENV HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
 WORKDIR /app
 
 COPY package.json package-lock.json .npmrc ./

@@ -75,13 +75,15 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
       ...Array.from({ length: settings.workers }, (_, index) => `worker-${index + 1}`),
       "console",
     ];
-    const adminPorts = await chooseAdminPorts(settings.adminPort, settings.host, names, report);
+    const adminPorts = await chooseAdminPorts(settings.adminPort, settings.adminHost, names, report);
+    const ownPorts = [port, consolePort, ...adminPorts.values(), portOf(databaseUrl, 5432), portOf(redisUrl, 6379)];
     const shared = {
       ...completed,
       DATABASE_URL: databaseUrl,
       REDIS_URL: redisUrl,
       PORT: String(port),
       CONSOLE_PORT: String(consolePort),
+      OWN_PORTS: [...settings.ownPorts, ...ownPorts].join(","),
     };
     const processes = names.map((name) => {
       const app = name.split("-")[0] as App;
@@ -108,7 +110,9 @@ export async function startStack({ env: over = {}, report, print, signal }: Stac
       consolePassword: settings.consolePassword,
       databaseUrl,
       redisUrl,
-      metricsUrls: Object.fromEntries([...adminPorts].map(([name, at]) => [name, `http://${host}:${at}/metrics`])),
+      metricsUrls: Object.fromEntries(
+        [...adminPorts].map(([name, at]) => [name, `http://${reachable(settings.adminHost)}:${at}/metrics`]),
+      ),
       failed,
       stop,
     };
@@ -127,6 +131,8 @@ function complete(env: Env, report: Report): Env {
   report("ALLOWED_NETWORKS is not set: deliveries to this machine (127.0.0.0/8, ::1) are allowed");
   return { ...completed, ALLOWED_NETWORKS: "127.0.0.0/8,::1/128" };
 }
+
+const portOf = (url: string, defaultPort: number): number => Number(new URL(url).port) || defaultPort;
 
 async function publicPort(setting: string, port: number, host: string): Promise<number> {
   if (port === 0) return freePort();

@@ -55,6 +55,12 @@ export async function findRedis(search: Search): Promise<string | undefined> {
   return undefined;
 }
 
+/** Debian has it in /usr/sbin, which is not on the PATH of every account. */
+export const findNginx = (search: Search): string | undefined =>
+  foldersOf(search)
+    .map((folder) => join(folder, "nginx"))
+    .find((path) => existsSync(path));
+
 function foldersOf({ path, patterns }: Search): string[] {
   return [...new Set([...path.split(delimiter).filter(Boolean), ...globSync(patterns)])];
 }

@@ -1,6 +1,7 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { isRoot } from "./account.ts";
 import {
+  findNginx,
   findPostgres,
   findRedis,
   MIN_POSTGRES,
@@ -37,7 +38,7 @@ export async function needPostgres(report: Report, major?: number, machine = THI
   return need(
     `PostgreSQL ${version}`,
     major === undefined ? "postgresql" : `postgresql-${major}`,
-    "DATABASE_URL",
+    ", start Docker, or set DATABASE_URL",
     find,
     report,
     machine,
@@ -49,7 +50,7 @@ export async function needRedis(report: Report, machine = THIS_MACHINE): Promise
   return need(
     `Redis ${MIN_REDIS} or newer`,
     "redis-server",
-    "REDIS_URL",
+    ", start Docker, or set REDIS_URL",
     () => findRedis(machine.search),
     report,
     machine,
@@ -64,10 +65,15 @@ export async function hasServers({ search } = THIS_MACHINE): Promise<boolean> {
   return (await findPostgres(search)).length > 0 && (await findRedis(search)) !== undefined;
 }
 
+/** Finds nginx or installs it, like PostgreSQL. Only tests use it. */
+export async function needNginx(report: Report, machine = THIS_MACHINE): Promise<string> {
+  return need("nginx", "nginx", "", async () => findNginx(machine.search), report, machine);
+}
+
 async function need<T>(
   what: string,
   debianPackage: string,
-  setting: string,
+  alternative: string,
   find: () => Promise<T | undefined>,
   report: Report,
   machine: Machine,
@@ -87,10 +93,7 @@ async function need<T>(
     if (installed !== undefined) return installed;
   }
   const because = failure && ` (apt-get: ${failure})`;
-  throw new Error(
-    `${what} was not found${because}: ` +
-      `install it (on Debian or Ubuntu: ${debianPackage}), start Docker, or set ${setting}`,
-  );
+  throw new Error(`${what} was not found${because}: install it (on Debian or Ubuntu: ${debianPackage})${alternative}`);
 }
 
 /** Debian asks this script whether a package may start its services. Exit code 101 refuses. */

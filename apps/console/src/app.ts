@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
-import express, { type Express } from "express";
+import express, { type Express, type Request } from "express";
 import helmet from "helmet";
+import { isTrustedProxy } from "@postrider/shared/runtime/client-address.ts";
 import { authenticate } from "./access/authenticate.ts";
 import { refuseOtherOrigins } from "./access/refuse-other-origins.ts";
 import { boardRoutes } from "./board/board-routes.ts";
@@ -17,17 +18,24 @@ const ASSETS = fileURLToPath(new URL("../assets", import.meta.url));
 
 /** The fleet at `/`, Bull Board at `/queues`, the docs at `/docs`: all behind a login. */
 export function createApp(context: Context): Express {
+  const { settings, clientAddress } = context;
   const app = express();
   app.disable("x-powered-by");
-  // X-Forwarded headers are trusted only from a reverse proxy on this machine.
-  app.set("trust proxy", "loopback");
+  // X-Forwarded-Proto and X-Forwarded-Host count only where they come from a trusted proxy.
+  app.set("trust proxy", (address: string) => isTrustedProxy(settings.trustedProxies, address));
+  // Express's own getter returns any text that X-Forwarded-For has at the place of the client's address.
+  Object.defineProperty(app.request, "ip", {
+    get(this: Request) {
+      return clientAddress(this);
+    },
+  });
   app.set("query parser", "simple");
   app.use(securityHeaders());
   app.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
   // Browsers ask for it on pages that name no icon, such as plain text.
   app.get("/favicon.ico", (_request, response) => response.redirect("/assets/icon.svg"));
   app.use("/assets", express.static(ASSETS));
-  app.use(refuseOtherOrigins);
+  app.use(refuseOtherOrigins(settings.publicUrl));
   app.use(loginRoutes(context));
   app.use(authenticate(context), logActions(context.log));
   app.use(fleetRoutes(context));

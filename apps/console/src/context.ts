@@ -1,10 +1,11 @@
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
 import type { ConsoleSettings } from "@postrider/shared/runtime/settings/console.ts";
 import { openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
-import { now } from "@postrider/shared/runtime/clock.ts";
+import { createClientAddress } from "@postrider/shared/runtime/client-address.ts";
 import { readinessOf } from "@postrider/shared/runtime/readiness.ts";
-import { LoginThrottle } from "./access/throttle.ts";
+import { createFailedLogins } from "./access/failed-logins.ts";
 import { createPasswordCheck } from "./access/password.ts";
+import { createSessionCookie } from "./access/session-cookie.ts";
 import { createSessions } from "./access/sessions.ts";
 
 export type Context = ReturnType<typeof createContext>;
@@ -18,15 +19,24 @@ const POOL_SIZE = 5;
  */
 export function createContext(settings: ConsoleSettings) {
   const infrastructure = openInfrastructure("console", settings, { poolSize: POOL_SIZE });
+  const { log, pool } = infrastructure;
+  const { consolePassword: password } = settings;
+  const sessions = createSessions({ password, pool, log });
   return {
     ...infrastructure,
     settings,
     breakers: createBreakers(infrastructure.redis, settings.breaker),
-    isPassword: createPasswordCheck(settings.consolePassword),
-    sessions: createSessions(settings.consolePassword, now),
-    throttle: new LoginThrottle(() => performance.now()),
+    isPassword: createPasswordCheck(password),
+    sessions,
+    failedLogins: createFailedLogins(log),
+    clientAddress: createClientAddress(settings.trustedProxies),
+    sessionCookie: createSessionCookie(settings.publicUrl),
     /** Without Redis the board has nothing to show. */
     readiness: async () =>
       readinessOf({ redis: infrastructure.redis.status === "ready" ? "ok" : "unavailable" }, ["redis"]),
+    async close() {
+      await sessions.close();
+      await infrastructure.close();
+    },
   };
 }

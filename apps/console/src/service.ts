@@ -15,7 +15,7 @@ export async function startConsole(settings: ConsoleSettings): Promise<RunningAp
   const port = await listen(server, settings.host, [settings.consolePort]);
   const admin = await startAdminServer({
     app: "console",
-    host: settings.host,
+    host: settings.adminHost,
     adminPort: settings.adminPort,
     registry,
     ready: readiness,

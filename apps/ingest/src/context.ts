@@ -1,4 +1,5 @@
 import { createBreakers } from "@postrider/shared/breaker/breakers.ts";
+import { createClientAddress } from "@postrider/shared/runtime/client-address.ts";
 import { checkDatabase, openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
 import type { IngestSettings } from "@postrider/shared/runtime/settings/ingest.ts";
@@ -51,6 +52,7 @@ export async function createContext(settings: IngestSettings) {
     ...infrastructure,
     settings,
     resolver,
+    clientAddress: createClientAddress(settings.trustedProxies),
     /** Draining: the process is being stopped, and still answers requests. */
     lifecycle: { isDraining: false },
     db: createDb(pool),

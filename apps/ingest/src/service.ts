@@ -31,7 +31,7 @@ export async function startIngest(settings: IngestSettings): Promise<RunningApp>
   const port = await listen(server, settings.host, [settings.port]);
   const admin = await startAdminServer({
     app: "ingest",
-    host: settings.host,
+    host: settings.adminHost,
     adminPort: settings.adminPort,
     registry,
     ready: () => readReadiness(context),

@@ -58,8 +58,12 @@ export async function createContext(settings: WorkerSettings, overrides: Overrid
     log,
     registry,
   });
-  const agent = createDeliveryAgent(settings.addressRules, settings.deliveryTimeoutMs, resolver, (phase, seconds) =>
-    metrics.attemptPhase.observe({ phase }, seconds),
+  const agent = createDeliveryAgent(
+    settings.addressRules,
+    settings.deliveryTimeoutMs,
+    resolver,
+    (phase, seconds) => metrics.attemptPhase.observe({ phase }, seconds),
+    settings.ownPorts,
   );
   const breakers = createBreakers(redis, settings.breaker);
   const fleetMetrics = createFleetMetrics("worker", redis, () =>

@@ -53,7 +53,7 @@ export async function startWorker(settings: WorkerSettings, overrides: Overrides
   };
   const admin = await startAdminServer({
     app: "worker",
-    host: settings.host,
+    host: settings.adminHost,
     adminPort: settings.adminPort,
     registry,
     further: () => context.fleetMetrics.text(),

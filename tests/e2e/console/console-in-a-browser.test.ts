@@ -106,6 +106,54 @@ test("the front page shows failing subscriptions and links to their runbook", as
   expect(await page.textContent("body")).toContain("postrider_build_info");
 });
 
+test("the front page updates itself, and focus, selection and scroll stay", async () => {
+  const down = await newSubscriber(e2e, unavailableForLong, { retrySchedule: ["24h"] });
+  await down.trip();
+  await page.setViewportSize({ width: 1280, height: 300 });
+  await waitFor("the failing subscriptions are shown", async () => {
+    await open("/");
+    return (await page.textContent("main"))?.includes("2 subscriptions fail");
+  });
+  await page.focus("text=What to do");
+  await page.evaluate(`
+    document.body.dataset.isSamePage = "yes";
+    getSelection().selectAllChildren(document.querySelector(".tiles dt"));
+    scrollTo(0, 120);
+  `);
+  const seen = () =>
+    page.evaluate<Record<string, unknown>>(`({
+      isSamePage: document.body.dataset.isSamePage,
+      focused: document.activeElement.href,
+      selected: String(getSelection()),
+      scrollY,
+    })`);
+  const before = await seen();
+  expect(before).toMatchObject({ isSamePage: "yes", selected: "Oldest past due", scrollY: 120 });
+  expect(before.focused).toMatch(/#breakers-open$/);
+
+  await down.backlog(4);
+  await waitFor("the held deliveries are shown", async () => (await page.textContent(".tiles"))?.includes("7 breaker"));
+  expect(await seen()).toEqual(before);
+  await picture("fleet-updated");
+  // A finding that comes before the focused one leaves the focus where it is.
+  for (const worker of e2e.stack.workers) await worker.stop();
+  await waitFor("the missing workers are shown", async () =>
+    (await page.textContent(".findings"))?.includes("No worker is running"),
+  );
+  expect(await seen()).toMatchObject({ isSamePage: "yes", focused: before.focused, selected: before.selected });
+  await picture("fleet-updated-again");
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
+test("the front page says that it is out of date while the console does not answer, and goes on afterwards", async () => {
+  await page.route("**/", (route) => route.fulfill({ status: 503, body: "" }));
+  await page.waitForSelector("#stale:visible");
+  await picture("fleet-out-of-date");
+  await page.unroute("**/");
+  await page.waitForSelector("#stale", { state: "hidden" });
+  expect(complaints.splice(0)).toEqual(expect.arrayContaining([expect.stringContaining("503")]));
+});
+
 test("the console's pages have no errors and load nothing from other hosts", () => {
   expect(complaints).toEqual([]);
 });

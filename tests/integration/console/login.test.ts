@@ -61,14 +61,19 @@ test("scripts log in with HTTP Basic", async () => {
   expect((await own.app.get("/queues", wrong)).status).toBe(401);
 });
 
-test("guessing passwords is throttled, and sessions are not", async () => {
+test("guessing passwords is throttled, and the right password and sessions are not", async () => {
   const guessed = await startConsole(own.env);
   const cookie = await guessed.logIn();
   for (let n = 0; n < 10; n += 1) expect((await guessed.post("/login", { password: `guess ${n}` })).status).toBe(401);
-  const late = await guessed.post("/login", { password: own.env["CONSOLE_PASSWORD"]! });
+  const late = await guessed.post("/login", { password: "guess 11" });
   expect(late.status).toBe(429);
   expect(Number(late.headers.get("retry-after"))).toBeGreaterThan(0);
-  expect((await guessed.get("/queues/api/queues", guessed.basic)).status).toBe(429);
+  const wrong = { authorization: `Basic ${btoa("operator:guess 12")}` };
+  expect((await guessed.get("/queues/api/queues", wrong)).status).toBe(429);
+  // A client that is not a trusted proxy chooses no address.
+  expect((await guessed.get("/queues/api/queues", { ...wrong, "x-forwarded-for": "192.0.2.7" })).status).toBe(429);
+  expect((await guessed.post("/login", { password: own.env["CONSOLE_PASSWORD"]! })).status).toBe(303);
+  expect((await guessed.get("/queues/api/queues", guessed.basic)).status).toBe(200);
   expect((await guessed.get("/logout", { cookie })).status).toBe(200);
   await guessed.stop();
 });

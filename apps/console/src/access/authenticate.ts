@@ -2,30 +2,25 @@ import type { Request, RequestHandler } from "express";
 import type { Context } from "../context.ts";
 import { boardError } from "../pages/errors.ts";
 import { USER } from "./password.ts";
-import { sessionOf } from "./session-cookie.ts";
 
 /** Requires a session cookie or HTTP Basic. Pages redirect to the login, other requests get a 401. */
-export function authenticate({ isPassword, sessions, throttle, log }: Context): RequestHandler {
-  return (request, response, next) => {
+export function authenticate({ isPassword, sessions, sessionCookie, failedLogins }: Context): RequestHandler {
+  return async (request, response, next) => {
     // Nothing behind the login may be cached.
     response.setHeader("cache-control", "no-store");
-    const session = sessionOf(request);
-    if (session !== undefined && sessions.isValid(session)) return next();
+    if (await sessions.isValid(sessionCookie.read(request))) return next();
     const basic = basicOf(request);
     if (!basic) {
       if (isPage(request)) return response.redirect(`/login?next=${encodeURIComponent(request.originalUrl)}`);
       challenge();
       return void response.status(401).json(boardError("Not logged in", "Reload the page to log in again."));
     }
-    const address = request.ip ?? "unknown";
-    const waitSeconds = throttle.waitSeconds(address);
+    if (basic.user === USER && isPassword(basic.password)) return next();
+    const waitSeconds = failedLogins.count(request, "basic");
     if (waitSeconds > 0) {
       response.setHeader("retry-after", waitSeconds);
       return void response.status(429).json(boardError("Too many failed logins", `Try again in ${waitSeconds} s.`));
     }
-    if (basic.user === USER && isPassword(basic.password)) return next();
-    throttle.recordFailure(address);
-    log.warn({ address, by: "basic" }, "login failed");
     challenge();
     response.status(401).json(boardError("Not logged in", "The user name or the password is wrong."));
 

@@ -4,7 +4,12 @@ import { escapeHtml, page } from "../pages/page.ts";
 import { age, bytes, count, moment } from "./format.ts";
 import { findingsOf, type Finding } from "./findings.ts";
 
-const RELOAD_SECONDS = 5;
+/** As in assets/fleet.js, which updates the page in place. */
+const UPDATE_SECONDS = 5;
+/** A reload would take the focus, so it is only for browsers without scripts. */
+const HEAD = `<script type="module" src="/assets/fleet.js"></script>
+<noscript><meta http-equiv="refresh" content="${UPDATE_SECONDS}"></noscript>
+`;
 const JOB_STATES = ["waiting", "prioritized", "active", "delayed", "failed"] as const;
 const LANE_CONTENTS: Readonly<Record<string, string>> = {
   dispatch: "batches of up to 100 deliveries",
@@ -16,13 +21,14 @@ const LANE_CONTENTS: Readonly<Record<string, string>> = {
 export function fleetPage(state: FleetState, now: number): string {
   return page(
     "Fleet",
-    `${verdict(findingsOf(state, now))}
+    `<p class="problem" id="stale" role="alert" hidden>The console does not answer: this page is out of date.</p>
+${verdict(findingsOf(state, now))}
 ${tiles(state)}
 ${lanes(state)}
 ${workers(state, now)}
 ${watchdog(state, now)}
-<p class="hint">As of ${moment(now)}. This page reloads every ${RELOAD_SECONDS} seconds.</p>`,
-    { head: `<meta http-equiv="refresh" content="${RELOAD_SECONDS}">\n`, isWide: true },
+<p class="hint">As of ${moment(now)}. This page updates itself every ${UPDATE_SECONDS} seconds.</p>`,
+    { head: HEAD, isWide: true },
   );
 }
 
@@ -31,7 +37,7 @@ function verdict(findings: readonly Finding[]): string {
     return `<p class="verdict well" role="status">All is well: due deliveries are being sent.</p>`;
   const items = findings.map(
     ({ level, text, runbook }) =>
-      `<li class="${level}">${escapeHtml(text)} <a href="/docs/running-in-production.md#${runbook}">What to do</a></li>`,
+      `<li class="${level}" data-key="${runbook}">${escapeHtml(text)} <a href="/docs/running-in-production.md#${runbook}">What to do</a></li>`,
   );
   return `<ul class="findings" role="alert">\n${items.join("\n")}\n</ul>`;
 }
@@ -101,7 +107,7 @@ function workers({ workers: found }: FleetState, now: number): string {
   if (found.length === 0) return section("Workers", "<p>No worker has sent a heartbeat in the last 30 seconds.</p>");
   const rows = found.map(
     ({ host, pid, adminPort, inFlight, slots, startedAt, seenAt }) =>
-      `<tr><th scope="row">${escapeHtml(host)}<span class="note">process ${pid}, metrics on port ${adminPort}</span></th>
+      `<tr data-key="${escapeHtml(`${host} ${pid}`)}"><th scope="row">${escapeHtml(host)}<span class="note">process ${pid}, metrics on port ${adminPort}</span></th>
 <td>${count(inFlight)} of ${count(slots)}</td><td>${age(now - startedAt)}</td><td>${age(now - seenAt)} ago</td></tr>`,
   );
   return table("Workers", [`${found.length} there`, "requests in flight", "running for", "last heartbeat"], rows);

@@ -7,8 +7,9 @@ const MENU = [
 ] as const;
 
 /**
- * A page of the console, without scripts.
+ * A page of the console, which works without scripts.
  *
+ * @param head HTML for the head
  * @param body HTML; the caller escapes every value in it
  * @param isWide a full page with the menu, for a logged-in user; otherwise a small card
  */

@@ -42,7 +42,7 @@ export function createApp(context: Context): Express {
 /** A router of its own, because matching the rest of the path is cheaper than matching the whole path per route. */
 function version1(context: Context): Router {
   const routes = Router();
-  routes.use(observeRequests(context), refuseDeliveries, authenticate(context.settings.apiKeys, context.pool));
+  routes.use(observeRequests(context), refuseDeliveries, authenticate(context));
   routes.use(eventRoutes(context), subscriptionRoutes(context), deliveryRoutes(context));
   routes.use(methodNotAllowed);
   return routes;

@@ -1,4 +1,4 @@
-import type { RequestHandler } from "express";
+import type { Request, RequestHandler } from "express";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import type { IngestMetrics } from "../metrics.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -13,14 +13,17 @@ const CLIENT_CLOSED_REQUEST = 499;
 interface ObserveParts {
   log: Logger;
   metrics: Pick<IngestMetrics, "requests">;
+  clientAddress: (request: Request) => string;
 }
 
 /**
  * Measures every API request and writes one wide log line. Its request id leads a caller to the events, and those to
  * their attempts.
  */
-export function observeRequests({ log, metrics }: ObserveParts): RequestHandler {
+export function observeRequests({ log, metrics, clientAddress }: ObserveParts): RequestHandler {
   return (request, response, next) => {
+    // A closed socket has no address any more.
+    const address = log.isLevelEnabled("info") ? clientAddress(request) : undefined;
     const stopTimer = metrics.requests.startTimer();
     // "finish" is not emitted where the caller closed the connection, and such requests must be logged too.
     response.on("close", () => {
@@ -35,6 +38,7 @@ export function observeRequests({ log, metrics }: ObserveParts): RequestHandler 
       log.info(
         {
           requestId: requestIdOf(response),
+          address,
           method,
           path: request.originalUrl.split("?", 1)[0]!.slice(0, MAX_LOGGED_PATH_CHARS),
           status,

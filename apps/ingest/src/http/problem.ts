@@ -24,6 +24,7 @@ export const PROBLEMS = {
   backlog_full: { status: 429, title: "The tenant has too many unfinished deliveries" },
   expansion_backlog: { status: 429, title: "Too many deliveries of the tenant are still to be written" },
   too_many_reads: { status: 429, title: "Too many reads with this API key at once" },
+  too_many_unknown_keys: { status: 429, title: "Too many requests with unknown API keys" },
   internal: { status: 500, title: "Internal error" },
   overloaded: { status: 503, title: "Too much is under way at the moment" },
   read_timeout: { status: 503, title: "The read took too long" },

@@ -17,7 +17,7 @@ const DEFAULT_MAX_IN_FLIGHT = 32;
 
 /** `POST /subscriptions` */
 export function createSubscription(context: Context): RequestHandler {
-  const { db, secretBox, settings, subscriptionQuota, headerStore } = context;
+  const { db, secretBox, subscriptionQuota, headerStore } = context;
   return async (request, response) => {
     const input = body(request, newSubscription, newSubscriptionShape);
     const tenant = tenantFor(callerOf(response), input.tenant);

@@ -4,6 +4,7 @@ import { isAllowedAddress, type AddressRules } from "@postrider/shared/core/addr
 import { portOf } from "@postrider/shared/core/allowed-ports.ts";
 import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
 import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
+import { isOwnPort } from "@postrider/shared/runtime/own-ports.ts";
 import { dialFirst } from "./dial.ts";
 import { ignoreContinue } from "./ignore-continue.ts";
 import { LookupError, NoLookupError } from "./lookup-error.ts";
@@ -33,12 +34,14 @@ export type ConnectPhase = "dns" | "connect" | "tls";
  * @param connectTimeoutMs for DNS and TCP, and again for TLS; the delivery's own deadline applies as well
  * @param resolver looks up the addresses of a host, in the order in which to dial them
  * @param onPhase called with the duration of each phase of a new connection, in seconds
+ * @param ownPorts ports of this machine that are never connected to (setting OWN_PORTS)
  */
 export function createDeliveryAgent(
   rules: AddressRules,
   connectTimeoutMs: number,
   resolver: Pick<NameResolver, "lookUp">,
   onPhase: (phase: ConnectPhase, seconds: number) => void,
+  ownPorts: ReadonlySet<number> = new Set(),
 ): Agent {
   const startTls = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
 
@@ -71,7 +74,9 @@ export function createDeliveryAgent(
       if (result.kind !== "found") return onConnected(new LookupError(result), null);
       if (!isIP(hostname)) endPhase("dns");
       const { addresses } = result;
-      const usable = addresses.filter((address) => isAllowedAddress(address, rules));
+      const usable = addresses.filter(
+        (address) => isAllowedAddress(address, rules) && !isOwnPort(ownPorts, address, port),
+      );
       if (usable.length === 0) return onConnected(new AddressNotAllowedError(hostname, addresses), null);
       stopDialling = dialFirst(usable, port, onConnected);
     };

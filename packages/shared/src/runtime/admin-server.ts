@@ -21,7 +21,7 @@ export interface AdminServer {
   port: number;
 }
 
-/** Serves `/metrics` (Prometheus text), `/healthz` and `/readyz` on a separate port, which must not be public. */
+/** Serves `/metrics` (Prometheus text), `/healthz` and `/readyz` on a separate port, which must not be public. GET and HEAD only. */
 export async function startAdminServer(options: {
   app: keyof typeof PORT_OFFSET;
   host: string;
@@ -33,6 +33,11 @@ export async function startAdminServer(options: {
 }): Promise<AdminServer> {
   const { registry, further, ready } = options;
   const server = createServer((request, response) => {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      // Whatever the request's body is, nobody reads it.
+      const headers = { allow: "GET, HEAD", "content-type": "text/plain", connection: "close" };
+      return void response.writeHead(405, headers).end("this port answers GET and HEAD\n");
+    }
     void answer(request.url ?? "/").then(
       ({ status, type, body }) => response.writeHead(status, { "content-type": type }).end(body),
       (error: unknown) => response.writeHead(500, { "content-type": "text/plain" }).end(String(error)),

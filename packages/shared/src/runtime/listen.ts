@@ -12,7 +12,7 @@ const underWay = new WeakMap<Server, Set<ServerResponse>>();
  * just when the load balancer sends a request on it.
  */
 export const createPublicServer = (
-  { keepAliveTimeoutMs, headersTimeoutMs }: ServerSettings,
+  { keepAliveTimeoutMs, headersTimeoutMs }: Pick<ServerSettings, "keepAliveTimeoutMs" | "headersTimeoutMs">,
   listener: RequestListener,
 ): Server => {
   const server = createServer({

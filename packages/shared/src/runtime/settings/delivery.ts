@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { allowedPorts, dnsServers, duration, encryptionKeys, networks, retrySchedule } from "./fields.ts";
+import { allowedPorts, dnsServers, duration, encryptionKeys, networks, ports, retrySchedule } from "./fields.ts";
 
 /** Variables of deliveries: ingest seals secrets, validates and shows the policy; the worker opens and applies them. */
 export const deliveryVariables = {
@@ -9,6 +9,7 @@ export const deliveryVariables = {
   ALLOWED_NETWORKS: networks,
   DENIED_NETWORKS: networks,
   ALLOWED_PORTS: allowedPorts("80,443,1024-65535"),
+  OWN_PORTS: ports,
   DNS_SERVERS: dnsServers,
 };
 
@@ -21,5 +22,6 @@ export const deliverySettings = (env: z.output<typeof deliverySchema>) => ({
   retrySchedule: env.RETRY_SCHEDULE,
   deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
   addressRules: { allowed: env.ALLOWED_NETWORKS, denied: env.DENIED_NETWORKS, ports: env.ALLOWED_PORTS },
+  ownPorts: env.OWN_PORTS,
   dnsServers: env.DNS_SERVERS,
 });

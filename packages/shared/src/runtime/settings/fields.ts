@@ -3,6 +3,7 @@ import { z } from "zod";
 import { parsePorts, type AllowedPorts } from "../../core/allowed-ports.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { parseNetworks, type Networks } from "../../core/networks.ts";
+import { weakApiKeyProblems, weakKeyProblem, weakPasswordProblem } from "./weak-secrets.ts";
 import { DEFAULT_RETRY_SCHEDULE, parseRetrySchedule, type RetrySchedule } from "../../core/delivery/retry-schedule.ts";
 
 export const text = z.string().trim();
@@ -54,7 +55,8 @@ export const encryptionKeys = text.transform((value, issues) => {
   }
   const keys = texts.map((key) => Buffer.from(key, "base64"));
   if (new Set(keys.map((key) => key.toString("base64"))).size < keys.length) return refuse("has a key twice");
-  return keys;
+  const problem = keys.map(weakKeyProblem).find((found) => found !== undefined);
+  return problem === undefined ? keys : refuse(problem);
 });
 
 export const apiKeys = text.transform((value, issues) => {
@@ -62,11 +64,37 @@ export const apiKeys = text.transform((value, issues) => {
     .split(",")
     .map((key) => key.trim())
     .filter(Boolean);
-  if (keys.some((key) => key.length < 16)) {
-    issues.addIssue("every key must have at least 16 characters (generate one with: openssl rand -hex 24)");
+  for (const problem of weakApiKeyProblems(keys)) issues.addIssue(problem);
+  return keys;
+});
+
+export const password = text.superRefine((value, issues) => {
+  const problem = weakPasswordProblem(value);
+  if (problem !== undefined) issues.addIssue(problem);
+});
+
+/** The origin at which browsers reach a server: a URL without a path. */
+export const publicUrl = text.optional().transform((value, issues): URL | undefined => {
+  if (value === undefined) return undefined;
+  const url = URL.parse(value);
+  if (url === null || !["http:", "https:"].includes(url.protocol) || url.href !== `${url.origin}/`) {
+    issues.addIssue("must be a URL without a path, such as https://console.example.com");
     return z.NEVER;
   }
-  return keys;
+  return url;
+});
+
+export const ports = text.default("").transform((value, issues): ReadonlySet<number> => {
+  const entries = value
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+  const wrong = entries.find((entry) => !/^\d{1,5}$/.test(entry) || Number(entry) > 65_535);
+  if (wrong !== undefined) {
+    issues.addIssue(`must be ports such as 3000,9100 (got "${wrong}")`);
+    return z.NEVER;
+  }
+  return new Set(entries.map(Number));
 });
 
 export const retrySchedule = text.optional().transform((value, issues): RetrySchedule => {

@@ -6,6 +6,7 @@ export const infraVariables = {
   DATABASE_URL: url("postgres://user:password@host:5432/postrider", "postgres:", "postgresql:"),
   REDIS_URL: url("redis://host:6379", "redis:", "rediss:"),
   HOST: text.default("127.0.0.1"),
+  ADMIN_HOST: text.default("127.0.0.1"),
   ADMIN_PORT: integer(9100, 0, 65_533),
   BREAKER_THRESHOLD: integer(5, 1, 1000),
   BREAKER_RECENT_SUCCESS: duration("10s", "0ms", "1h"),
@@ -23,6 +24,7 @@ export const infraSettings = (env: z.output<typeof infraSchema>) => ({
   databaseUrl: env.DATABASE_URL,
   redisUrl: env.REDIS_URL,
   host: env.HOST,
+  adminHost: env.ADMIN_HOST,
   adminPort: env.ADMIN_PORT,
   breaker: {
     threshold: env.BREAKER_THRESHOLD,

@@ -1,8 +1,10 @@
 import { z } from "zod";
+import { deliveryVariables } from "./delivery.ts";
 import { infraVariables } from "./infra.ts";
 import { readSettings, type Environment } from "./read.ts";
 
-const { DATABASE_URL, REDIS_URL, ENCRYPTION_KEY } = infraVariables;
+const { DATABASE_URL, REDIS_URL } = infraVariables;
+const { ENCRYPTION_KEY } = deliveryVariables;
 
 const schema = z.object({ DATABASE_URL, REDIS_URL: REDIS_URL.optional(), ENCRYPTION_KEY }).transform((env) => ({
   databaseUrl: env.DATABASE_URL,

@@ -10,7 +10,7 @@ const good = {
   DATABASE_URL: "postgres://someone:hunter2@127.0.0.1:5432/postrider",
   REDIS_URL: "redis://127.0.0.1:6379",
   ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-  API_KEYS: "0123456789abcdef, fedcba9876543210",
+  API_KEYS: "9b1f6c02e7d84a53, 5d20c9e1f7b8a364",
   CONSOLE_PASSWORD: "correct horse",
 };
 
@@ -40,7 +40,7 @@ test("the defaults are the documented ones", () => {
     watchdogIntervalMs: 30_000,
     workers: 2,
     retentionDays: 30,
-    apiKeys: ["0123456789abcdef", "fedcba9876543210"],
+    apiKeys: ["9b1f6c02e7d84a53", "5d20c9e1f7b8a364"],
   });
 });
 
@@ -75,10 +75,15 @@ test("no form of the error repeats a secret, whichever setting contains it", () 
     DATABASE_URL: "postgres:/hunter2:nothing",
     REDIS_URL: "http://:hunter3@host:6379",
     ENCRYPTION_KEY: Buffer.from("hunter4".repeat(4)).toString("base64"),
-    API_KEYS: "0123456789abcdef,hunter5",
+    API_KEYS: "9b1f6c02e7d84a53,hunter5",
     CONSOLE_PASSWORD: "hunter6",
   };
-  const valid = { ...good, API_KEYS: "hunter7-hunter7-hunter7", CONSOLE_PASSWORD: "hunter8", SHUTDOWN_DEADLINE: "1s" };
+  const valid = {
+    ...good,
+    API_KEYS: "hunter7-9b1f6c02e7d84a53",
+    CONSOLE_PASSWORD: "hunter8 and a horse",
+    SHUTDOWN_DEADLINE: "1s",
+  };
   for (const env of [secrets, valid]) {
     let output = "";
     try {

@@ -5,6 +5,7 @@ export { events } from "./events.ts";
 export { expansions } from "./expansions.ts";
 export { heldChanges, heldCounts, heldFolded } from "./held-counts.ts";
 export { idempotencyKeys } from "./idempotency-keys.ts";
+export { revokedConsoleSessions } from "./revoked-console-sessions.ts";
 export { schemaVersions } from "./schema-versions.ts";
 export { subscriptionPatterns } from "./subscription-patterns.ts";
 export { subscriptions, type Sealed, type StoredHeaders, type StoredSecret } from "./subscriptions.ts";

@@ -1,0 +1,19 @@
+import { networkInterfaces } from "node:os";
+import ipaddr from "ipaddr.js";
+
+/**
+ * Whether a destination is a port of this machine that deliveries may never reach, although its address is allowed.
+ *
+ * @param ownPorts the setting OWN_PORTS
+ * @param address an IP literal
+ */
+export const isOwnPort = (ownPorts: ReadonlySet<number>, address: string, port: number): boolean =>
+  ownPorts.has(port) && isOwnAddress(address);
+
+/** 0.0.0.0 and :: connect to this machine too. */
+function isOwnAddress(text: string): boolean {
+  const address = ipaddr.process(text);
+  if (["loopback", "unspecified"].includes(address.range())) return true;
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return own.some((one) => ipaddr.process(one.address).toString() === address.toString());
+}
