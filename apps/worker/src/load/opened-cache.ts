@@ -1,12 +1,15 @@
 import type { Sealed } from "@postrider/shared/store/schema/index.ts";
 
-/** More than most fleets have subscriptions; each costs some hundred bytes. */
-const MAX_OPENED = 20_000;
+/** In characters: about 30,000 secrets, or 3,000 headers of the largest size. */
+const MAX_SIZE = 8_000_000;
+/** What an entry costs beside its text. */
+const ENTRY_SIZE = 200;
 
 /** Remembers what was opened, by its sealed text. */
 export class OpenedCache<T> {
   readonly #open: (stored: Sealed, owner: string) => T;
   readonly #opened = new Map<string, { owner: string; value: T }>();
+  #size = 0;
 
   constructor(open: (stored: Sealed, owner: string) => T) {
     this.#open = open;
@@ -17,7 +20,11 @@ export class OpenedCache<T> {
     const known = this.#opened.get(stored.sealed);
     if (known?.owner === owner) return known.value;
     const value = this.#open(stored, owner);
-    if (this.#opened.size >= MAX_OPENED) this.#opened.clear();
+    this.#size += stored.sealed.length + ENTRY_SIZE;
+    if (this.#size > MAX_SIZE) {
+      this.#opened.clear();
+      this.#size = stored.sealed.length + ENTRY_SIZE;
+    }
     this.#opened.set(stored.sealed, { owner, value });
     return value;
   }
