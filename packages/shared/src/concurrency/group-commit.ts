@@ -182,7 +182,7 @@ export class GroupCommit<Item, Result> {
     return { taken, load };
   }
 
-  /** Moves the items that turned out to have a load to those that wait with one. Nothing of their flush was written. */
+  /** Moves the items that turned out to have a load to the other waiting ones. Nothing of their flush was written. */
   #setLoadsAside(error: unknown, entries: readonly Entry<Item, Result>[]): Entry<Item, Result>[] | undefined {
     if (!this.#options.isUnknownLoad?.(error)) return undefined;
     const others = entries.filter(({ item }) => this.#loadOf(item) === 0);

@@ -1,12 +1,11 @@
 import type { IncomingMessage } from "node:http";
-import type { BlockList } from "node:net";
 import { expect, test } from "vitest";
-import { parseNetworks } from "../core/networks.ts";
+import { parseNetworks, type Networks } from "../core/networks.ts";
 import { createClientAddress, isTrustedProxy } from "./client-address.ts";
 
 function clientOf(trusted: string, remoteAddress: string | undefined, forwardedFor?: string): string {
   const request = { socket: { remoteAddress }, headers: { "x-forwarded-for": forwardedFor } };
-  return createClientAddress(parseNetworks(trusted) as BlockList)(request as unknown as IncomingMessage);
+  return createClientAddress(parseNetworks(trusted) as Networks)(request as unknown as IncomingMessage);
 }
 
 test("a forged X-Forwarded-For of a client that is not a trusted proxy changes nothing", () => {
@@ -45,7 +44,7 @@ test("addresses are shown in one form, without port, zone or mapping", () => {
 });
 
 test("a proxy is trusted by its own address only", () => {
-  const trusted = parseNetworks("10.0.0.2, fd00::/8") as BlockList;
+  const trusted = parseNetworks("10.0.0.2, fd00::/8") as Networks;
   const addresses = ["10.0.0.2", "::ffff:10.0.0.2", "fd00::7", "10.0.0.3", "::1", undefined];
   expect(addresses.map((address) => isTrustedProxy(trusted, address))).toEqual([true, true, true, false, false, false]);
 });
