@@ -55,7 +55,7 @@ export const encryptionKeys = text.transform((value, issues) => {
   }
   const keys = texts.map((key) => Buffer.from(key, "base64"));
   if (new Set(keys.map((key) => key.toString("base64"))).size < keys.length) return refuse("has a key twice");
-  const problem = keys.map(weakKeyProblem).find((found) => found !== undefined);
+  const problem = weakKeyProblem(keys[0]!);
   return problem === undefined ? keys : refuse(problem);
 });
 
