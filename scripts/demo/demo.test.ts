@@ -73,11 +73,11 @@ function fakeApi({ signs = true }: FakeOptions = {}): Client {
   return api as unknown as Client;
 }
 
-const run = (options?: FakeOptions) =>
+const run = (options?: FakeOptions, events = 100) =>
   runDemo({
     api: fakeApi(options),
     receiver,
-    events: 100,
+    events,
     signal: new AbortController().signal,
     progress: () => undefined,
   });
@@ -90,4 +90,8 @@ test("a demo passes also where it lasted for longer than a signature is valid", 
 
 test("a demo with a signature that is not genuine fails", async () => {
   expect(report(await run({ signs: false }), "http://127.0.0.1:3001", true)).toBe(false);
+});
+
+test.each([1, 20])("a demo of %i events passes too, and has a dead letter", async (events) => {
+  expect(report(await run({}, events), "http://127.0.0.1:3001", true)).toBe(true);
 });

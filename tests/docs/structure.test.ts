@@ -48,3 +48,8 @@ test("deliveries are updated by the statements of store/sql and nowhere else", (
   expect(updates.length).toBeGreaterThan(5);
   expect(updates.filter((update) => !update.startsWith("packages/shared/src/store/sql/"))).toEqual([]);
 });
+
+test("nothing has a fixed name in the temporary folder, where another user's may be in the way", () => {
+  const everything = sources("{apps,packages,scripts,bench,chaos,tests}/**/*.ts");
+  expect(occurrences(everything, /(?<!mkdtempSync\()join\(tmpdir\(\)/g)).toEqual([]);
+});
