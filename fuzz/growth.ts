@@ -1,0 +1,96 @@
+import { readdirSync } from "node:fs";
+import { readResidentMemory } from "@postrider/testkit/processes/resident-memory.ts";
+import { withRedis } from "@postrider/testkit/servers/redis.ts";
+import { holdsWithin } from "@postrider/testkit/wait.ts";
+import { withClient } from "../scripts/services/index.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Finding } from "./judge/finding.ts";
+import { removeSubscriptions } from "./resources.ts";
+
+/** What a fleet uses. */
+export interface Usage {
+  /** By process. */
+  residentMiB: Record<string, number>;
+  openFiles: Record<string, number>;
+  redisKeys: number;
+}
+
+/** A heap of V8 grows until a collection is worth its time. Beyond this a run of 100,000 calls has a leak of 1 kB a call. */
+const MEMORY_FACTOR = 1.25;
+const MEMORY_SLACK_MIB = 96;
+/** Connections of pools that were not open yet at the first look. */
+const OPEN_FILES_SLACK = 40;
+/** Keys of queues, locks and the fleet, which do not depend on how much was done. */
+const REDIS_KEYS_SLACK = 150;
+const SETTLE_MS = 90_000;
+
+export async function readUsage({ processes, redisUrl }: Fleet): Promise<Usage> {
+  const of = (read: (pid: number) => number) => Object.fromEntries(processes.map(({ name, pid }) => [name, read(pid)]));
+  return {
+    residentMiB: of((pid) => Math.round((readResidentMemory(pid) ?? 0) / 1024 / 1024)),
+    openFiles: of(countOpenFiles),
+    redisKeys: await withRedis(redisUrl, (redis) => redis.dbsize()),
+  };
+}
+
+function countOpenFiles(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** Removes all subscriptions and waits until no delivery is unfinished. @returns whether that came to be */
+export async function settle(fleet: Fleet): Promise<boolean> {
+  await removeSubscriptions(fleet);
+  return withClient(fleet.databaseUrl, (client) =>
+    holdsWithin(SETTLE_MS, 250, async () => {
+      const { rows } = await client.query<{ count: number }>(
+        "select count(*)::int as count from deliveries where state in ('pending', 'retrying', 'held')",
+      );
+      return rows[0]!.count === 0;
+    }),
+  );
+}
+
+/** Jobs that stay in Redis for the board: dead letters. */
+export const countDead = (fleet: Fleet): Promise<number> =>
+  withClient(fleet.databaseUrl, async (client) => {
+    const { rows } = await client.query<{ count: number }>(
+      "select count(*)::int as count from deliveries where state = 'dead'",
+    );
+    return rows[0]!.count;
+  });
+
+/** Looks until nothing exceeds its bound, because sockets and expiring keys need a while, or the time is over. */
+export async function judgeGrowth(
+  fleet: Fleet,
+  before: Usage,
+  dead: number,
+): Promise<{ after: Usage; found: Finding[] }> {
+  let after = await readUsage(fleet);
+  let found = excesses(before, after, dead);
+  await holdsWithin(SETTLE_MS, 1_000, async () => {
+    after = await readUsage(fleet);
+    found = excesses(before, after, dead);
+    return found.length === 0;
+  });
+  return { after, found };
+}
+
+function excesses(before: Usage, after: Usage, dead: number): Finding[] {
+  const found: Finding[] = [];
+  const compare = (what: string, from: number, to: number, bound: number) => {
+    if (to > bound) {
+      found.push({ kind: `growth: ${what}`, detail: `from ${from} to ${to}, bound ${Math.round(bound)}`, replay: "" });
+    }
+  };
+  for (const name of Object.keys(before.residentMiB)) {
+    const [memory, files] = [before.residentMiB[name]!, before.openFiles[name]!];
+    compare(`MiB of ${name}`, memory, after.residentMiB[name]!, memory * MEMORY_FACTOR + MEMORY_SLACK_MIB);
+    compare(`open files of ${name}`, files, after.openFiles[name]!, files + OPEN_FILES_SLACK);
+  }
+  compare("keys in Redis", before.redisKeys, after.redisKeys, before.redisKeys + dead + REDIS_KEYS_SLACK);
+  return found;
+}
