@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { methodNotAllowed } from "./method-not-allowed.ts";
 import { observeRequests } from "./observe-requests.ts";
 import { notFound, problemHandler } from "./problem-handler.ts";
+import { refuseBadHeads } from "./protocol-errors.ts";
 import { refuseDeliveries } from "./refuse-deliveries.ts";
 import { assignRequestId } from "./request-id.ts";
 import { deliveryRoutes } from "../deliveries/routes.ts";
@@ -29,7 +30,7 @@ export function createApp(context: Context): Express {
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.set("etag", false);
-  app.use(assignRequestId, closeUnreadBodies, ...securityHeaders);
+  app.use(assignRequestId, closeUnreadBodies, ...securityHeaders, refuseBadHeads);
   app.use("/v1", version1(context));
   app.use(healthRoutes(context));
   app.use(notFound);

@@ -1,5 +1,6 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ServerSettings } from "./settings/server.ts";
 
 /** Node's default for a whole request with its body. */
@@ -14,8 +15,10 @@ const underWay = new WeakMap<Server, Set<ServerResponse>>();
 export const createPublicServer = (
   { keepAliveTimeoutMs, headersTimeoutMs }: ServerSettings,
   listener: RequestListener,
+  options: ServerOptions = {},
 ): Server => {
   const server = createServer({
+    ...options,
     keepAliveTimeout: keepAliveTimeoutMs,
     headersTimeout: headersTimeoutMs,
     requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
@@ -28,6 +31,10 @@ export const createPublicServer = (
   });
   return server.on("request", listener);
 };
+
+/** Whether a part of a response may be on its way, so that nothing else can be sent on the connection. */
+export const hasBegunResponse = (server: Server, socket: Duplex): boolean =>
+  [...(underWay.get(server) ?? [])].some((response) => response.socket === socket && response.headersSent);
 
 /**
  * Listens on the first free port of the candidates.
