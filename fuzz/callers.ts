@@ -76,7 +76,7 @@ export function authorizationOf(caller: CallerKind, draw: Draw): string | undefi
       return draw.pick([
         `Bearer ${CREDENTIALS.operator}${"a".repeat(draw.pick([1_000, 8_000, 12_000]))}`,
         `Bearer ${CREDENTIALS.operator}\u0080\u00ff`,
-        `Bearer ${CREDENTIALS.operator}\t`,
+        `Bearer ${CREDENTIALS.operator}\u0001`,
       ]);
     case "read-only":
     case "write-only":

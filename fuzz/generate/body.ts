@@ -25,7 +25,7 @@ export function generateBody(subject: Subject, shape: BodyShape): Generated<Buff
   const mutations: string[] = [];
   for (let n = draw.pick([1, 1, 1, 2, 3]); n > 0; n -= 1) mutations.push(mutateMembers(subject, shape, members));
   let text = serialize(members);
-  if (draw.chance(0.15)) [text] = [mutateText(draw, text, mutations)];
+  if (draw.chance(0.15)) text = mutateText(draw, text, mutations);
   const bytes = Buffer.from(text);
   return { value: draw.chance(0.1) ? mutateBytes(draw, bytes, mutations) : bytes, mutations };
 }

@@ -162,8 +162,8 @@ export function statusDemanded({
   if (mutations.some((mutation) => /^(user-agent|webhook-id|:|chunked)|method (TRACE|QUERY|PROPFIND)/.test(mutation))) {
     return undefined;
   }
-  if (STRANGERS.has(caller)) return [401, 429, 400, 431];
+  if (STRANGERS.has(caller)) return [401, 429, 400, 431, 417];
   const reads = method === "GET" || method === "HEAD";
-  if ((caller === "read-only" && !reads) || (caller === "write-only" && reads)) return [403];
+  if ((caller === "read-only" && !reads) || (caller === "write-only" && reads)) return [403, 417];
   return undefined;
 }
