@@ -12,7 +12,8 @@ export interface Usage {
   /** By process. */
   residentMiB: Record<string, number>;
   openFiles: Record<string, number>;
-  redisKeys: number;
+  /** Keys without an expiry, by the name's pattern. */
+  redisKeys: Record<string, number>;
 }
 
 /** A heap of V8 grows until a collection is worth its time. Beyond this a run of 100,000 calls has a leak of 1 kB a call. */
@@ -20,7 +21,7 @@ const MEMORY_FACTOR = 1.25;
 const MEMORY_SLACK_MIB = 96;
 /** Connections of pools that were not open yet at the first look. */
 const OPEN_FILES_SLACK = 40;
-/** Keys of queues, locks and the fleet, which do not depend on how much was done. */
+/** Keys of queues and of the fleet, which do not depend on how much was done. */
 const REDIS_KEYS_SLACK = 150;
 const SETTLE_MS = 90_000;
 
@@ -29,9 +30,27 @@ export async function readUsage({ processes, redisUrl }: Fleet): Promise<Usage> 
   return {
     residentMiB: of((pid) => Math.round((readResidentMemory(pid) ?? 0) / 1024 / 1024)),
     openFiles: of(countOpenFiles),
-    redisKeys: await withRedis(redisUrl, (redis) => redis.dbsize()),
+    redisKeys: await countKeys(redisUrl),
   };
 }
+
+async function countKeys(redisUrl: string): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  await withRedis(redisUrl, async (redis) => {
+    for await (const scanned of redis.scanStream({ count: 1_000 })) {
+      const keys = scanned as string[];
+      const expiries = await Promise.all(keys.map((key) => redis.pttl(key)));
+      for (const key of keys.filter((_, index) => expiries[index] === -1)) {
+        const pattern = key.replaceAll(/[0-9a-f-]{32,}(?:-\d+)?/g, "*").replaceAll(/\d+/g, "n");
+        counts[pattern] = (counts[pattern] ?? 0) + 1;
+      }
+    }
+  });
+  return counts;
+}
+
+export const sum = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((all, count) => all + count, 0);
 
 function countOpenFiles(pid: number): number {
   try {
@@ -83,7 +102,11 @@ function excesses(before: Usage, after: Usage, dead: number): Finding[] {
   const found: Finding[] = [];
   const compare = (what: string, from: number, to: number, bound: number) => {
     if (to > bound) {
-      found.push({ kind: `growth: ${what}`, detail: `from ${from} to ${to}, bound ${Math.round(bound)}`, replay: "" });
+      found.push({
+        kind: `growth: ${what.split(" {", 1)[0]}`,
+        detail: `${what}: from ${from} to ${to}, bound ${Math.round(bound)}`,
+        replay: "",
+      });
     }
   };
   for (const name of Object.keys(before.residentMiB)) {
@@ -91,6 +114,7 @@ function excesses(before: Usage, after: Usage, dead: number): Finding[] {
     compare(`MiB of ${name}`, memory, after.residentMiB[name]!, memory * MEMORY_FACTOR + MEMORY_SLACK_MIB);
     compare(`open files of ${name}`, files, after.openFiles[name]!, files + OPEN_FILES_SLACK);
   }
-  compare("keys in Redis", before.redisKeys, after.redisKeys, before.redisKeys + dead + REDIS_KEYS_SLACK);
+  const [from, to] = [sum(before.redisKeys), sum(after.redisKeys)];
+  compare(`keys in Redis ${JSON.stringify(after.redisKeys)}`, from, to, from + dead + REDIS_KEYS_SLACK);
   return found;
 }

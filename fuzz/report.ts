@@ -1,3 +1,4 @@
+import { sum } from "./growth.ts";
 import type { Finding, FoundKind } from "./judge/finding.ts";
 import type { FuzzResult } from "./run.ts";
 
@@ -18,7 +19,7 @@ export function describeResult(result: FuzzResult): string {
     `probes     slowest ${seconds(slowestProbeMs)}`,
     `memory     ${names.map((name) => `${name} ${usage.before.residentMiB[name]} to ${usage.after.residentMiB[name]} MiB`).join(", ")}`,
     `files      ${names.map((name) => `${name} ${usage.before.openFiles[name]} to ${usage.after.openFiles[name]}`).join(", ")}`,
-    `Redis      ${usage.before.redisKeys} to ${usage.after.redisKeys} keys`,
+    `Redis      ${sum(usage.before.redisKeys)} to ${sum(usage.after.redisKeys)} keys`,
     ...findings.map(describeKind),
     "",
     findings.length === 0 ? "GREEN: nothing was found" : `RED: ${findings.length} kinds of findings`,

@@ -17,7 +17,7 @@ export async function renewResources(fleet: Fleet, session: string): Promise<Res
   await removeSubscriptions(fleet);
   const [a, b] = await Promise.all([create(fleet, "tenant-a"), create(fleet, "tenant-b")]);
   return {
-    own: { [TENANTS["tenant-a"]]: a, [TENANTS["tenant-b"]]: b } as Resources["own"],
+    own: { [TENANTS["tenant-a"]]: a, [TENANTS["tenant-b"]]: b },
     receiverUrl: fleet.receiver.url,
     session,
   };

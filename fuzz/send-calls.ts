@@ -1,5 +1,6 @@
 import type { Fleet } from "./fleet.ts";
-import { type Call, generateCall } from "./generate/call.ts";
+import type { Call } from "./generate/call.ts";
+import { generateCall } from "./generate/generate-call.ts";
 import type { Findings } from "./judge/finding.ts";
 import { judgeReply } from "./judge/judge-reply.ts";
 import { renewResources } from "./resources.ts";
@@ -73,12 +74,12 @@ async function sendOne(
 
 const SHOWN_BYTES = 1_500;
 
-export function describeCall(seed: number, { number, server, caller, mutations, pieces, then }: Call): string {
+function describeCall(seed: number, { number, server, caller, mutations, pieces, ending }: Call): string {
   const bytes = Buffer.concat(pieces.map((piece) => piece.bytes));
   const cut = bytes.length > SHOWN_BYTES ? ` … ${bytes.length} bytes` : "";
   return [
     `npm run fuzz -- --seed ${seed} --only ${number}`,
-    `to ${server} with key "${caller}", then ${then}${mutations.length > 0 ? `; ${mutations.join(", ")}` : ""}`,
+    `to ${server} with key "${caller}", then ${ending}${mutations.length > 0 ? `; ${mutations.join(", ")}` : ""}`,
     JSON.stringify(bytes.toString("latin1", 0, SHOWN_BYTES)) + cut,
   ].join("\n    ");
 }

@@ -9,7 +9,7 @@ export interface Answer {
   label: string;
   pieces: readonly { bytes: Buffer; afterMs: number }[];
   /** What the receiver does after the last piece. */
-  then: "keep" | "close" | "reset" | "silence";
+  ending: "keep" | "close" | "reset" | "silence";
   fates: readonly Fate[];
   /** The status that the attempt has; undefined where a parser may see one or none. */
   status: number | null | undefined;
@@ -25,7 +25,7 @@ export function fatesOf(status: number): Fate[] {
   return [status === 410 ? "gone" : "dead"];
 }
 
-export const STATUSES = [200, 201, 202, 204, 206, 226, 299, 300, 301, 302, 307, 308, 304, 400, 401, 404, 405] as const;
+const STATUSES = [200, 201, 202, 204, 206, 226, 299, 300, 301, 302, 307, 308, 304, 400, 401, 404, 405] as const;
 const FAILURES = [408, 409, 413, 418, 421, 422, 425, 429, 451, 499, 500, 501, 502, 503, 504, 511, 599] as const;
 
 /** More often a success than not, because receivers that fail are paced. */

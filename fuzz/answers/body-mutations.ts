@@ -11,9 +11,15 @@ function statusWithBody(draw: Draw): number {
 }
 
 /** A valid head and any body: the status decides. */
-function decided(label: string, status: number, headers: readonly string[], body: Buffer, then: Unnumbered["then"]) {
+function decided(
+  label: string,
+  status: number,
+  headers: readonly string[],
+  body: Buffer,
+  ending: Unnumbered["ending"],
+) {
   const bytes = Buffer.concat([head(status, headers), body]);
-  return { label, pieces: [{ bytes, afterMs: 0 }], then, fates: fatesOf(status), status } satisfies Unnumbered;
+  return { label, pieces: [{ bytes, afterMs: 0 }], ending, fates: fatesOf(status), status } satisfies Unnumbered;
 }
 
 const length: AnswerMutation = (draw) => {
@@ -90,7 +96,7 @@ const dripping: AnswerMutation = (draw) => {
     { bytes: head(status, ["content-type: text/plain"]), afterMs: 0 },
     ...Array.from({ length: parts }, () => ({ bytes: latin1("drip"), afterMs: 10 })),
   ];
-  return { label: "dripping", pieces, then: draw.pick(["silence", "close"]), fates: fatesOf(status), status };
+  return { label: "dripping", pieces, ending: draw.pick(["silence", "close"]), fates: fatesOf(status), status };
 };
 
 const cutBody: AnswerMutation = (draw) => {

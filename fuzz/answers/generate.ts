@@ -8,7 +8,7 @@ const unchanged: AnswerMutation = (draw) => {
   return {
     label: "plain",
     pieces: [{ bytes: plain(status), afterMs: 0 }],
-    then: "keep",
+    ending: "keep",
     fates: fatesOf(status),
     status,
   };

@@ -8,15 +8,15 @@ const one = (bytes: Buffer) => [{ bytes, afterMs: 0 }];
 const doubtful = (label: string, bytes: Buffer, status: number): Unnumbered => ({
   label,
   pieces: one(bytes),
-  then: "close",
+  ending: "close",
   fates: [...fatesOf(status), "dead"],
   status: undefined,
 });
 
-const noAnswer = (label: string, bytes: Buffer, then: Unnumbered["then"]): Unnumbered => ({
+const noAnswer = (label: string, bytes: Buffer, ending: Unnumbered["ending"]): Unnumbered => ({
   label,
   pieces: one(bytes),
-  then,
+  ending,
   fates: ["dead"],
   status: undefined,
 });
@@ -69,7 +69,7 @@ const reason: AnswerMutation = (draw) => {
   return {
     label: "reason phrase",
     pieces: one(head(status, [...framing, "connection: close"], text)),
-    then: "close",
+    ending: "close",
     fates: fatesOf(status),
     status,
   };
@@ -100,7 +100,7 @@ const headers: AnswerMutation = (draw) => {
   return {
     label: "headers",
     pieces: one(plain(status, [...extra, "connection: close"])),
-    then: "close",
+    ending: "close",
     fates: fatesOf(status),
     status,
   };
@@ -138,13 +138,13 @@ const interim: AnswerMutation = (draw) => {
   const times = draw.pick([1, 2, 20, 300]);
   const flood = Buffer.concat(Array.from({ length: times }, () => head(code, ["link: </x>; rel=preload"], "Interim")));
   const bytes = Buffer.concat([flood, plain(status, ["connection: close"])]);
-  return { label: `interim ${code}`, pieces: one(bytes), then: "close", fates: fatesOf(status), status };
+  return { label: `interim ${code}`, pieces: one(bytes), ending: "close", fates: fatesOf(status), status };
 };
 
 const switched: AnswerMutation = () => ({
   label: "101",
   pieces: one(head(101, ["upgrade: websocket", "connection: upgrade"], "Switching Protocols")),
-  then: "close",
+  ending: "close",
   fates: ["dead"],
   status: undefined,
 });
@@ -179,7 +179,7 @@ const retryAfter: AnswerMutation = (draw) => {
   return {
     label: "retry-after",
     pieces: one(plain(status, lines)),
-    then: "keep",
+    ending: "keep",
     fates: status === 200 ? ["delivered"] : ["delivered", "delayed"],
     status,
   };
@@ -191,7 +191,7 @@ const redirect: AnswerMutation = (draw) => {
   return {
     label: "redirect",
     pieces: one(plain(status, [`location: ${location}`])),
-    then: "keep",
+    ending: "keep",
     fates: ["dead"],
     status,
   };
@@ -200,7 +200,7 @@ const redirect: AnswerMutation = (draw) => {
 const gone: AnswerMutation = (draw) => ({
   label: "410",
   pieces: one(plain(410, draw.chance(0.5) ? ["retry-after: 5"] : [])),
-  then: "keep",
+  ending: "keep",
   fates: ["gone"],
   status: 410,
 });
@@ -225,7 +225,7 @@ const slowHead: AnswerMutation = (draw) => {
     { bytes: bytes.subarray(0, at), afterMs: draw.integer(0, 20) },
     { bytes: bytes.subarray(at), afterMs: draw.integer(1, 30) },
   ];
-  return { label: "slow head", pieces, then: "keep", fates: fatesOf(status), status };
+  return { label: "slow head", pieces, ending: "keep", fates: fatesOf(status), status };
 };
 
 const garbage: AnswerMutation = (draw: Draw) => noAnswer("garbage", draw.bytes(draw.integer(1, 500)), "close");

@@ -4,7 +4,7 @@ import { ManagedProcess } from "@postrider/testkit/processes/managed-process.ts"
 export interface ReceiverTask {
   seed: number;
 }
-export interface ReceiverOrder {
+interface ReceiverOrder {
   kind: "collect";
 }
 /** What the receiver saw since it was last asked. */

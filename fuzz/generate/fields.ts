@@ -9,9 +9,9 @@ const json = (value: unknown) => JSON.stringify(value);
 const marked = ({ draw, mark }: Subject, length = 6) => mark + draw.text(length, WORDS);
 
 /** Few, so that subscriptions match. */
-export const eventType: Value = ({ draw }) => `fuzz.t${draw.integer(0, 9)}`;
+const eventType: Value = ({ draw }) => `fuzz.t${draw.integer(0, 9)}`;
 
-export const tenant: Value = (subject) => subject.tenant;
+const tenant: Value = (subject) => subject.tenant;
 const jsonTenant: Value = (subject) => json(subject.tenant);
 const time: Value = ({ draw }) =>
   draw.pick(["2026-01-31T12:00:00Z", "2020-01-01", "2099-12-31T00:00:00%2B02:00", "2026-05-05T05:05:05.123Z"]);

@@ -4,11 +4,11 @@ import { generateBody } from "./body.ts";
 import { BODIES } from "./fields.ts";
 import type { Subject } from "./subject.ts";
 
-type Raw = Pick<Call, "server" | "method" | "route" | "mutations" | "pieces" | "then" | "isAnswerDue" | "isRaw">;
+type Raw = Pick<Call, "server" | "method" | "route" | "mutations" | "pieces" | "ending" | "isAnswerDue" | "isRaw">;
 
 interface Mutated {
   pieces: Piece[];
-  then?: Call["then"];
+  ending?: Call["ending"];
   /** True by default. */
   isAnswerDue?: boolean;
   method?: string;
@@ -28,15 +28,15 @@ export function generateRaw(subject: Subject): Raw {
     [1, "admin-console"],
   ]);
   const name = draw.pick(NAMES);
-  const { pieces, then = "read", isAnswerDue = true, method } = MUTATIONS[name]!(subject);
+  const { pieces, ending = "read", isAnswerDue = true, method } = MUTATIONS[name]!(subject);
   return {
     server,
     method: method ?? "POST",
     route: `raw ${name}`,
     mutations: [],
     pieces,
-    then,
-    isAnswerDue: isAnswerDue && then !== "leave",
+    ending,
+    isAnswerDue: isAnswerDue && ending !== "leave",
     isRaw: true,
   };
 }
@@ -89,7 +89,7 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
   "line ends"(subject) {
     const { line, lines, body, length } = valid(subject);
     const end = subject.draw.pick(["\n", "\r", "\n\r", "\r\r\n", "\r\n\r"]);
-    return { ...once(build(line, [...lines, length], body, end)), then: "half-close" };
+    return { ...once(build(line, [...lines, length], body, end)), ending: "half-close" };
   },
   header(subject) {
     const { line, lines, body, length } = valid(subject);
@@ -138,7 +138,7 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
       "0",
       String(Math.max(0, body.length - 3)),
     ]);
-    return { ...once(build(line, [...lines, `content-length: ${value}`], body)), then: "half-close" };
+    return { ...once(build(line, [...lines, `content-length: ${value}`], body)), ending: "half-close" };
   },
   smuggling(subject) {
     const { line, lines, body, length } = valid(subject);
@@ -155,7 +155,7 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
       ["Transfer-Encoding: CHUNKED"],
       ["transfer-encoding: chunked;x=y"],
     ]);
-    return { ...once(`${build(line, [...lines, ...framing], `0\r\n\r\n${GET}`)}${body}`), then: "half-close" };
+    return { ...once(`${build(line, [...lines, ...framing], `0\r\n\r\n${GET}`)}${body}`), ending: "half-close" };
   },
   chunks(subject) {
     const { line, lines, body } = valid(subject);
@@ -173,12 +173,13 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
       `${size};${"x".repeat(20_000)}\r\n${body}\r\n0\r\n\r\n`,
       `${size}\r\n${body}\r\n0\r\n${"t: 1\r\n".repeat(5_000)}\r\n`,
       "0\r\n\r\n",
-      [...body]
+      body
+        .split("")
         .map((one) => `1\r\n${one}\r\n`)
         .join("")
         .concat("0\r\n\r\n"),
     ]);
-    return { ...once(build(line, [...lines, "transfer-encoding: chunked"], text)), then: "half-close" };
+    return { ...once(build(line, [...lines, "transfer-encoding: chunked"], text)), ending: "half-close" };
   },
   pipelining(subject) {
     const { line, lines, body, length } = valid(subject);
@@ -189,8 +190,8 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
     const { line, lines, body, length } = valid(subject);
     const whole = build(line, [...lines, length], body);
     const cut = whole.slice(0, subject.draw.integer(0, whole.length - 1));
-    const then = subject.draw.pick(["read", "half-close", "leave"] as const);
-    return { ...once(cut), then, isAnswerDue: false };
+    const ending = subject.draw.pick(["read", "half-close", "leave"] as const);
+    return { ...once(cut), ending, isAnswerDue: false };
   },
   "no rest of the body"(subject) {
     const { line, lines, length, body } = valid(subject);
@@ -209,10 +210,10 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
   },
   "leaving early"(subject) {
     const { line, lines, body, length } = valid(subject);
-    return { ...once(build(line, [...lines, length], body)), then: "leave" };
+    return { ...once(build(line, [...lines, length], body)), ending: "leave" };
   },
   garbage({ draw }) {
-    return { pieces: [{ bytes: draw.bytes(draw.integer(1, 600)) }], then: "half-close", isAnswerDue: false };
+    return { pieces: [{ bytes: draw.bytes(draw.integer(1, 600)) }], ending: "half-close", isAnswerDue: false };
   },
   "flipped bytes"(subject) {
     const { line, lines, body, length } = valid(subject);
@@ -221,7 +222,7 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
       const at = subject.draw.integer(0, bytes.length - 1);
       bytes[at] = subject.draw.integer(0, 255);
     }
-    return { pieces: [{ bytes }], then: "half-close", isAnswerDue: false };
+    return { pieces: [{ bytes }], ending: "half-close", isAnswerDue: false };
   },
   "more than one host"(subject) {
     const { line, lines, body, length } = valid(subject);
@@ -233,7 +234,7 @@ const MUTATIONS: Readonly<Record<string, (subject: Subject) => Mutated>> = {
     const key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
     const upgrade = subject.draw.pick(["websocket", "h2c", "TLS/1.0", "x, y"]);
     const extra = [`upgrade: ${upgrade}`, "connection: upgrade", key, "http2-settings: AAMAAABkAAQAAP__"];
-    return { ...once(build("GET /v1/events HTTP/1.1", [...lines, ...extra])), then: "half-close", method: "GET" };
+    return { ...once(build("GET /v1/events HTTP/1.1", [...lines, ...extra])), ending: "half-close", method: "GET" };
   },
   "expect 100"(subject) {
     const { line, lines, body, length } = valid(subject);

@@ -13,7 +13,7 @@ export function generateTarget(subject: Subject, route: Route): Generated<string
     .map((part) => (part.startsWith(":") ? parameter(subject, part, route, mutations) : part))
     .join("/");
   const query = route.query === undefined ? "" : generateQuery(subject, route.query, mutations);
-  return { value: (path + query).replaceAll(/[\s\u0000-\u001f]/g, "") || "/", mutations };
+  return { value: (path + query).replaceAll(/\s/g, "") || "/", mutations };
 }
 
 const BOARD_QUEUES = ["dispatch", "retry", "control", "dead-letters"];

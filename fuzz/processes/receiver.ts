@@ -46,6 +46,8 @@ const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => 
 });
 
 async function respond(socket: Socket, head: string, body: string): Promise<void> {
+  // The answer before it has ended the connection: this request gets none, and the client does not know it yet.
+  if (socket.writableEnded) return;
   inspect(head, body);
   const number = answerNumber(body);
   if (number === undefined) return void socket.write(OK);
@@ -58,11 +60,11 @@ async function respond(socket: Socket, head: string, body: string): Promise<void
     if (socket.destroyed) return;
     socket.write(bytes);
   }
-  end(socket, answer.then);
+  end(socket, answer.ending);
 }
 
-function end(socket: Socket, then: Answer["then"]): void {
-  switch (then) {
+function end(socket: Socket, ending: Answer["ending"]): void {
+  switch (ending) {
     case "keep":
     case "silence":
       return;

@@ -54,8 +54,8 @@ export class Connection {
       if (afterMs !== undefined) await pause(afterMs);
       if (!this.#isClosed) this.#socket.write(bytes);
     }
-    if (call.then === "half-close") this.#socket.end();
-    const waitMs = call.then === "leave" ? 0 : call.isAnswerDue ? DUE_MS : LINGER_MS;
+    if (call.ending === "half-close") this.#socket.end();
+    const waitMs = call.ending === "leave" ? 0 : call.isAnswerDue ? DUE_MS : LINGER_MS;
     const methods = [call.method];
     let parsed = this.#parse(methods);
     const isDone = () => this.#isClosed || parsed.responses.length > 0 || parsed.problem !== undefined;
@@ -65,7 +65,7 @@ export class Connection {
     }
     const isOverdue = call.isAnswerDue && !isDone();
     // More responses may follow the first one.
-    if (call.isRaw && call.then !== "leave" && !this.#isClosed) {
+    if (call.isRaw && call.ending !== "leave" && !this.#isClosed) {
       await this.#change(LINGER_MS / 5);
       parsed = this.#parse(methods);
     }

@@ -20,6 +20,9 @@ export class Sender {
       return this.send(call);
     }
     const [response] = reply.responses;
+    // A parser that refuses a head does not know its method, and sends a body.
+    if (call.method === "HEAD" && response?.status === 400)
+      reply = { ...reply, rest: Buffer.alloc(0), problem: undefined };
     const isKept =
       !call.isRaw && response !== undefined && connection.isUsable && response.headers.get("connection") !== "close";
     if (isKept && reply.rest.length === 0) this.#kept.set(call.server, connection);
