@@ -9,6 +9,7 @@ import { withClient } from "../scripts/services/index.ts";
 import { FuzzReceiver } from "./answers/receiver.ts";
 import { TENANTS } from "./callers.ts";
 import type { ServerName } from "./generate/call.ts";
+import { INSPECTED } from "./heap.ts";
 import { CREDENTIALS, ENCRYPTION_KEY } from "./secrets.ts";
 
 /** Ingest, a worker, the console and a receiver, on a PostgreSQL and a Redis of their own. */
@@ -20,6 +21,7 @@ export interface Fleet {
   processes: readonly AppProcess[];
   ports: Readonly<Record<ServerName, number>>;
   consoleUrl: string;
+  logFolder: string;
   databaseUrl: string;
   redisUrl: string;
   /** @returns what was wrong with how the processes ended */
@@ -54,6 +56,7 @@ export async function startFleet(seed: number, logFolder: string): Promise<Fleet
     const stack = await Stack.prepare({
       env: {
         ...SETTINGS,
+        ...INSPECTED,
         DATABASE_URL: database.url,
         REDIS_URL: redis.url,
         API_KEYS: CREDENTIALS.operator,
@@ -89,6 +92,7 @@ export async function startFleet(seed: number, logFolder: string): Promise<Fleet
         "admin-console": portOf(console.adminUrl),
       },
       consoleUrl: stack.consoleUrl,
+      logFolder,
       databaseUrl: database.url,
       redisUrl: redis.url,
       stop,

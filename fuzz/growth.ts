@@ -4,30 +4,36 @@ import { withRedis } from "@postrider/testkit/servers/redis.ts";
 import { holdsWithin } from "@postrider/testkit/wait.ts";
 import { withClient } from "../scripts/services/index.ts";
 import type { Fleet } from "./fleet.ts";
+import { readHeap } from "./heap.ts";
 import type { Finding } from "./judge/finding.ts";
 import { removeSubscriptions } from "./resources.ts";
 
 /** What a fleet uses. */
 export interface Usage {
-  /** By process. */
+  /** By process, after a collection: the heap and buffers. */
+  heapMiB: Record<string, number>;
   residentMiB: Record<string, number>;
   openFiles: Record<string, number>;
   /** Keys without an expiry, by the name's pattern. */
   redisKeys: Record<string, number>;
 }
 
-/** A heap of V8 grows until a collection is worth its time. Beyond this a run of 100,000 calls has a leak of 1 kB a call. */
-const MEMORY_FACTOR = 1.25;
-const MEMORY_SLACK_MIB = 96;
+/** Code that is compiled late, caches with a bound, and pools. In a run of 100,000 calls it is a third of a kB for each. */
+const HEAP_SLACK_MIB = 32;
+/** V8 keeps memory for what it may need again: this only finds leaks outside of its heap. */
+const RESIDENT_FACTOR = 2;
+const RESIDENT_SLACK_MIB = 128;
 /** Connections of pools that were not open yet at the first look. */
 const OPEN_FILES_SLACK = 40;
 /** Keys of queues and of the fleet, which do not depend on how much was done. */
 const REDIS_KEYS_SLACK = 150;
 const SETTLE_MS = 90_000;
 
-export async function readUsage({ processes, redisUrl }: Fleet): Promise<Usage> {
+export async function readUsage({ processes, redisUrl, logFolder }: Fleet): Promise<Usage> {
   const of = (read: (pid: number) => number) => Object.fromEntries(processes.map(({ name, pid }) => [name, read(pid)]));
+  const heaps = await Promise.all(processes.map(async ({ name }) => [name, await readHeap(logFolder, name)] as const));
   return {
+    heapMiB: Object.fromEntries(heaps.map(([name, bytes]) => [name, Math.round(bytes / 1024 / 1024)])),
     residentMiB: of((pid) => Math.round((readResidentMemory(pid) ?? 0) / 1024 / 1024)),
     openFiles: of(countOpenFiles),
     redisKeys: await countKeys(redisUrl),
@@ -111,7 +117,9 @@ function excesses(before: Usage, after: Usage, dead: number): Finding[] {
   };
   for (const name of Object.keys(before.residentMiB)) {
     const [memory, files] = [before.residentMiB[name]!, before.openFiles[name]!];
-    compare(`MiB of ${name}`, memory, after.residentMiB[name]!, memory * MEMORY_FACTOR + MEMORY_SLACK_MIB);
+    const heap = before.heapMiB[name]!;
+    compare(`MiB of the heap of ${name}`, heap, after.heapMiB[name]!, heap + HEAP_SLACK_MIB);
+    compare(`resident MiB of ${name}`, memory, after.residentMiB[name]!, memory * RESIDENT_FACTOR + RESIDENT_SLACK_MIB);
     compare(`open files of ${name}`, files, after.openFiles[name]!, files + OPEN_FILES_SLACK);
   }
   const [from, to] = [sum(before.redisKeys), sum(after.redisKeys)];

@@ -104,7 +104,7 @@ function groupsOf(answers: readonly Answer[]): Group[] {
   let shared: Group | undefined;
   for (const answer of answers) {
     const isDelayed = answer.fates.includes("delayed") || answer.label === "retry-after";
-    if (isDelayed) groups.push({ answers: [answer], retrySchedule: ["100ms"] });
+    if (isDelayed) groups.push({ answers: [answer], retrySchedule: ["100ms", "100ms", "100ms"] });
     else if (answer.fates.includes("gone")) groups.push({ answers: [answer], retrySchedule: [] });
     else {
       if (shared === undefined || shared.answers.length === GROUP) {

@@ -20,6 +20,9 @@ const id =
   ({ draw, own }) =>
     own[kind].length === 0 ? "" : draw.pick(own[kind]);
 
+/** The first call has no cursor yet. */
+const cursor: Value = (subject) => subject.draw.pick(["", id("event")(subject), "0", "AAAA"]);
+
 const data: Value = (subject) =>
   subject.draw.pick([
     () => json({ text: marked(subject), n: subject.draw.integer(-5, 5), nested: { list: [1, null, true] } }),
@@ -92,7 +95,7 @@ const PAGE: Record<string, Value> = {
 };
 
 export const QUERIES = {
-  events: { ...PAGE, cursor: id("event"), tenant, type: eventType, since: time, until: time },
+  events: { ...PAGE, cursor: id("event"), after: cursor, tenant, type: eventType, since: time, until: time },
   subscriptions: {
     ...PAGE,
     cursor: id("subscription"),
