@@ -48,9 +48,11 @@ try {
   });
   process.stdout.write(`${describeResult(result)}\n`);
   if (result.logFolder !== undefined) process.stdout.write(`logs: ${result.logFolder}\n`);
-  process.exitCode = result.findings.length === 0 && !stopping.signal.aborted ? 0 : 1;
+  process.exitCode = result.isComplete && result.findings.length === 0 ? 0 : 1;
 } catch (error) {
-  process.stderr.write(`the run itself failed: ${(error as Error).stack}\n`);
+  // Ctrl-C reaches the fleet, too, so that calls fail which nobody waits for.
+  const isStopped = stopping.signal.aborted;
+  process.stderr.write(isStopped ? "stopped before its end\n" : `the run itself failed: ${(error as Error).stack}\n`);
   process.exitCode = 1;
 }
 

@@ -6,7 +6,7 @@ const perSecond = (count: number, ms: number): string => `${Math.round((1000 * c
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 export function describeResult(result: FuzzResult): string {
-  const { calls, callsMs, answers, answersMs, usage, slowestProbeMs, findings } = result;
+  const { calls, callsMs, answers, answersMs, usage, slowestProbeMs, findings, isComplete } = result;
   const statuses = [...calls.statuses]
     .sort(([a], [b]) => a - b)
     .map(([status, count]) => `${status || "none"} ${count}`);
@@ -23,7 +23,11 @@ export function describeResult(result: FuzzResult): string {
     `Redis      ${sum(usage.before.redisKeys)} to ${sum(usage.after.redisKeys)} keys`,
     ...findings.map(describeKind),
     "",
-    findings.length === 0 ? "GREEN: nothing was found" : `RED: ${findings.length} kinds of findings`,
+    findings.length > 0
+      ? `RED: ${findings.length} kinds of findings`
+      : isComplete
+        ? "GREEN: nothing was found"
+        : "stopped before its end: nothing was found so far",
   ].join("\n");
 }
 

@@ -35,6 +35,8 @@ export interface FuzzResult {
   usage: { before: Usage; after: Usage };
   slowestProbeMs: number;
   findings: FoundKind[];
+  /** False if it was stopped before its end. */
+  isComplete: boolean;
   logFolder: string | undefined;
 }
 
@@ -51,7 +53,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzResult> {
   try {
     progress("starting PostgreSQL, Redis, a receiver, ingest, a worker and the console");
     const fleet = await startFleet(seed, logFolder);
-    const findings = new Findings(options.onFinding);
+    const findings = new Findings(options.onFinding, signal);
     const logs = new LogWatch(logFolder);
     const liveness = new Liveness(fleet);
     // What a crashed fleet can't do is no finding of its own.
@@ -109,6 +111,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzResult> {
         usage: { before, after },
         slowestProbeMs: liveness.maxMs,
         findings: findings.all,
+        isComplete: !signal.aborted,
         logFolder: keep ? logFolder : undefined,
       };
     } finally {

@@ -38,5 +38,5 @@ export const IN_LOGS = new RegExp(
 );
 
 /** Secrets that no answer may show. Signing secrets are shown by the calls that give them out. */
-export const IN_ANSWERS = new RegExp(`${KEY}|${PASSWORD}`);
+export const IN_ANSWERS = new RegExp([KEY, PASSWORD, HEADER].join("|"));
 export const SIGNING_IN_ANSWERS = new RegExp(`${SIGNING}|whsec_[A-Za-z0-9+/]{20}`);

@@ -20,12 +20,16 @@ const EXAMPLES = 3;
 export class Findings {
   readonly #kinds = new Map<string, FoundKind>();
   readonly #onNew: (finding: Finding) => void;
+  readonly #stopped: AbortSignal;
 
-  constructor(onNew: (finding: Finding) => void) {
+  /** @param stopped after it nothing counts: Ctrl-C reaches the processes of the fleet, too */
+  constructor(onNew: (finding: Finding) => void, stopped: AbortSignal) {
     this.#onNew = onNew;
+    this.#stopped = stopped;
   }
 
   add(...findings: readonly Finding[]): void {
+    if (this.#stopped.aborted) return;
     for (const finding of findings) {
       const found = this.#kinds.get(finding.kind) ?? { kind: finding.kind, count: 0, examples: [] };
       this.#kinds.set(finding.kind, found);

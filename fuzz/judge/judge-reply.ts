@@ -61,7 +61,8 @@ function judgeResponse(call: Call, response: Received): Judgement[] {
     const all = text + [...headers.values()].join(" ");
     for (const mark of foreignMarks(call.caller)) if (all.includes(mark)) report("data of another tenant", mark);
   }
-  if (IN_ANSWERS.test(text)) report("a credential in an answer");
+  const credential = IN_ANSWERS.exec(text)?.[0];
+  if (credential !== undefined) report("a credential in an answer", credential);
   if (SIGNING_IN_ANSWERS.test(text) && !(status < 300 && SHOWS_SECRET.has(call.route))) {
     report("a signing secret in an answer");
   }
