@@ -60,7 +60,7 @@ export async function readDeliveries({ databaseUrl }: Fleet, since: string): Pro
 
 const MAX_BODY_CHARS = 16_384;
 /** What an error's text must not show: source lines, assertions, addresses of memory. */
-const INTERNALS = /assert|node_modules|node:internal|\.(?:c|cc|js|ts):\d+|0x[0-9a-f]{6,}|[0-9A-F]{12,}:error/i;
+const INTERNALS = /assert\(|node_modules|node:internal|\.(?:c|cc|js|ts):\d+|0x[0-9a-f]{6,}|[0-9A-F]{12,}:error/i;
 
 /** @param served how many requests asked for this answer */
 export function judgeDelivery(answer: Answer, stored: StoredDelivery | undefined, served: number): Judgement[] {
