@@ -121,7 +121,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzResult> {
       findings.add(...troubles.map((detail) => ({ kind: "a bad end", detail, replay: logFolder })));
     }
   } catch (error) {
-    keep = true;
+    keep ||= !signal.aborted;
     throw new Error(`${(error as Error).message}; logs: ${logFolder}`, { cause: error });
   } finally {
     if (!keep) rmSync(logFolder, { recursive: true, force: true });
