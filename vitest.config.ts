@@ -23,7 +23,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{apps,packages,bench,chaos,scripts}/**/*.test.ts"],
+          include: ["{apps,packages,bench,chaos,fuzz,scripts}/**/*.test.ts"],
           testTimeout: patience(WITHIN_MS),
           maxWorkers,
           isolate,

@@ -10,6 +10,7 @@ import { ensureCurrentPartitions } from "@postrider/shared/store/partitions.ts";
 import { createContext } from "./context.ts";
 import { COUNT_EVERY_MS } from "./events/backlog.ts";
 import { createApp } from "./http/app.ts";
+import { answerProtocolErrors } from "./http/protocol-errors.ts";
 import { readReadiness } from "./http/health.ts";
 
 const HOUR_MS = 3_600_000;
@@ -26,8 +27,9 @@ function limitConnections(server: Server, { maxConnections }: IngestSettings, on
 export async function startIngest(settings: IngestSettings): Promise<RunningApp> {
   const context = await createContext(settings);
   const { log, pool, registry, lifecycle, metrics, backlogs } = context;
-  const server = createPublicServer(settings, createApp(context));
+  const server = createPublicServer(settings, createApp(context), { requireHostHeader: false });
   limitConnections(server, settings, () => metrics.connectionsRefused.inc());
+  answerProtocolErrors(server);
   const port = await listen(server, settings.host, [settings.port]);
   const admin = await startAdminServer({
     app: "ingest",

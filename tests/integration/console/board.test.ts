@@ -160,3 +160,10 @@ test("a page of the board has at most 100 jobs, whatever the request asks for", 
   const retry = queues.find(({ name }: { name: string }) => name === "retry");
   expect(retry.jobs).toHaveLength(100);
 });
+
+test("a body that the board cannot read is the client's error, and no error in the log", async () => {
+  const before = own.app.logged.length;
+  const answer = await own.app.call("POST", "/queues/api/queues/retry/add", own.app.basic, '{"password":hunter2}');
+  expect(answer.status).toBe(400);
+  expect(JSON.stringify(own.app.logged.slice(before))).not.toContain("hunter");
+});

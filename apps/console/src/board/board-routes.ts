@@ -32,8 +32,8 @@ export function boardRoutes({ queues, log }: Context): Router {
     },
   });
   adapter.setErrorHandler((error) => {
-    log.error({ err: error }, "Bull Board failed");
     const { status, body } = describeError(error);
+    if (status >= 500) log.error({ err: error }, "Bull Board failed");
     return { status: status as HTTPStatus, body };
   });
   const routes = Router();

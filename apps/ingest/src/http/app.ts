@@ -7,6 +7,7 @@ import { methodNotAllowed } from "./method-not-allowed.ts";
 import { observeRequests } from "./observe-requests.ts";
 import { MAX_JSON_DEPTH } from "./parse-request.ts";
 import { notFound, problemHandler } from "./problem-handler.ts";
+import { refuseBadHeads } from "./protocol-errors.ts";
 import { refuseDeliveries } from "./refuse-deliveries.ts";
 import { assignRequestId } from "./request-id.ts";
 import { deliveryRoutes } from "../deliveries/routes.ts";
@@ -31,7 +32,7 @@ export function createApp(context: Context): Express {
   app.set("query parser", "simple");
   app.set("etag", false);
   app.set(MAX_JSON_DEPTH, context.settings.maxJsonDepth);
-  app.use(assignRequestId, closeUnreadBodies, ...securityHeaders);
+  app.use(assignRequestId, closeUnreadBodies, ...securityHeaders, refuseBadHeads);
   app.use("/v1", version1(context));
   app.use(healthRoutes(context));
   app.use(notFound);

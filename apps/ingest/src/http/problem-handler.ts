@@ -3,7 +3,7 @@ import { BufferFullError } from "@postrider/shared/concurrency/group-commit.ts";
 import type { Logger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { isUnavailable } from "@postrider/shared/store/errors.ts";
 import { closeUnread, hasMuchToRead } from "./close-unread.ts";
-import { Problem, PROBLEMS } from "./problem.ts";
+import { Problem, PROBLEMS, problemBody } from "./problem.ts";
 import { requestIdOf } from "./request-id.ts";
 import { annotateRequestLog } from "./request-locals.ts";
 
@@ -12,7 +12,7 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
   return (error: unknown, request: Request, response, next) => {
     if (response.headersSent) return next(error);
     const problem = toProblem(error);
-    const { status, title } = PROBLEMS[problem.code];
+    const { status } = PROBLEMS[problem.code];
     const requestId = requestIdOf(response);
     annotateRequestLog(response, { code: problem.code });
     if (problem.code === "request_timeout" || hasMuchToRead(request)) closeUnread(request, response);
@@ -23,21 +23,7 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
         "request failed",
       );
     }
-    response
-      .status(status)
-      .set(problem.headers)
-      .type("application/problem+json")
-      .send(
-        JSON.stringify({
-          type: "about:blank",
-          title,
-          status,
-          code: problem.code,
-          detail: problem.message,
-          ...(problem.errors ? { errors: problem.errors } : {}),
-          requestId,
-        }),
-      );
+    response.status(status).set(problem.headers).type("application/problem+json").send(problemBody(problem, requestId));
   };
 }
 

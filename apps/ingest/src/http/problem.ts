@@ -2,13 +2,14 @@ import type { ZodError } from "zod";
 
 /** Every `code` that the API answers with. A test compares them with docs/api.md. */
 export const PROBLEMS = {
+  invalid_http: { status: 400, title: "The request is not valid HTTP" },
   invalid_json: { status: 400, title: "The body is not JSON in UTF-8" },
   invalid_request: { status: 400, title: "The request has invalid fields" },
   unauthorized: { status: 401, title: "A valid API key is required" },
   forbidden: { status: 403, title: "This API key does not allow that" },
   not_found: { status: 404, title: "Not found" },
   method_not_allowed: { status: 405, title: "Method not allowed" },
-  request_timeout: { status: 408, title: "The body did not arrive in time" },
+  request_timeout: { status: 408, title: "The request did not arrive in time" },
   idempotency_conflict: { status: 409, title: "The idempotency key was used with another body" },
   idempotency_answer_lost: { status: 409, title: "The answer to the first request can no longer be shown" },
   idempotency_in_progress: { status: 409, title: "A request with this idempotency key is under way" },
@@ -20,11 +21,13 @@ export const PROBLEMS = {
   subscription_limit: { status: 409, title: "The tenant has as many subscriptions as it may have" },
   payload_too_large: { status: 413, title: "The payload is too large" },
   unsupported_media_type: { status: 415, title: "The body must be application/json" },
+  expectation_failed: { status: 417, title: "The header Expect cannot be met" },
   address_not_allowed: { status: 422, title: "Deliveries to the URL's address are not allowed" },
   backlog_full: { status: 429, title: "The tenant has too many unfinished deliveries" },
   expansion_backlog: { status: 429, title: "Too many deliveries of the tenant are still to be written" },
   too_many_reads: { status: 429, title: "Too many reads with this API key at once" },
   too_many_unknown_keys: { status: 429, title: "Too many requests with unknown API keys" },
+  headers_too_large: { status: 431, title: "The headers are too large" },
   internal: { status: 500, title: "Internal error" },
   overloaded: { status: 503, title: "Too much is under way at the moment" },
   read_timeout: { status: 503, title: "The read took too long" },
@@ -57,6 +60,20 @@ export class Problem extends Error {
     this.errors = options.errors;
     this.headers = options.headers ?? {};
   }
+}
+
+/** The body of an answer, as RFC 9457 has it. */
+export function problemBody({ code, message, errors }: Problem, requestId: string): string {
+  const { status, title } = PROBLEMS[code];
+  return JSON.stringify({
+    type: "about:blank",
+    title,
+    status,
+    code,
+    detail: message,
+    ...(errors ? { errors } : {}),
+    requestId,
+  });
 }
 
 /** How many errors an answer lists. */

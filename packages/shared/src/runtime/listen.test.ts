@@ -25,3 +25,19 @@ test("a closing server finishes a response that a slow client still reads, and e
   expect(received).toBeGreaterThan(SIZE);
   await closing;
 });
+
+test("responses that wait behind another one are closed when their client leaves", async () => {
+  const closed: string[] = [];
+  const began = Promise.withResolvers<void>();
+  const server = createPublicServer(settings, (request, response) => {
+    response.once("close", () => closed.push(request.url!));
+    if (request.url === "/3") began.resolve();
+  });
+  const port = await listen(server, "127.0.0.1", [0]);
+  const client = connect(port, "127.0.0.1");
+  client.write(["/1", "/2", "/3"].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+  await began.promise;
+  client.destroy();
+  await expect.poll(() => closed.sort(), { timeout: 20_000 }).toEqual(["/1", "/2", "/3"]);
+  await closeServer(server, 0);
+});

@@ -1,11 +1,12 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ServerSettings } from "./settings/server.ts";
 
 /** Node's default for a whole request with its body. */
 const REQUEST_TIMEOUT_MS = 300_000;
-/** The responses under way of each public server. */
-const underWay = new WeakMap<Server, Set<ServerResponse>>();
+/** The responses under way on each connection of a public server. */
+const underWay = new WeakMap<Server, Map<Duplex, Set<ServerResponse>>>();
 
 /**
  * Creates a public server. It keeps idle connections for longer than a load balancer does, so that it never closes one
@@ -14,20 +15,36 @@ const underWay = new WeakMap<Server, Set<ServerResponse>>();
 export const createPublicServer = (
   { keepAliveTimeoutMs, headersTimeoutMs }: Pick<ServerSettings, "keepAliveTimeoutMs" | "headersTimeoutMs">,
   listener: RequestListener,
+  options: ServerOptions = {},
 ): Server => {
   const server = createServer({
+    ...options,
     keepAliveTimeout: keepAliveTimeoutMs,
     headersTimeout: headersTimeoutMs,
     requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
   });
-  const responses = new Set<ServerResponse>();
-  underWay.set(server, responses);
-  server.on("request", (_request, response) => {
-    responses.add(response);
-    response.once("close", () => responses.delete(response));
+  const connections = new Map<Duplex, Set<ServerResponse>>();
+  underWay.set(server, connections);
+  server.on("connection", (socket) => {
+    const responses = new Set<ServerResponse>();
+    connections.set(socket, responses);
+    socket.once("close", () => {
+      connections.delete(socket);
+      // A pipelined request's response has no socket while it waits for its turn, and Node forgets it in silence.
+      for (const response of responses) if (response.socket === null) response.emit("close");
+    });
+  });
+  server.on("request", ({ socket }, response) => {
+    const responses = connections.get(socket);
+    responses?.add(response);
+    response.once("close", () => responses?.delete(response));
   });
   return server.on("request", listener);
 };
+
+/** Whether a part of a response may be on its way, so that nothing else can be sent on the connection. */
+export const hasBegunResponse = (server: Server, socket: Duplex): boolean =>
+  [...(underWay.get(server)?.get(socket) ?? [])].some((response) => response.socket === socket && response.headersSent);
 
 /**
  * Listens on the first free port of the candidates.
@@ -69,7 +86,7 @@ export async function closeServer(server: Server, deadlineMs: number): Promise<v
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   drainConnections(server);
-  for (const response of underWay.get(server) ?? []) endConnectionAfter(response);
+  for (const responses of underWay.get(server)?.values() ?? []) responses.forEach(endConnectionAfter);
   const overdue = setTimeout(() => server.closeAllConnections(), deadlineMs);
   await closed;
   clearTimeout(overdue);

@@ -1,0 +1,37 @@
+import { sum } from "./growth.ts";
+import type { Finding, FoundKind } from "./judge/finding.ts";
+import type { FuzzResult } from "./run.ts";
+
+const perSecond = (count: number, ms: number): string => `${Math.round((1000 * count) / Math.max(1, ms))}/s`;
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+export function describeResult(result: FuzzResult): string {
+  const { calls, callsMs, answers, answersMs, usage, slowestProbeMs, findings, isComplete } = result;
+  const statuses = [...calls.statuses]
+    .sort(([a], [b]) => a - b)
+    .map(([status, count]) => `${status || "none"} ${count}`);
+  const names = Object.keys(usage.before.residentMiB);
+  return [
+    "",
+    `calls      ${calls.sent} in ${seconds(callsMs)} (${perSecond(calls.sent, callsMs)}), slowest ${seconds(calls.slowestMs)}`,
+    `statuses   ${statuses.join(", ")}`,
+    `answers    ${answers} in ${seconds(answersMs)} (${perSecond(answers, answersMs)})`,
+    `probes     slowest ${seconds(slowestProbeMs)}`,
+    `heap       ${names.map((name) => `${name} ${usage.before.heapMiB[name]} to ${usage.after.heapMiB[name]} MiB`).join(", ")}`,
+    `resident   ${names.map((name) => `${name} ${usage.before.residentMiB[name]} to ${usage.after.residentMiB[name]} MiB`).join(", ")}`,
+    `files      ${names.map((name) => `${name} ${usage.before.openFiles[name]} to ${usage.after.openFiles[name]}`).join(", ")}`,
+    `Redis      ${sum(usage.before.redisKeys)} to ${sum(usage.after.redisKeys)} keys`,
+    ...findings.map(describeKind),
+    "",
+    findings.length > 0
+      ? `RED: ${findings.length} kinds of findings`
+      : isComplete
+        ? "GREEN: nothing was found"
+        : "stopped before its end: nothing was found so far",
+  ].join("\n");
+}
+
+const describeKind = ({ kind, count, examples }: FoundKind): string =>
+  [`\n${count} × ${kind}`, ...examples.map(describeFinding)].join("\n");
+
+export const describeFinding = ({ detail, replay }: Finding): string => `  ${detail}\n    ${replay}`;
