@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { readArguments, wholeNumber } from "../scripts/arguments.ts";
 import { describeFinding, describeResult } from "./report.ts";
 import { type Range, runFuzz } from "./run.ts";
 
@@ -19,19 +19,24 @@ an error that is not problem+json, data of another tenant, a secret in a log or 
   --help
 `;
 
-const values = readArguments();
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
-const MAX = 100_000_000;
-const seed = wholeNumber("seed", 0, 2 ** 32 - 1) ?? Date.now() % 1_000_000;
-const from = wholeNumber("from", 0, MAX) ?? 0;
-const only = wholeNumber("only", 0, MAX);
-const onlyAnswer = wholeNumber("only-answer", 0, MAX);
+const { values } = readArguments(HELP, {
+  calls: { type: "string" },
+  answers: { type: "string" },
+  seed: { type: "string" },
+  from: { type: "string" },
+  only: { type: "string" },
+  "only-answer": { type: "string" },
+  keep: { type: "boolean", default: false },
+});
+const number = (name: "calls" | "answers" | "seed" | "from" | "only" | "only-answer", max = 100_000_000) =>
+  wholeNumber(name, values[name], HELP, 0, max);
+const seed = number("seed", 2 ** 32 - 1) ?? Date.now() % 1_000_000;
+const from = number("from") ?? 0;
+const only = number("only");
+const onlyAnswer = number("only-answer");
 const isOne = only !== undefined || onlyAnswer !== undefined;
-const calls = range(only, wholeNumber("calls", 0, MAX) ?? 10_000);
-const answers = range(onlyAnswer, wholeNumber("answers", 0, MAX) ?? 4_000);
+const calls = range(only, number("calls") ?? 10_000);
+const answers = range(onlyAnswer, number("answers") ?? 4_000);
 process.stdout.write(`seed ${seed}\n`);
 
 const stopping = new AbortController();
@@ -65,41 +70,4 @@ function range(one: number | undefined, count: number): Range {
 function progress(line: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r\u001B[K${line}`);
   else if (!/^(calls|answers)/.test(line)) process.stdout.write(`${line}\n`);
-}
-
-function readArguments() {
-  try {
-    return parseArgs({
-      options: {
-        help: { type: "boolean", short: "h", default: false },
-        calls: { type: "string" },
-        answers: { type: "string" },
-        seed: { type: "string" },
-        from: { type: "string" },
-        only: { type: "string" },
-        "only-answer": { type: "string" },
-        keep: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    return refuse((error as Error).message.split("\n", 1)[0]!);
-  }
-}
-
-/** @returns undefined where the option is not given */
-function wholeNumber(
-  name: "calls" | "answers" | "seed" | "from" | "only" | "only-answer",
-  min: number,
-  max: number,
-): number | undefined {
-  const value = values[name];
-  if (value === undefined) return undefined;
-  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  return refuse(`--${name} must be a whole number from ${min} to ${max} (got "${value}")`);
-}
-
-function refuse(problem: string): never {
-  process.stderr.write(`${problem}\n\n${HELP}`);
-  process.exit(2);
 }

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { SettingsError } from "../packages/shared/src/runtime/settings/read.ts";
 import { readRotationSettings } from "../packages/shared/src/runtime/settings/rotation.ts";
 import { waitForShutdown } from "../packages/shared/src/runtime/process/shutdown-signal.ts";
@@ -8,6 +7,7 @@ import { rotateEncryptionKey, type Rotation } from "../packages/shared/src/store
 import { refuseOtherSchema } from "../packages/shared/src/store/schema-range.ts";
 import { createSecretBox } from "../packages/shared/src/store/secret-box.ts";
 import type { Pass } from "../packages/shared/src/store/reseal.ts";
+import { readArguments } from "./arguments.ts";
 import { refuseWorkersWithoutKey } from "./keys/refuse-workers-without-key.ts";
 import { DATA_DIR, ensureServices, readEnvironment } from "./services/index.ts";
 import { devSecrets } from "./stack/dev-secrets.ts";
@@ -94,11 +94,7 @@ function report(rotation: Rotation): number {
   }
 }
 
-const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+readArguments(HELP, {});
 const stopping = new AbortController();
 void waitForShutdown().then(() => stopping.abort());
 try {

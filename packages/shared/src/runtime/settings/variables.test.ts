@@ -13,7 +13,7 @@ const SECRETS = {
   DATABASE_URL: "postgres://someone:hunter2@127.0.0.1:5432/postrider",
   REDIS_URL: "redis://:hunter3@127.0.0.1:6379",
   ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-  API_KEYS: "0123456789abcdef0123456789abcdef",
+  API_KEYS: randomBytes(16).toString("hex"),
   CONSOLE_PASSWORD: "correct horse battery staple",
 };
 type SecretName = keyof typeof SECRETS;
