@@ -3,7 +3,7 @@ import { clock, now } from "@postrider/shared/runtime/clock.ts";
 import { newId } from "@postrider/shared/runtime/new-id.ts";
 import { isMissingPartition, isOldIds, largeFanOutsOf } from "@postrider/shared/store/errors.ts";
 import { ensurePartitionsOf } from "@postrider/shared/store/partitions.ts";
-import type { Pool } from "@postrider/shared/store/pool.ts";
+import { runStatement, type Pool } from "@postrider/shared/store/pool.ts";
 import { acceptEvents } from "@postrider/shared/store/sql/accept.ts";
 import { acceptLargeFanOuts } from "@postrider/shared/store/sql/accept-large-fan-outs.ts";
 import type { AcceptedEvent, AcceptRow } from "@postrider/shared/store/accept-steps.ts";
@@ -28,21 +28,19 @@ interface InsertParts {
  *   events can be stored, each with what costs as much
  */
 export async function insertEvents(parts: InsertParts, events: readonly InsertedEvent[]): Promise<AcceptRow[]> {
-  const oldest = now() - MAX_ID_AGE_MS;
   try {
-    return await insert(
-      parts,
-      events.map((event) => (timeOfId(event.id) < oldest ? withNewId(event) : event)),
-    );
+    return await insert(parts, events);
   } catch (error) {
     if (!isOldIds(error)) throw error;
     // This process's clock is behind Postgres's, most likely after a failover.
     await clock.synchronize(parts.pool);
-    return insert(parts, events.map(withNewId));
+    return insert(parts, events);
   }
 }
 
-const withNewId = (event: InsertedEvent): InsertedEvent => ({ ...event, ...prepare(event) });
+function withFreshId(event: InsertedEvent): InsertedEvent {
+  return now() - timeOfId(event.id) > MAX_ID_AGE_MS ? { ...event, ...prepare(event) } : event;
+}
 
 /** Events with few deliveries take a statement that costs less, and fails if it finds others. */
 async function insert({ pool, fanOuts }: InsertParts, events: readonly InsertedEvent[]): Promise<AcceptRow[]> {
@@ -66,12 +64,19 @@ async function insertBy(
   events: readonly InsertedEvent[],
 ): Promise<AcceptRow[]> {
   const batchSeed = newId();
+  let fresh = events;
+  // Waiting for a connection may take seconds, so ids are judged after it.
+  const run = () =>
+    runStatement(pool, (client) => {
+      fresh = fresh.map(withFreshId);
+      return statement(client, fresh, batchSeed);
+    });
   try {
-    return await statement(pool, events, batchSeed);
+    return await run();
   } catch (error) {
     if (!isMissingPartition(error)) throw error;
-    const ids = events.map(({ id }) => id);
+    const ids = fresh.map(({ id }) => id);
     await ensurePartitionsOf(pool, ids);
-    return statement(pool, events, batchSeed);
+    return run();
   }
 }

@@ -14,7 +14,7 @@ export interface GroupCommitOptions<Item, Result> extends FlushOptions<Item, Res
   weigh: (item: Item) => Weight;
   /**
    * What an item costs beyond its rows and bytes, as far as is known now; usually 0. Items with a load share flushes of
-   * their own, and leave one of the concurrent flushes and half of the buffer to the other items.
+   * their own, take turns by their owners, and leave one of the concurrent flushes and part of the buffer to the others.
    */
   loadOf?: (item: Item) => number;
   /** Whether an error of a flush without a load means that some of its items have one, as loadOf() says now. */
@@ -36,6 +36,7 @@ export interface GroupCommitOptions<Item, Result> extends FlushOptions<Item, Res
 
 interface Entry<Item, Result> extends Weight, FlushEntry<Item, Result> {
   owner: string | undefined;
+  turn: number;
   /** Its place among all items ever added. */
   order: number;
 }
@@ -47,8 +48,8 @@ interface Entry<Item, Result> extends Weight, FlushEntry<Item, Result> {
 export class GroupCommit<Item, Result> {
   readonly #options: GroupCommitOptions<Item, Result>;
   /** Items without a load, as far as was known when they were added. */
-  readonly #waiting = new WaitingItems<Entry<Item, Result>>();
-  readonly #waitingLoads = new WaitingItems<Entry<Item, Result>>();
+  readonly #waiting = new WaitingItems<Entry<Item, Result>>({ inTurns: false });
+  readonly #waitingLoads = new WaitingItems<Entry<Item, Result>>({ inTurns: true });
   #added = 0;
   #flushing = 0;
   /** How many of them have a load. */
@@ -84,6 +85,7 @@ export class GroupCommit<Item, Result> {
         rows,
         bytes,
         owner: this.#options.ownerOf?.(item),
+        turn: 0,
         order: (this.#added += 1),
         resolve,
         reject,
@@ -195,11 +197,15 @@ export class GroupCommit<Item, Result> {
     return this.#options.loadOf?.(item) ?? 0;
   }
 
-  /** Loads drain slowly, so they may have half of the buffer, and one owner's half of that. */
+  /**
+   * Loads drain slowly, so they may have half of the buffer, and one owner's half of that. Two owners could fill it, so
+   * one item of any other owner may have a place beyond.
+   */
   #addLoad(entry: Entry<Item, Result>): void {
     const { rows, bytes } = this.#options.maxWaiting;
+    const share = this.#waitingLoads.hasOwnerOf(entry) ? 1 / 2 : 3 / 4;
     const isFull =
-      this.#waitingLoads.isFullFor(entry, { rows: rows / 2, bytes: bytes / 2 }) ||
+      this.#waitingLoads.isFullFor(entry, { rows: rows * share, bytes: bytes * share }) ||
       this.#waitingLoads.isFullForOwner(entry, { rows: rows / 4, bytes: bytes / 4 });
     if (isFull) entry.reject(new BufferFullError());
     else this.#waitingLoads.add(entry);

@@ -7,14 +7,23 @@ export interface Weight {
 interface Entry extends Weight {
   /** Undefined where owners do not matter. */
   owner: string | undefined;
+  /** Set when the item is added: items of a lower turn go first. */
+  turn: number;
 }
 
-/** Items in the order in which they came, with their sums. */
+/** Items in the order in which they came, or in turns of their owners, with their sums. */
 export class WaitingItems<Item extends Entry> {
+  readonly #inTurns: boolean;
   #items: Item[] = [];
   #rows = 0;
   #bytes = 0;
-  readonly #byOwner = new Map<string, Weight>();
+  readonly #byOwner = new Map<string, Weight & { lastTurn: number }>();
+  /** The turn of the last item that was removed. */
+  #turn = 0;
+
+  constructor({ inTurns }: { inTurns: boolean }) {
+    this.#inTurns = inTurns;
+  }
 
   get rows(): number {
     return this.#rows;
@@ -39,8 +48,16 @@ export class WaitingItems<Item extends Entry> {
     return own !== undefined && exceeds(own, item, limit);
   }
 
+  /** Whether an item of the same owner waits. */
+  hasOwnerOf({ owner }: Pick<Entry, "owner">): boolean {
+    return this.#byOwner.has(owner ?? "");
+  }
+
+  /** In turns (start-time fair queueing): behind the owner's own items, and not behind all of another's. */
   add(item: Item): void {
-    this.#items.push(item);
+    const lastTurn = this.#byOwner.get(item.owner ?? "")?.lastTurn ?? 0;
+    item.turn = this.#inTurns ? Math.max(this.#turn, lastTurn) + 1 : 0;
+    this.#items.splice(this.#items.findLastIndex(({ turn }) => turn <= item.turn) + 1, 0, item);
     this.#count(item, 1);
   }
 
@@ -53,18 +70,22 @@ export class WaitingItems<Item extends Entry> {
       const choice = choose(item);
       if (choice === "stop") break;
       if (choice === "leave") left.push(item);
-      else this.#count(item, -1);
+      else {
+        this.#count(item, -1);
+        this.#turn = item.turn;
+      }
     }
     this.#items = left.concat(this.#items.slice(next));
   }
 
-  #count({ rows, bytes, owner }: Item, sign: 1 | -1): void {
+  #count({ rows, bytes, owner, turn }: Item, sign: 1 | -1): void {
     this.#rows += sign * rows;
     this.#bytes += sign * bytes;
     if (owner === undefined) return;
-    const own = this.#byOwner.get(owner) ?? { rows: 0, bytes: 0 };
+    const own = this.#byOwner.get(owner) ?? { rows: 0, bytes: 0, lastTurn: 0 };
     own.rows += sign * rows;
     own.bytes += sign * bytes;
+    own.lastTurn = Math.max(own.lastTurn, turn);
     if (own.rows > 0) this.#byOwner.set(owner, own);
     else this.#byOwner.delete(owner);
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { timeOfId } from "../core/ids/id-range.ts";
+import { family, timeOfId } from "../core/ids/id-range.ts";
 import { createIdSource } from "./new-id.ts";
 
 const DAY_MS = 86_400_000;
@@ -19,6 +19,14 @@ test("the ids of a source increase strictly, also within a millisecond and when 
   clock.now += 1_500;
   made.push(...ids(10));
   expect(made).toEqual([...new Set(made)].sort());
+});
+
+test("each id of a source has first 8 bytes of its own", () => {
+  const { ids } = sourceAt(1_800_000_000_000);
+  const made = ids(20_000);
+  expect(made).toEqual([...new Set(made)].sort());
+  expect(new Set(made.map((id) => family(id).from)).size).toBe(20_000);
+  expect(timeOfId(made.at(-1)!)).toBeLessThan(1_800_000_000_000 + 10);
 });
 
 test("a clock that was two days ahead for a moment leaves no later id in the future", () => {

@@ -88,11 +88,18 @@ export function createPool(
  * still closed: a statement that this connection has prepared may be the cause.
  */
 function queryOf(pool: Pool): Pool["query"] {
-  async function query(text: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult> {
+  const query = (text: string | pg.QueryConfig, values?: unknown[]) =>
+    runStatement(pool, (client) => client.query(text, values));
+  return query as Pool["query"];
+}
+
+/** The same for a statement whose values depend on when a connection was free. @param run may be called several times */
+export const runStatement = <T>(pool: Pool, run: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
+  repeatConflicts(async () => {
     const client = await pool.connect();
     let isBroken = true;
     try {
-      const result = await client.query(text, values);
+      const result = await run(client);
       isBroken = false;
       return result;
     } catch (error) {
@@ -101,9 +108,7 @@ function queryOf(pool: Pool): Pool["query"] {
     } finally {
       client.release(isBroken);
     }
-  }
-  return ((...args: Parameters<typeof query>) => repeatConflicts(() => query(...args))) as Pool["query"];
-}
+  });
 
 export const createDb = (pool: Pool): Db => drizzle(pool, { schema });
 

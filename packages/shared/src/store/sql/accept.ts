@@ -14,7 +14,8 @@ const MAX_PER_STATEMENT = 5_000;
  * statement writes no deliveries.
  *
  * Each pattern is compared by itself: with `= any (…)` the planner may read all patterns of a tenant instead, which are
- * few on average and many for one. `matched` has a row for every event, also without a match, since the planner can't
+ * few on average and many for one; and in the order of the index, since without one it may read the whole table to find
+ * that a pattern has no match. `matched` has a row for every event, also without a match, since the planner can't
  * estimate the number of events, and may plan joins badly.
  */
 const TEXT = `${JUDGED}, matched as materialized (
@@ -27,7 +28,8 @@ const TEXT = `${JUDGED}, matched as materialized (
         select distinct candidate.subscription_id
         from unnest(string_to_array(j.patterns, ',')) as wanted (pattern) cross join lateral (
           select p.subscription_id from subscription_patterns p
-          where p.tenant = j.tenant and p.pattern = wanted.pattern limit ${LARGE_FAN_OUT}
+          where p.tenant = j.tenant and p.pattern = wanted.pattern
+          order by p.subscription_id limit ${LARGE_FAN_OUT}
         ) candidate
       ) wanting on true
       where j.verdict = 'new'

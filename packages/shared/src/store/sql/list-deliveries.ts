@@ -42,7 +42,8 @@ const lastOf = (id: string): string => `(left(${id}::text, 18) || '-ffff-fffffff
  * A tenant's deliveries without an index of their own, which each accepted and each recorded delivery would have to be
  * written to: a walk of the tenant's events, and for each of the deliveries in its family, which are one range of the
  * primary key. An event without any is a row, too, so that the walk is as long as it says: half of $4, of which each may
- * be an event and a delivery. Two events of one family, made by two processes, are walked once.
+ * be an event and a delivery. Two events of one family, made by two processes, are walked once; they may be of two
+ * tenants, and what is not this one's is walked and filtered out, so that its number does not matter.
  */
 function ofTenant(order: Order): string {
   const edge = order === "desc" ? "-8000-000000000000" : "-bfff-ffffffffffff";
@@ -60,7 +61,7 @@ function ofTenant(order: Order): string {
         ) walked
       ) event left join lateral (
         select * from deliveries
-        where id >= event.first and id <= event.last and id >= $2::uuid and id < $1::uuid and tenant = $5
+        where id >= event.first and id <= event.last and id >= $2::uuid and id < $1::uuid
         order by id ${order} limit ${walk}
       ) found on true
       where (previous between first and last) is not true

@@ -40,7 +40,8 @@ export const matchingMostlyFew = (asked: Pick<Matching, "tenant" | "patterns"> &
     select candidate.subscription_id
     from unnest(string_to_array(${asked.patterns}, ',')) as wanted (pattern) cross join lateral (
       select sp.subscription_id from subscription_patterns sp
-      where sp.tenant = ${asked.tenant} and sp.pattern = wanted.pattern limit ${asked.limit}
+      where sp.tenant = ${asked.tenant} and sp.pattern = wanted.pattern
+      order by sp.subscription_id limit ${asked.limit}
     ) candidate
     limit ${asked.limit}
   )

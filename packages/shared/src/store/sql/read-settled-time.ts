@@ -13,13 +13,20 @@ const TEXT = `
       where locktype = 'advisory' and classid = 20009 and objsubid = 2
         and database = (select oid from pg_database where datname = current_database())
     )
-  )::float8 as ms`;
+  )::float8 as ms, pg_is_in_recovery() as "isStandby"`;
+
+export interface SettledTime {
+  /** Unix milliseconds by Postgres's clock, two seconds ago or more, with fractions. */
+  ms: number;
+  /** Then it means nothing: a standby does not have the locks of the primary. */
+  isStandby: boolean;
+}
 
 /**
- * Until which time the events are settled: any event whose id is older is committed, and seen by the next statement, or
- * never will be. Unix milliseconds by Postgres's clock, two seconds ago or more.
+ * Until which time the events are settled: any event whose id is older is committed, and seen by the next statement of
+ * this connection, or never will be.
  */
-export async function readSettledTime(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ ms: number }>({ name: "read-settled-time", text: TEXT, values: [] });
-  return Math.floor(rows[0]!.ms);
+export async function readSettledTime(db: Queryable): Promise<SettledTime> {
+  const { rows } = await db.query<SettledTime>({ name: "read-settled-time", text: TEXT, values: [] });
+  return rows[0]!;
 }
