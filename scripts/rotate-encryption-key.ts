@@ -8,6 +8,7 @@ import { refuseOtherSchema } from "../packages/shared/src/store/schema-range.ts"
 import { createSecretBox } from "../packages/shared/src/store/secret-box.ts";
 import type { Pass } from "../packages/shared/src/store/reseal.ts";
 import { readArguments } from "./arguments.ts";
+import { refuseOtherSealingKeys } from "./keys/refuse-other-sealing-keys.ts";
 import { refuseWorkersWithoutKey } from "./keys/refuse-workers-without-key.ts";
 import { DATA_DIR, ensureServices, readEnvironment } from "./services/index.ts";
 import { devSecrets } from "./stack/dev-secrets.ts";
@@ -58,6 +59,7 @@ async function rotate(signal: AbortSignal): Promise<Rotation> {
       await refuseOtherSchema(pool);
       if (redisUrl === undefined) console.log("REDIS_URL is not set: not checking which keys the workers have");
       else await refuseWorkersWithoutKey(redisUrl, box.keyId);
+      await refuseOtherSealingKeys(pool, box.keyId);
       console.log(`sealing everything under key ${box.keyId}, the first of ${encryptionKeys.length}`);
       return await rotateEncryptionKey({ db: pool, box, signal, onProgress: createProgress() });
     } finally {

@@ -30,6 +30,7 @@ const OMITTED = [
   "find-delivery.ts",
   "find-expanding-tenants.ts",
   "find-in-use.ts",
+  "find-other-sealing-keys.ts",
   "find-plain-headers.ts",
   "find-still-expanding.ts",
   "is-session-revoked.ts",

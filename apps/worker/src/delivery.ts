@@ -38,6 +38,8 @@ export interface Subscription {
 /** A row that cannot be used, for example because a secret was altered. Only its own deliveries fail. */
 export interface BrokenSubscription {
   problem: string;
+  /** The setting of this process is wrong, and not the row. */
+  isOurs?: boolean;
 }
 
 /** A delivery's subscription and breaker, as they were read for it. */

@@ -24,8 +24,9 @@ async function subscribed(headers: Record<string, string>, behaviour?: Parameter
   const path = `/v1/subscriptions/${subscription.id}`;
   const patch = (change: Record<string, unknown>) => e2e.api.call<Problem>("PATCH", path, { body: change });
   const send = async () => {
+    const before = endpoint.requests.length;
     const event = await e2e.api.send({ type: "order.created", data: 1, tenant });
-    const requests = await endpoint.untilRequests(endpoint.requests.length + 1);
+    const requests = await endpoint.untilRequests(before + 1);
     return { event, headers: requests.at(-1)!.headers };
   };
   return { tenant, endpoint, subscription, path, patch, send };

@@ -1,26 +1,19 @@
 import { isExactNumber } from "./exact-number.ts";
 
-/** The types of this TypeScript don't know the reviver's third parameter yet (ECMAScript 2026). */
-type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
+/** 16 digits or more, or an exponent: any other number of JSON survives. */
+const MAYBE_INEXACT = /-?\d[\d.]{15,}(?:[eE][+-]?\d+)?|-?\d[\d.]*[eE][+-]?\d+/g;
+const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * Parses like JSON.parse, and finds numbers that it rounds.
+ * Parses like JSON.parse, and finds numbers that it rounds. The text is searched, because a reviver, which is called for
+ * each of the values, takes a hundred times as long as JSON.parse.
  *
- * @param onText called with each name of a member and each text
- * @returns the value, and the last number in it that would be rounded, as a sentence
+ * @returns the value, and the first number in it that would be rounded, as a sentence
  */
-export function parseExact(
-  json: string,
-  onText?: (text: string) => void,
-): { value: unknown; problem: string | undefined } {
-  let problem: string | undefined;
-  const check: Reviver = (key, value, { source }) => {
-    onText?.(key);
-    if (typeof value === "string") onText?.(value);
-    if (typeof value === "number" && source !== undefined && !isExactNumber(source)) {
-      problem = `has a number that would be rounded: send ${source.slice(0, 50)} as a string`;
-    }
-    return value;
-  };
-  return { value: JSON.parse(json, check as (key: string, value: unknown) => unknown), problem };
+export function parseExact(json: string): { value: unknown; problem: string | undefined } {
+  const value: unknown = JSON.parse(json);
+  if (json.search(MAYBE_INEXACT) === -1) return { value, problem: undefined };
+  const [inexact] = (json.replace(STRING, '""').match(MAYBE_INEXACT) ?? []).filter((source) => !isExactNumber(source));
+  const problem = inexact && `has a number that would be rounded: send ${inexact.slice(0, 50)} as a string`;
+  return { value, problem };
 }

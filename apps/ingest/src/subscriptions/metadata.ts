@@ -14,16 +14,16 @@ export const metadata = z
       return z.NEVER;
     };
     if (json[0] !== OPEN_OBJECT) return refuse("must be an object");
-    let problem: string | undefined;
-    const checkText = (text: string) => {
-      if (!isStorable(text)) problem = "must not contain NUL characters or unpaired surrogates";
-    };
-    const { value, problem: inexact } = parseExact(json.toString(), checkText);
-    problem ??= inexact;
+    const { value, problem } = parseExact(json.toString());
     if (problem !== undefined) return refuse(problem);
-    if (JSON.stringify(value).length > MAX_CHARS) return refuse(`must be at most ${MAX_CHARS} characters of JSON`);
+    const stored = JSON.stringify(value);
+    if (stored.length > MAX_CHARS) return refuse(`must be at most ${MAX_CHARS} characters of JSON`);
+    if (!isStorable(stored)) return refuse("must not contain NUL characters or unpaired surrogates");
     return value as Record<string, unknown>;
   });
 
-/** Postgres's jsonb holds neither. */
-const isStorable = (text: string): boolean => !text.includes("\0") && text.isWellFormed();
+/**
+ * Postgres's jsonb holds neither. JSON.stringify() writes both as escapes (ECMAScript, QuoteJSONString), and nothing else
+ * as such ones.
+ */
+const isStorable = (stored: string): boolean => !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(stored);

@@ -1,12 +1,17 @@
 import type { SharedBreaker } from "@postrider/shared/breaker/breakers.ts";
 import type { HeldReason, Trigger } from "@postrider/shared/core/delivery/states.ts";
 import type { Subscriber, Subscription } from "../delivery.ts";
+import type { Postponed } from "./postpone.ts";
+
+/** Somebody has to set ENCRYPTION_KEY and start the process again. */
+const WRONG_SETTING_RETRY_MS = 60_000;
 
 /** Whether a delivery may be attempted now. */
 export type Admission =
   | { kind: "admitted"; subscription: Subscription; breaker: SharedBreaker | undefined }
   | { kind: "held"; reason: HeldReason }
   | { kind: "cancelled" }
+  | ({ kind: "postponed" } & Postponed)
   | { kind: "broken"; problem: string };
 
 export type Admitted = Extract<Admission, { kind: "admitted" }>;
@@ -20,7 +25,10 @@ export type Refusal = Exclude<Admission, Admitted>;
 export function admit({ subscription, breaker }: Subscriber, trigger: Trigger): Admission {
   if (subscription === undefined) return { kind: "broken", problem: "the subscription's row is missing" };
   if ("problem" in subscription) {
-    return { kind: "broken", problem: `the subscription cannot be used: ${subscription.problem}` };
+    const problem = `the subscription cannot be used: ${subscription.problem}`;
+    return subscription.isOurs
+      ? { kind: "postponed", problem, retryInMs: WRONG_SETTING_RETRY_MS }
+      : { kind: "broken", problem };
   }
   if (subscription.isDeleted) return { kind: "cancelled" };
   switch (subscription.status) {

@@ -18,7 +18,7 @@ import { afterTransition, applyTransition, countTransition, DONE, GIVEN_BACK } f
 import { EVENT_MISSING } from "./dead-letter.ts";
 import { disableSubscription } from "./disable-subscription.ts";
 import { observeAttempt } from "./observe-attempt.ts";
-import { postpone, type NoLookup } from "./postpone.ts";
+import { postpone, type Postponed } from "./postpone.ts";
 import { refuse } from "./refuse.ts";
 import { reportHealth } from "./report-health.ts";
 
@@ -58,7 +58,7 @@ export async function attempt(
   onWaitOver();
   if (slot.kind === "aborted") return GIVEN_BACK;
   if (slot.kind === "rejected") return applyTransition(context, delivery, { state: "held", reason: slot.reason });
-  let sent: Sent | NotSent | NoLookup | undefined;
+  let sent: Sent | NotSent | Postponed | undefined;
   try {
     const [current, body] = await Promise.all([
       slot.waitedMs > MAX_SUBSCRIBER_AGE_MS ? admitAgain(context, admitted.subscription.id, trigger) : admitted,
@@ -74,7 +74,7 @@ export async function attempt(
   }
   if ("attempt" in sent) return decideAndRecord(context, delivery, sent.subscription, sent.attempt);
   if ("retryInMs" in sent) return postpone(context, delivery, trigger, sent);
-  return sent.admission === "given_back" ? GIVEN_BACK : refuse(context, delivery, sent.admission);
+  return sent.admission === "given_back" ? GIVEN_BACK : refuse(context, delivery, trigger, sent.admission);
 }
 
 /** Nothing is sent while it could not be recorded. A slot is not kept meanwhile: it counts a request. */
@@ -147,7 +147,7 @@ async function sendNow(
   { subscription }: Admitted,
   trigger: Trigger,
   lease: JobLease,
-): Promise<Sent | NotSent | NoLookup> {
+): Promise<Sent | NotSent | Postponed> {
   if (trigger === "probe") {
     const leaseMs = subscription.timeoutMs + PROBE_SLACK_MS;
     if (!(await markProbed(pool, deliveryId)) || !lease.isHeld()) return { admission: "given_back" };

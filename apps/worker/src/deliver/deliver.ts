@@ -48,7 +48,7 @@ function deliver(context: Context, work: Work, lease: JobLease, onWaitOver: () =
   }
   onWaitOver();
   return delivery.hasEvent && admission.kind !== "admitted"
-    ? refuse(context, delivery, admission)
+    ? refuse(context, delivery, trigger, admission)
     : deadLetter(context, delivery, EVENT_MISSING);
 }
 

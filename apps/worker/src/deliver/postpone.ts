@@ -3,8 +3,8 @@ import type { Context } from "../context.ts";
 import type { Delivery, Result } from "../delivery.ts";
 import { applyTransition, GIVEN_BACK } from "./apply-transition.ts";
 
-/** The host could not be looked up for a reason of our own: nothing was sent. */
-export interface NoLookup {
+/** Nothing was sent, for a reason of our own: the host could not be looked up, or a key is missing. */
+export interface Postponed {
   retryInMs: number;
   problem: string;
 }
@@ -17,7 +17,7 @@ export async function postpone(
   context: Context,
   delivery: Delivery,
   trigger: Trigger,
-  { retryInMs, problem }: NoLookup,
+  { retryInMs, problem }: Postponed,
 ): Promise<Result> {
   if (trigger === "probe") return GIVEN_BACK;
   // Spread: many are postponed at once.

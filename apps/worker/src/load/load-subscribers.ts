@@ -3,7 +3,7 @@ import type { WorkerSettings } from "@postrider/shared/runtime/settings/worker.t
 import type { Pool } from "@postrider/shared/store/pool.ts";
 import { headerOwner, secretOwner } from "@postrider/shared/store/seal-owners.ts";
 import { mapHeaders } from "@postrider/shared/store/sealed-headers.ts";
-import type { SecretBox } from "@postrider/shared/store/secret-box.ts";
+import { UnknownKeyError, type SecretBox } from "@postrider/shared/store/secret-box.ts";
 import { loadSubscriptionRows, type SubscriptionRow } from "@postrider/shared/store/sql/load-subscriptions.ts";
 import type { BrokenSubscription, Subscriber, Subscription } from "../delivery.ts";
 import type { BreakerReports } from "../isolation/breaker-reports.ts";
@@ -51,7 +51,8 @@ export function createSubscriberLoader(
         revision: row.revision,
       };
     } catch (error) {
-      return { problem: error instanceof Error ? error.message : String(error) };
+      const problem = error instanceof Error ? error.message : String(error);
+      return error instanceof UnknownKeyError ? { problem, isOurs: true } : { problem };
     }
   }
 

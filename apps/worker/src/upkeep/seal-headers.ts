@@ -30,8 +30,10 @@ export function createHeaderSealing(parts: Parts, aloneForMs = HEARTBEAT_TIMEOUT
       if (!(await isAlone())) aloneSince = undefined;
       else if (aloneSince === undefined) aloneSince = performance.now();
       else if (performance.now() - aloneSince >= aloneForMs) {
+        const isFirst = await startSealingHeaders(pool);
+        // Only now: if that failed, older code could still start.
         isSealing = true;
-        if (await startSealingHeaders(pool)) log.info("the whole fleet reads sealed headers: sealing them from now on");
+        if (isFirst) log.info("the whole fleet reads sealed headers: sealing them from now on");
       }
     }
     return isSealing;

@@ -14,13 +14,22 @@ export interface SecretBox {
   /** All keys, the one that seals first. */
   readonly keyIds: readonly string[];
   seal(secret: Buffer, owner: string): Sealed;
-  /** @throws Error if the secret was sealed with another key or for another owner, or was altered */
+  /** @throws UnknownKeyError; Error if the secret was sealed for another owner, or was altered */
   open(stored: Sealed, owner: string): Buffer;
+}
+
+/** No key of ENCRYPTION_KEY has this id: another setting opens the secret. */
+export class UnknownKeyError extends Error {
+  constructor(keyId: string, keyIds: readonly string[]) {
+    const known = keyIds.length === 1 ? `is key ${keyIds[0]}` : `has the keys ${keyIds.join(", ")}`;
+    super(`a secret is sealed under key ${keyId}, and ENCRYPTION_KEY ${known}`);
+    this.name = "UnknownKeyError";
+  }
 }
 
 /** @param keys 32 bytes each (setting ENCRYPTION_KEY), at least one */
 export function createSecretBox(keys: readonly Buffer[]): SecretBox {
-  const byId = new Map(keys.map((key) => [idOf(key), key]));
+  const byId = new Map(keys.map((key) => [keyIdOf(key), key]));
   const keyIds = [...byId.keys()];
   const keyId = keyIds[0]!;
   const sealing = byId.get(keyId)!;
@@ -35,10 +44,7 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
     },
     open(stored, owner) {
       const key = byId.get(stored.keyId);
-      if (key === undefined) {
-        const known = keyIds.length === 1 ? `is key ${keyId}` : `has the keys ${keyIds.join(", ")}`;
-        throw new Error(`a secret is sealed under key ${stored.keyId}, and ENCRYPTION_KEY ${known}`);
-      }
+      if (key === undefined) throw new UnknownKeyError(stored.keyId, keyIds);
       const sealed = Buffer.from(stored.sealed, "base64");
       const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES))
         .setAAD(Buffer.from(owner))
@@ -49,5 +55,5 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
 }
 
 /** Identifies a key without revealing it, to distinguish a secret of another key from a damaged one. */
-const idOf = (key: Buffer): string =>
+export const keyIdOf = (key: Buffer): string =>
   createHash("sha256").update("postrider key id").update(key).digest("hex").slice(0, 8);

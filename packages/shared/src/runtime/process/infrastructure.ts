@@ -7,7 +7,7 @@ import { refusePooler } from "../../store/pooler.ts";
 import { refuseOtherSchema, SCHEMA_VERSION } from "../../store/schema-range.ts";
 import { ensureCurrentPartitions } from "../../store/partitions.ts";
 import { createPool } from "../../store/pool.ts";
-import { createSecretBox, type SecretBox } from "../../store/secret-box.ts";
+import { createSecretBox, keyIdOf, type SecretBox } from "../../store/secret-box.ts";
 import { now, refuseWrongClock } from "../clock.ts";
 import { startServerCheck } from "./server-check.ts";
 import type { DeliverySettings } from "../settings/delivery.ts";
@@ -32,13 +32,14 @@ export interface InfrastructureOptions {
  */
 export function openInfrastructure(
   app: "ingest" | "worker" | "console",
-  settings: InfraSettings,
+  settings: InfraSettings & Partial<Pick<DeliverySettings, "encryptionKeys">>,
   { poolSize, serverSettings, reads }: InfrastructureOptions,
 ) {
   const log = createLogger(app, settings.logLevel);
   const { databaseUrl } = settings;
-  // The version shows during an upgrade which code is still there.
-  const applicationName = `postrider-${app} v${SCHEMA_VERSION}`;
+  // The version shows during an upgrade which code is still there, and the key during a rotation who seals with which.
+  const sealing = settings.encryptionKeys?.[0];
+  const applicationName = `postrider-${app} v${SCHEMA_VERSION}${sealing ? ` key ${keyIdOf(sealing)}` : ""}`;
   const pool = createPool(databaseUrl, applicationName, poolSize, log, serverSettings);
   const readPool =
     reads && createPool(databaseUrl, applicationName, reads.poolSize, log, reads.serverSettings, reads.timeoutMs);

@@ -17,11 +17,16 @@ const PLACEHOLDER =
 const COMMON_WORDS =
   /postrider|webhooks?|pass(word|wort|phrase)?|console|operator|admin(istrator)?|secret|welcome|letmein|qwert[yz]\w{0,4}|default|login/g;
 
+/** A key in use can't just be replaced. */
+const ADVICE =
+  "is not random (generate one with: openssl rand -base64 32). If it has sealed this database, stop all processes, set " +
+  "<new>,<old>, run `npm run rotate-encryption-key`, and start them again";
+
 /** @param key the decoded ENCRYPTION_KEY, 32 bytes */
 export function weakKeyProblem(key: Buffer): string | undefined {
   const steps = [...key].map((byte, index) => byte - (key[index - 1] ?? 0));
   const values = Math.min(new Set(key).size, new Set(steps).size);
-  return values >= MIN_KEY_VALUES ? undefined : "is not random (generate one with: openssl rand -base64 32)";
+  return values >= MIN_KEY_VALUES ? undefined : ADVICE;
 }
 
 /** One sentence for each weak key, by its place in the list, and one if a key is in it twice. */
