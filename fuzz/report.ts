@@ -12,7 +12,10 @@ export function describeResult(result: FuzzResult): string {
     .map(([status, count]) => `${status || "none"} ${count}`);
   const change = (of: (usage: Usage) => Record<string, number | undefined>, unit = ""): string =>
     Object.entries(of(usage.before))
-      .map(([name, from]) => `${name} ${from === undefined ? "not measured" : `${from} to ${of(usage.after)[name]}${unit}`}`)
+      .map(
+        ([name, from]) =>
+          `${name} ${from === undefined ? "not measured" : `${from} to ${of(usage.after)[name]}${unit}`}`,
+      )
       .join(", ");
   return [
     "",
