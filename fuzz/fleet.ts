@@ -105,7 +105,7 @@ export async function startFleet(seed: number, logFolder: string): Promise<Fleet
   }
 }
 
-/** Runs the last step first, and every one. @returns the messages of those that failed */
+/** Runs the last step first, and every one. @returns the messages of failures */
 async function runAll(steps: readonly (() => Promise<unknown>)[]): Promise<string[]> {
   const failures: string[] = [];
   for (const step of steps.toReversed()) {
