@@ -46,11 +46,16 @@ export const MARKS: Readonly<Record<CallerKind, string>> = {
   "tenant-b": "mark-b-",
 };
 
-/** The marks that an answer to a caller must not hold. */
-export function foreignMarks(caller: CallerKind): string[] {
-  if (STRANGERS.has(caller)) return ["mark-a-", "mark-b-", "mark-o-"];
-  if (caller === "tenant-a") return ["mark-b-"];
-  if (caller === "tenant-b") return ["mark-a-"];
+export const isTenantKey = (caller: CallerKind): caller is keyof typeof TENANTS => caller in TENANTS;
+
+/**
+ * What an answer to a caller must not hold: others' marks, and names of other tenants, because summaries and lists have
+ * no data.
+ */
+export function foreignTexts(caller: CallerKind): string[] {
+  if (STRANGERS.has(caller)) return ["mark-a-", "mark-b-", "mark-o-", ...Object.values(TENANTS)];
+  if (caller === "tenant-a") return ["mark-b-", TENANTS["tenant-b"]];
+  if (caller === "tenant-b") return ["mark-a-", TENANTS["tenant-a"]];
   return [];
 }
 

@@ -49,7 +49,10 @@ export async function startFleet(seed: number, logFolder: string): Promise<Fleet
   try {
     const servers = await startTestServers();
     cleanUp.push(() => servers.stop());
-    const [database, redis] = await Promise.all([createDatabase(servers.postgresUrl), claimRedis(servers.redisUrl)]);
+    const database = await createDatabase(servers.postgresUrl);
+    cleanUp.push(() => database.drop());
+    const redis = await claimRedis(servers.redisUrl);
+    cleanUp.push(() => redis.release());
     await addKeys(database.url);
     const receiver = await FuzzReceiver.start(seed);
     cleanUp.push(() => receiver.stop());
@@ -67,8 +70,7 @@ export async function startFleet(seed: number, logFolder: string): Promise<Fleet
     });
     const stop = async () => {
       const troubles = await stack.stop();
-      for (const step of cleanUp.toReversed()) await step();
-      return troubles;
+      return [...troubles, ...(await runAll(cleanUp))];
     };
     const [ingest, worker, console] = await Promise.all([
       stack.startIngest(),
@@ -98,9 +100,18 @@ export async function startFleet(seed: number, logFolder: string): Promise<Fleet
       stop,
     };
   } catch (error) {
-    for (const step of cleanUp.toReversed()) await step();
+    await runAll(cleanUp);
     throw error;
   }
+}
+
+/** Runs the last step first, and every one. @returns the messages of failures */
+async function runAll(steps: readonly (() => Promise<unknown>)[]): Promise<string[]> {
+  const failures: string[] = [];
+  for (const step of steps.toReversed()) {
+    await step().catch((error: Error) => failures.push(error.message));
+  }
+  return failures;
 }
 
 async function addKeys(databaseUrl: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { sum } from "./growth.ts";
+import { sum, type Usage } from "./growth.ts";
 import type { Finding, FoundKind } from "./judge/finding.ts";
 import type { FuzzResult } from "./run.ts";
 
@@ -10,16 +10,22 @@ export function describeResult(result: FuzzResult): string {
   const statuses = [...calls.statuses]
     .sort(([a], [b]) => a - b)
     .map(([status, count]) => `${status || "none"} ${count}`);
-  const names = Object.keys(usage.before.residentMiB);
+  const change = (of: (usage: Usage) => Record<string, number | undefined>, unit = ""): string =>
+    Object.entries(of(usage.before))
+      .map(
+        ([name, from]) =>
+          `${name} ${from === undefined ? "not measured" : `${from} to ${of(usage.after)[name]}${unit}`}`,
+      )
+      .join(", ");
   return [
     "",
     `calls      ${calls.sent} in ${seconds(callsMs)} (${perSecond(calls.sent, callsMs)}), slowest ${seconds(calls.slowestMs)}`,
     `statuses   ${statuses.join(", ")}`,
     `answers    ${answers} in ${seconds(answersMs)} (${perSecond(answers, answersMs)})`,
     `probes     slowest ${seconds(slowestProbeMs)}`,
-    `heap       ${names.map((name) => `${name} ${usage.before.heapMiB[name]} to ${usage.after.heapMiB[name]} MiB`).join(", ")}`,
-    `resident   ${names.map((name) => `${name} ${usage.before.residentMiB[name]} to ${usage.after.residentMiB[name]} MiB`).join(", ")}`,
-    `files      ${names.map((name) => `${name} ${usage.before.openFiles[name]} to ${usage.after.openFiles[name]}`).join(", ")}`,
+    `heap       ${change(({ heapMiB }) => heapMiB, " MiB")}`,
+    `resident   ${change(({ residentMiB }) => residentMiB, " MiB")}`,
+    `files      ${change(({ openFiles }) => openFiles)}`,
     `Redis      ${sum(usage.before.redisKeys)} to ${sum(usage.after.redisKeys)} keys`,
     ...findings.map(describeKind),
     "",

@@ -62,6 +62,19 @@ const MAX_BODY_CHARS = 16_384;
 /** What an error's text must not show: source lines, assertions, addresses of memory. */
 const INTERNALS = /assert\(|node_modules|node:internal|\.(?:c|cc|js|ts):\d+|0x[0-9a-f]{6,}|[0-9A-F]{12,}:error/i;
 
+/** The errors of a connection that the receiver has closed, by their codes in the sentence of an attempt. */
+const CLOSED = /\((?:ECONNRESET|ECONNABORTED|EPIPE|UND_ERR_SOCKET)\)$/;
+
+/**
+ * Whether the receiver never saw the request, because it came on a connection that the answer before it had closed.
+ *
+ * @param served how many requests asked for this answer
+ */
+export function isUnserved(stored: StoredDelivery | undefined, served: number): boolean {
+  if (served > 0 || stored?.fate !== "dead") return false;
+  return stored.row.attempts.every(({ status, error }) => status === null && error !== null && CLOSED.test(error));
+}
+
 /** @param served how many requests asked for this answer */
 export function judgeDelivery(answer: Answer, stored: StoredDelivery | undefined, served: number): Judgement[] {
   const { label, fates, status } = answer;
@@ -71,10 +84,9 @@ export function judgeDelivery(answer: Answer, stored: StoredDelivery | undefined
   const detail = JSON.stringify(row).slice(0, 600);
   const found: Judgement[] = [];
   const report = (kind: string) => found.push({ kind: `answer "${label}": ${kind}`, detail });
-  // A request on a connection that the answer before it has closed gets none.
-  const isUnserved = served === 0 && attempt !== undefined && attempt.status === null;
   if (fate === undefined) report(`unfinished (${row.state})`);
-  else if (!isUnserved) {
+  else if (!isUnserved(stored, served)) {
+    if (served === 0) report("never asked for");
     if (!fates.includes(fate)) report(`${fate} instead of ${fates.join(" or ")}`);
     if (status !== undefined && !row.attempts.some((one) => one.status === status)) {
       report(`status ${attempt?.status} instead of ${status}`);

@@ -6,7 +6,7 @@ import type { Finding, Findings } from "../judge/finding.ts";
 import { inParallel } from "../parallel.ts";
 import type { Answer } from "./answer.ts";
 import { generateAnswer } from "./generate.ts";
-import { judgeDelivery, readDeliveries } from "./judge-delivery.ts";
+import { isUnserved, judgeDelivery, readDeliveries } from "./judge-delivery.ts";
 
 const TENANT = "fuzz-answers";
 /** Answers that are checked before the next ones are asked for. */
@@ -17,6 +17,10 @@ const GROUP = 25;
 const TIMEOUT_MS = 2_000;
 const SETTLE_MS = 120_000;
 const IN_PARALLEL = 8;
+/** Requests on a connection that the answer before them has closed: 3 of 2,000, as measured. */
+const MAX_UNSERVED_SHARE = 0.01;
+/** In a window that is not full. */
+const MIN_UNSERVED = 5;
 /** How far ids may be behind the clock of this process. */
 const CLOCKS_MS = 2_000;
 
@@ -32,7 +36,8 @@ export interface AnswerOptions {
   from: number;
   to: number;
   findings: Findings;
-  progress: (answered: number) => void;
+  /** Called after each window. */
+  onWindow: (answered: number) => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -47,7 +52,7 @@ export async function sendAnswers({
   from,
   to,
   findings,
-  progress,
+  onWindow,
   signal,
 }: AnswerOptions): Promise<number> {
   let next = from;
@@ -56,7 +61,7 @@ export async function sendAnswers({
     const answers = Array.from({ length: end - next }, (_, index) => generateAnswer(seed, next + index));
     findings.add(...(await runWindow(fleet, answers, seed)));
     next = end;
-    progress(next - from);
+    await onWindow(next - from);
   }
   return next - from;
 }
@@ -92,6 +97,11 @@ async function runWindow(fleet: Fleet, answers: readonly Answer[], seed: number)
       replay: describeAnswer(seed, answer),
     })),
   );
+  const unserved = answers.filter(({ number }) => isUnserved(deliveries.get(number), times.get(number) ?? 0));
+  if (unserved.length > Math.max(MIN_UNSERVED, MAX_UNSERVED_SHARE * answers.length)) {
+    const detail = `${unserved.length} of ${answers.length} requests never reached the receiver`;
+    found.push({ kind: "unserved requests", detail, replay: `answers ${first} to ${last}` });
+  }
   if (!isSettled && found.length === 0) found.push({ kind: "answers did not settle", detail: "", replay: "" });
   found.push(...wrong.map((detail) => ({ kind: "a wrong request", detail, replay: `answers ${first} to ${last}` })));
   await removeAll(api, subscriptions);

@@ -1,4 +1,5 @@
 import type { Draw } from "../draw.ts";
+import { isTenantKey } from "../callers.ts";
 import type { BodyShape } from "./fields.ts";
 import type { Subject } from "./subject.ts";
 import { HOSTILE_NAMES, hostileJson } from "./values.ts";
@@ -13,13 +14,22 @@ type Member = [name: string, json: string];
 
 const VALID_SHARE = 0.35;
 const OPTIONAL_SHARE = 0.3;
+const OTHER_TENANT_SHARE = 0.05;
+
+/** The only mutation of its body: a tenant's key writes for the other tenant. */
+export const OTHER_TENANT = "other tenant";
 
 /** A body as a route takes it, or a mutation of one. */
 export function generateBody(subject: Subject, shape: BodyShape): Generated<Buffer> {
   const { draw } = subject;
-  const members: Member[] = Object.entries(shape.required).map(([name, value]) => [name, value(subject)]);
+  const required: Member[] = Object.entries(shape.required).map(([name, value]) => [name, value(subject)]);
+  const members = [...required];
   for (const [name, value] of Object.entries(shape.optional)) {
     if (draw.chance(OPTIONAL_SHARE)) members.push([name, value(subject)]);
+  }
+  if (isTenantKey(subject.caller) && draw.chance(OTHER_TENANT_SHARE)) {
+    const ofOther = withTenant(draw, serialize(required), subject.otherTenant);
+    if (ofOther !== undefined) return { value: Buffer.from(ofOther), mutations: [OTHER_TENANT] };
   }
   if (draw.chance(VALID_SHARE)) return { value: Buffer.from(serialize(members)), mutations: [] };
   const mutations: string[] = [];
@@ -32,6 +42,14 @@ export function generateBody(subject: Subject, shape: BodyShape): Generated<Buff
 
 const serialize = (members: readonly Member[]): string =>
   `{${members.map(([name, json]) => `"${name}":${json}`).join()}}`;
+
+/** @returns undefined where the text is of nothing that has a tenant: of no event and no new subscription */
+function withTenant(draw: Draw, text: string, tenant: string): string | undefined {
+  const starts = [...text.matchAll(/\{(?="(?:type|url)":)/g)];
+  if (starts.length === 0) return undefined;
+  const at = draw.pick(starts).index + 1;
+  return `${text.slice(0, at)}"tenant":"${tenant}",${text.slice(at)}`;
+}
 
 function mutateMembers({ draw }: Subject, shape: BodyShape, members: Member[]): string {
   const known = [...Object.keys(shape.required), ...Object.keys(shape.optional)];

@@ -38,6 +38,14 @@ test("every route is called with every kind of key, and some calls are valid", (
   expect(valid.length).toBeGreaterThan(CALLS / 6);
 });
 
+test("keys of a tenant reach for the other tenant by path, body and query", () => {
+  const made = calls(4).filter(({ caller }) => caller === "tenant-a");
+  const bytes = made.map(({ pieces }) => Buffer.concat(pieces.map((piece) => piece.bytes)).toString("latin1"));
+  expect(bytes.some((text) => /^\w+ \/v1\/\w+\/\w{3}_b/.test(text))).toBe(true);
+  expect(bytes.some((text) => text.split("\r\n\r\n", 2)[1]?.includes('"tenant":"fuzz-b"'))).toBe(true);
+  expect(bytes.some((text) => /^GET \/v1\/\w+\?.*(?:cursor|after)=\w{3}_b/.test(text))).toBe(true);
+});
+
 test("the table has every route of ingest", () => {
   const root = resolve(import.meta.dirname, "../../apps/ingest/src");
   const declared = globSync("**/*.ts", { cwd: root }).flatMap((file) => {

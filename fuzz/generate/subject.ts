@@ -24,6 +24,7 @@ export interface Subject {
   /** Begins the data that the caller sends. */
   mark: string;
   tenant: string;
+  otherTenant: string;
   receiverUrl: string;
   own: Ids;
   foreign: Ids;
@@ -32,6 +33,7 @@ export interface Subject {
 export function subjectOf(draw: Draw, { own, receiverUrl }: Resources): Subject {
   const caller = draw.pick(CALLERS);
   const tenant = caller === "tenant-a" || caller === "tenant-b" ? TENANTS[caller] : draw.pick(Object.values(TENANTS));
-  const other = tenant === "fuzz-a" ? "fuzz-b" : "fuzz-a";
-  return { draw, caller, mark: MARKS[caller], tenant, receiverUrl, own: own[tenant], foreign: own[other] };
+  const otherTenant = tenant === "fuzz-a" ? "fuzz-b" : "fuzz-a";
+  const ids = { own: own[tenant], foreign: own[otherTenant] };
+  return { draw, caller, mark: MARKS[caller], tenant, otherTenant, receiverUrl, ...ids };
 }

@@ -16,6 +16,9 @@ export function generateTarget(subject: Subject, route: Route): Generated<string
   return { value: (path + query).replaceAll(/\s/g, "") || "/", mutations };
 }
 
+/** The path has the id of something that belongs to the other tenant. */
+export const FOREIGN_ID = ":id foreign";
+
 const BOARD_QUEUES = ["dispatch", "retry", "control", "dead-letters"];
 
 function parameter(subject: Subject, name: string, { id }: Route, mutations: string[]): string {
@@ -71,11 +74,22 @@ function generateQuery(subject: Subject, fields: Readonly<Record<string, Value>>
       [1, ["object", `${name}[a][b]=c`]],
       [1, ["bare", name]],
       [1, ["separators", "&&==&%3d&?"]],
-      [1, ["other tenant", `tenant=${subject.tenant === "fuzz-a" ? "fuzz-b" : "fuzz-a"}`]],
+      [1, ["other tenant", `tenant=${subject.otherTenant}`]],
+      [3, ["foreign id", foreignIdQuery(subject, fields)]],
       [1, ["many", Array.from({ length: 1_500 }, (_, n) => `q${n}=1`).join("&")]],
     ]);
     mutations.push(`query: ${mutation} ${name}`);
     pairs.push(text);
   }
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+const ID_FIELDS = ["cursor", "after", "subscription", "event"] as const;
+
+/** A list from a place in the other tenant's list, or of what belongs to something of the other tenant. */
+function foreignIdQuery(subject: Subject, fields: Readonly<Record<string, Value>>): string {
+  const names = ID_FIELDS.filter((name) => fields[name] !== undefined);
+  if (names.length === 0) return "cursor=evt_x";
+  const name = subject.draw.pick(names);
+  return `${name}=${fields[name]!({ ...subject, own: subject.foreign })}`;
 }

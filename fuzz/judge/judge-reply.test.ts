@@ -36,6 +36,15 @@ test("good answers are not found", () => {
   expect(kinds(reply(503, PROBLEM, problem(503, "reads_overloaded")))).toEqual([]);
 });
 
+test("refusals of what belongs to another tenant are not found", () => {
+  const foreign = { method: "PATCH", route: "PATCH /v1/subscriptions/:id", mutations: [":id foreign"] };
+  expect(kinds(reply(404, PROBLEM, problem(404, "not_found")), foreign)).toEqual([]);
+  const bad = { ...foreign, mutations: [":id foreign", "replace url"] };
+  expect(kinds(reply(400, PROBLEM, problem(400, "invalid_request")), bad)).toEqual([]);
+  const other = { method: "POST", route: "POST /v1/events", mutations: ["other tenant"] };
+  expect(kinds(reply(403, PROBLEM, problem(403, "forbidden")), other)).toEqual([]);
+});
+
 test.each<[string, Reply, Partial<Call>, string]>([
   ["a 500", reply(500, PROBLEM, problem(500, "internal")), {}, "500"],
   ["a 503 without a reason", reply(503, PROBLEM, problem(503, "database_unavailable")), {}, "503"],
@@ -43,6 +52,31 @@ test.each<[string, Reply, Partial<Call>, string]>([
   ["an unknown code", reply(404, PROBLEM, problem(404, "whatever")), {}, "an unknown code"],
   ["a code of another status", reply(400, PROBLEM, problem(400, "not_found")), {}, "a status unlike the code's"],
   ["another tenant's data", reply(200, "application/json", '{"text":"mark-b-1"}'), {}, "data of another tenant"],
+  ["another tenant's name", reply(200, "application/json", '{"tenant":"fuzz-b"}'), {}, "data of another tenant"],
+  [
+    "another tenant's delivery",
+    reply(200, "application/json", '{"id":"dlv_1"}'),
+    { route: "GET /v1/deliveries/:id", mutations: [":id foreign"] },
+    "tenant-a was not refused",
+  ],
+  [
+    "another tenant's signing secret",
+    reply(200, "application/json", '{"secret":"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'),
+    { route: "GET /v1/subscriptions/:id/secret", mutations: [":id foreign"] },
+    "tenant-a was not refused",
+  ],
+  [
+    "the end of another tenant's subscription",
+    reply(204, "application/json", ""),
+    { route: "DELETE /v1/subscriptions/:id", method: "DELETE", mutations: [":id foreign", "accept: text/html"] },
+    "tenant-a was not refused",
+  ],
+  [
+    "an event for another tenant",
+    reply(202, "application/json", '{"id":"evt_1"}'),
+    { route: "POST /v1/events", method: "POST", mutations: ["other tenant"] },
+    "tenant-a was not refused",
+  ],
   ["a key", reply(200, "application/json", `"${CREDENTIALS.operator}"`), {}, "a credential in an answer"],
   ["a signing secret", reply(200, "application/json", '"FUZZSECRET"'), {}, "a signing secret in an answer"],
   ["a stranger's success", reply(200, "application/json", "{}"), { caller: "none" }, "none was not refused"],

@@ -1,5 +1,5 @@
 import { PROBLEMS } from "../../apps/ingest/src/http/problem.ts";
-import { foreignMarks } from "../callers.ts";
+import { foreignTexts } from "../callers.ts";
 import type { Call } from "../generate/call.ts";
 import { IN_ANSWERS, SIGNING_IN_ANSWERS } from "../secrets.ts";
 import type { Reply } from "../send/connection.ts";
@@ -59,7 +59,7 @@ function judgeResponse(call: Call, response: Received): Judgement[] {
   }
   if (call.server === "api") {
     const all = text + [...headers.values()].join(" ");
-    for (const mark of foreignMarks(call.caller)) if (all.includes(mark)) report("data of another tenant", mark);
+    for (const one of foreignTexts(call.caller)) if (all.includes(one)) report("data of another tenant", one);
   }
   const credential = IN_ANSWERS.exec(text)?.[0];
   if (credential !== undefined) report("a credential in an answer", credential);

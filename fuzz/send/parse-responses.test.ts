@@ -20,6 +20,8 @@ test("responses are parsed by length, by chunks, until the end, and without a bo
   });
   expect(parse("HTTP/1.1 200 OK\r\n\r\nall", { isClosed: true }).found).toEqual([[200, "all"]]);
   expect(parse("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", { methods: ["HEAD"] }).found).toEqual([[200, ""]]);
+  const refused = "HTTP/1.1 431 X\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno";
+  expect(parse(refused, { methods: ["HEAD"] }).found).toEqual([[431, "no"]]);
   expect(parse("HTTP/1.1 204 No Content\r\n\r\n").found).toEqual([[204, ""]]);
 });
 

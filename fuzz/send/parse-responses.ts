@@ -57,7 +57,8 @@ function parseOne(
   }
   const start = headEnd + 4;
   const done = (body: Buffer, end: number) => ({ response: { status, headers, body }, end });
-  if (method === "HEAD" || status < 200 || status === 204 || status === 304) return done(Buffer.alloc(0), start);
+  const hasNoBody = method === "HEAD" && !isRefusedUnparsed(status, headers);
+  if (hasNoBody || status < 200 || status === 204 || status === 304) return done(Buffer.alloc(0), start);
   if (headers.get("transfer-encoding") === "chunked") {
     const body = parseChunks(bytes, start);
     return typeof body === "string" || body === undefined ? body : done(body.body, body.end);
@@ -68,6 +69,10 @@ function parseOne(
   const end = start + Number(length);
   return bytes.length < end ? undefined : done(bytes.subarray(start, end), end);
 }
+
+/** A server that could not parse a head knows no method, so its answer has a body and ends the connection. */
+const isRefusedUnparsed = (status: number, headers: ReadonlyMap<string, string>): boolean =>
+  [400, 431].includes(status) && headers.get("connection") === "close" && headers.has("content-length");
 
 function parseChunks(bytes: Buffer, start: number): { body: Buffer; end: number } | string | undefined {
   const chunks: Buffer[] = [];

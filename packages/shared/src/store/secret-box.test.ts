@@ -11,6 +11,11 @@ test("a sealed secret opens to the same bytes, and two seals of it differ", () =
   expect(box.seal(secret, "sub").sealed).not.toBe(sealed.sealed);
 });
 
+test("an opened secret keeps no more memory than its own bytes, because workers cache it", () => {
+  const box = createSecretBox([randomBytes(32)]);
+  expect(box.open(box.seal(secret, "sub"), "sub").buffer.byteLength).toBe(secret.length);
+});
+
 test("a secret that was altered, or belongs to another subscription, does not open", () => {
   const box = createSecretBox([randomBytes(32)]);
   const sealed = box.seal(secret, "sub");
