@@ -11,9 +11,10 @@ interface SourceFile {
   code: string;
 }
 
-/** The files of a glob without their tests. */
-function sources(glob: string): SourceFile[] {
-  const paths = globSync(glob, { cwd: ROOT, exclude: (path) => /node_modules|\.test\.ts$/.test(path) });
+/** The files of a glob; without tests, unless they are asked for. */
+function sources(glob: string, { withTests = false } = {}): SourceFile[] {
+  const excluded = withTests ? /node_modules/ : /node_modules|\.test\.ts$/;
+  const paths = globSync(glob, { cwd: ROOT, exclude: (path) => excluded.test(path) });
   return paths.sort().map((path) => ({ path, code: withoutComments(readFileSync(resolve(ROOT, path), "utf8")) }));
 }
 
@@ -50,6 +51,11 @@ test("deliveries are updated by the statements of store/sql and nowhere else", (
 });
 
 test("nothing has a fixed name in the temporary folder, where another user's may be in the way", () => {
-  const everything = sources("{apps,packages,scripts,bench,chaos,tests}/**/*.ts");
-  expect(occurrences(everything, /(?<!mkdtempSync\()join\(tmpdir\(\)/g)).toEqual([]);
+  const everything = sources("{*,{apps,packages,scripts,bench,chaos,fuzz,tests}/**/*}.{ts,js,mjs}", {
+    withTests: true,
+  });
+  const folders = new Set(everything.map(({ path }) => path.split("/")[0]));
+  expect([...folders]).toEqual(expect.arrayContaining(["bench", "chaos", "fuzz", "packages", "scripts", "tests"]));
+  const fixed = /(?<!mkdtempSync\()\b(join|resolve)\(tmpdir\(\)|\$\{tmpdir\(\)\}|["'`]\/tmp\//g;
+  expect(occurrences(everything, fixed)).toEqual([]);
 });

@@ -3,7 +3,7 @@ import type { ConsoleSettings } from "@postrider/shared/runtime/settings/console
 import { openInfrastructure } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createClientAddress } from "@postrider/shared/runtime/client-address.ts";
 import { readinessOf } from "@postrider/shared/runtime/readiness.ts";
-import { createFailedLogins } from "./access/failed-logins.ts";
+import { createLoginAttempts } from "./access/login-attempts.ts";
 import { createPasswordCheck } from "./access/password.ts";
 import { createSessionCookie } from "./access/session-cookie.ts";
 import { createSessions } from "./access/sessions.ts";
@@ -28,7 +28,7 @@ export function createContext(settings: ConsoleSettings) {
     breakers: createBreakers(infrastructure.redis, settings.breaker),
     isPassword: createPasswordCheck(password),
     sessions,
-    failedLogins: createFailedLogins(log),
+    attemptLogin: createLoginAttempts(log),
     clientAddress: createClientAddress(settings.trustedProxies),
     sessionCookie: createSessionCookie(settings.publicUrl),
     /** Without Redis the board has nothing to show. */

@@ -5,10 +5,10 @@ import { answer, drip, endlessBody, gzipBomb, silence } from "@postrider/testkit
 import type { Behaviour } from "@postrider/testkit/receiver/request.ts";
 import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
 import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { useSharedStack } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
-const e2e = useStack({ env: { DELIVERY_TIMEOUT: "1s" } });
+const e2e = useSharedStack();
 const kept = 16 * 1024;
 
 async function sendTo(behaviour: Behaviour, policy: Partial<NewSubscription> = {}) {
@@ -71,12 +71,6 @@ test.concurrent("a response within the timeout is a delivery", async () => {
   const { attempts } = await e2e.api.untilDelivery(event.id, "delivered");
   expect(attempts).toHaveLength(1);
   expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(395);
-});
-
-test.concurrent("a subscription without a timeout uses the one of the process", async () => {
-  const { event } = await sendTo(silence, { timeoutMs: null, retrySchedule: ["50ms"] });
-  const { attempts } = await e2e.api.untilDelivery(event.id, "dead");
-  expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(995);
 });
 
 test.concurrent("an endless response is a delivery, of which 16 KiB are kept and the rest is not read", async () => {

@@ -78,6 +78,20 @@ test("guessing passwords is throttled, and the right password and sessions are n
   await guessed.stop();
 });
 
+test("of many guesses at once only a few are checked, and a right password waits for its turn", async () => {
+  const guessed = await startConsole(own.env);
+  const [cookie, password] = [await guessed.logIn(), own.env["CONSOLE_PASSWORD"]!];
+  for (let n = 0; n < 10; n += 1) await guessed.post("/login", { password: `guess ${n}` });
+  const answers = await Promise.all(Array.from({ length: 100 }, () => guessed.post("/login", { password })));
+  const statuses = answers.map(({ status }) => status);
+  expect(new Set(statuses)).toEqual(new Set([303, 429]));
+  const refused = answers.find(({ status }) => status === 429)!;
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  expect(await refused.text()).not.toContain("not right");
+  expect((await guessed.get("/logout", { cookie })).status).toBe(200);
+  await guessed.stop();
+});
+
 test("a page of another origin changes nothing, although the browser is logged in", async () => {
   const cookie = await own.app.logIn();
   for (const headers of [

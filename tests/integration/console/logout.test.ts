@@ -71,6 +71,40 @@ test("a logout that Postgres could not store is stored when it answers again", a
   await restarted.stop();
 });
 
+test("a logout that Postgres could not store is stored before the console stops", async () => {
+  const url = own.env["DATABASE_URL"]!;
+  const forwarder = await startForwarder(url);
+  forwarder.leadNowhere();
+  const app = await startConsole({ ...own.env, DATABASE_URL: forwarder.through(url) });
+  const cookie = await app.logIn();
+  await app.post("/logout", {}, { cookie });
+  forwarder.leadTo(url);
+  await app.stop();
+  await forwarder.close();
+  const restarted = await startConsole(own.env);
+  expect(await isOpen(restarted, cookie)).toBe(false);
+  await restarted.stop();
+});
+
+test("while Postgres does not answer, sessions that a console has seen valid stay so, and ended ones do not", async () => {
+  const url = own.env["DATABASE_URL"]!;
+  const forwarder = await startForwarder(url);
+  const other = await startConsole(own.env);
+  const cookies = [await other.logIn(), await other.logIn(), await other.logIn()] as const;
+  const [seen, ended, unseen] = cookies;
+  const app = await startConsole({ ...own.env, DATABASE_URL: forwarder.through(url) });
+  expect([await isOpen(app, seen), await isOpen(app, ended)]).toEqual([true, true]);
+  await other.post("/logout", {}, { cookie: ended });
+  expect(await isOpen(app, ended)).toBe(false);
+  forwarder.silence();
+  forwarder.leadNowhere();
+  expect(await Promise.all(cookies.map((cookie) => isOpen(app, cookie)))).toEqual([true, false, false]);
+  expect(await isOpen(other, unseen)).toBe(true);
+  // Before the console, which would wait for its statements.
+  await forwarder.close();
+  await Promise.all([app.stop(), other.stop()]);
+});
+
 test("entries of sessions that have expired are deleted, and one session makes one entry", async () => {
   const app = await startConsole(own.env);
   await withClient(own.env["DATABASE_URL"]!, async (client) => {

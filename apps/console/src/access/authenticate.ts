@@ -4,7 +4,7 @@ import { boardError } from "../pages/errors.ts";
 import { USER } from "./password.ts";
 
 /** Requires a session cookie or HTTP Basic. Pages redirect to the login, other requests get a 401. */
-export function authenticate({ isPassword, sessions, sessionCookie, failedLogins }: Context): RequestHandler {
+export function authenticate({ isPassword, sessions, sessionCookie, attemptLogin }: Context): RequestHandler {
   return async (request, response, next) => {
     // Nothing behind the login may be cached.
     response.setHeader("cache-control", "no-store");
@@ -15,8 +15,10 @@ export function authenticate({ isPassword, sessions, sessionCookie, failedLogins
       challenge();
       return void response.status(401).json(boardError("Not logged in", "Reload the page to log in again."));
     }
-    if (basic.user === USER && isPassword(basic.password)) return next();
-    const waitSeconds = failedLogins.count(request, "basic");
+    const { user, password } = basic;
+    const result = await attemptLogin(request, "basic", () => user === USER && isPassword(password));
+    if (result === "right") return next();
+    const { waitSeconds } = result;
     if (waitSeconds > 0) {
       response.setHeader("retry-after", waitSeconds);
       return void response.status(429).json(boardError("Too many failed logins", `Try again in ${waitSeconds} s.`));

@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { loginPage, logoutPage } from "../pages/login-page.ts";
 
 /** `/login` and `/logout`. The pages work without scripts. */
-export function loginRoutes({ isPassword, sessions, sessionCookie, failedLogins, log }: Context): Router {
+export function loginRoutes({ isPassword, sessions, sessionCookie, attemptLogin, log }: Context): Router {
   const routes = Router();
   routes.use(
     ["/login", "/logout"],
@@ -22,15 +22,16 @@ export function loginRoutes({ isPassword, sessions, sessionCookie, failedLogins,
     response.send(loginPage({ next }));
   });
 
-  routes.post("/login", (request, response) => {
+  routes.post("/login", async (request, response) => {
     const { user = USER, password, next: requested } = (request.body ?? {}) as Partial<Record<string, unknown>>;
     const next = localPath(requested);
-    if (user !== USER || typeof password !== "string" || !isPassword(password)) {
-      const waitSeconds = failedLogins.count(request, "form");
-      if (waitSeconds === 0) {
-        return void response.status(401).send(loginPage({ next, problem: "That password is not right." }));
-      }
-      const problem = `That password is not right. Too many logins failed: wait for ${waitSeconds} seconds.`;
+    const isRight = () => user === USER && typeof password === "string" && isPassword(password);
+    const result = await attemptLogin(request, "form", isRight);
+    if (result !== "right") {
+      const { waitSeconds, wasChecked } = result;
+      const wrong = wasChecked ? "That password is not right. " : "";
+      if (waitSeconds === 0) return void response.status(401).send(loginPage({ next, problem: wrong.trim() }));
+      const problem = `${wrong}Too many logins failed: wait for ${waitSeconds} seconds.`;
       return void response.status(429).setHeader("retry-after", waitSeconds).send(loginPage({ next, problem }));
     }
     log.info({ user: USER, address: request.ip }, "logged in");

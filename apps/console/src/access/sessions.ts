@@ -9,6 +9,9 @@ import { revokeSession } from "@postrider/shared/store/sql/revoke-session.ts";
 
 export const SESSION_MS = 12 * 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
+/** Of the last save, when the console stops. */
+const LAST_SAVE_TIMEOUT_MS = 3_000;
+const MAX_KNOWN = 10_000;
 const SAVE_EVERY_MS = 10_000;
 
 interface SessionParts {
@@ -23,13 +26,13 @@ interface SessionParts {
 
 /**
  * Sessions that outlive a restart and are valid in every console: a cookie's value is `<id>.<expiry>.<signature>`.
- * Postgres has the ids of sessions that ended early. While it does not answer, only sessions that this process issued are
- * valid, so that none comes back to life, and an operator can still log in.
+ * Postgres has the ids of sessions that ended early. While it does not answer, only sessions that this process issued or
+ * has seen valid are, so that an old cookie does not come back to life, and an operator can still log in.
  */
 export function createSessions({ password, pool, log }: SessionParts) {
   const key = scryptSync(password, "postrider console session", 32);
-  /** Expiry by session id. */
-  const issued = new Map<string, number>();
+  /** Expiry by session id: of the sessions that this process issued or has seen valid in Postgres. */
+  const known = new Map<string, number>();
   const revoked = new Map<string, number>();
   const unsaved = new Map<string, number>();
 
@@ -46,6 +49,22 @@ export function createSessions({ password, pool, log }: SessionParts) {
     return id !== undefined && expiresAt > now() ? { id, expiresAt } : undefined;
   }
 
+  function remember(id: string, expiresAt: number): void {
+    if (known.has(id)) return;
+    forgetExpired(known);
+    for (const oldest of known.keys()) {
+      if (known.size < MAX_KNOWN) break;
+      known.delete(oldest);
+    }
+    known.set(id, expiresAt);
+  }
+
+  function forget(id: string, expiresAt: number): void {
+    known.delete(id);
+    forgetExpired(revoked);
+    revoked.set(id, expiresAt);
+  }
+
   async function save(): Promise<void> {
     forgetExpired(unsaved);
     for (const [id, expiresAt] of unsaved) {
@@ -53,23 +72,32 @@ export function createSessions({ password, pool, log }: SessionParts) {
       unsaved.delete(id);
     }
   }
+  async function trySave(timeoutMs: number, otherwise: string): Promise<void> {
+    let cause: unknown;
+    await within(timeoutMs, save(), () => undefined).catch((error: unknown) => void (cause = error));
+    if (unsaved.size > 0) log.warn({ err: cause, sessions: unsaved.size }, otherwise);
+  }
   const saving = every(SAVE_EVERY_MS, "saving ended sessions", log, save);
 
   return {
     issue(): string {
       const id = randomBytes(16).toString("base64url");
       const expiresAt = now() + SESSION_MS;
-      forgetExpired(issued);
-      issued.set(id, expiresAt);
+      remember(id, expiresAt);
       return `${id}.${expiresAt}.${sign(`${id}.${expiresAt}`)}`;
     },
 
     async isValid(token: string | undefined): Promise<boolean> {
       const session = token === undefined ? undefined : read(token);
       if (!session || revoked.has(session.id)) return false;
-      const withoutPostgres = () => issued.has(session.id);
-      const check = isSessionRevoked(pool, session.id).then((isRevoked) => !isRevoked, withoutPostgres);
-      return within(CHECK_TIMEOUT_MS, check, withoutPostgres);
+      const { id, expiresAt } = session;
+      const isKnown = () => known.has(id);
+      const check = isSessionRevoked(pool, id).then((isRevoked) => {
+        if (isRevoked) forget(id, expiresAt);
+        else if (!revoked.has(id)) remember(id, expiresAt);
+        return isKnown();
+      }, isKnown);
+      return within(CHECK_TIMEOUT_MS, check, isKnown);
     },
 
     /**
@@ -80,16 +108,17 @@ export function createSessions({ password, pool, log }: SessionParts) {
     async revoke(token: string): Promise<boolean> {
       const session = read(token);
       if (!session || revoked.has(session.id)) return false;
-      forgetExpired(revoked);
-      revoked.set(session.id, session.expiresAt);
+      forget(session.id, session.expiresAt);
       unsaved.set(session.id, session.expiresAt);
-      await within(CHECK_TIMEOUT_MS, save(), () => undefined).catch((error: unknown) => {
-        log.warn({ err: error }, "could not save that a session ended; trying again");
-      });
+      await trySave(CHECK_TIMEOUT_MS, "could not save yet that a session ended; trying again");
       return true;
     },
 
-    close: () => saving.stop(),
+    /** Saves what is not saved yet, because the next process would not know of it. */
+    async close(): Promise<void> {
+      const lastSave = trySave(LAST_SAVE_TIMEOUT_MS, "could not save that sessions ended; they are valid again");
+      await Promise.all([saving.stop(), lastSave]);
+    },
   };
 }
 

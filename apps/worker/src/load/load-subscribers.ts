@@ -43,7 +43,8 @@ export function createSubscriberLoader(
         isDeleted: row.isDeleted,
         rateLimit: row.rateLimit,
         maxInFlight: row.maxInFlight,
-        timeoutMs: row.timeoutMs ?? settings.deliveryTimeoutMs,
+        // Slots and shares are sized for no request longer than the setting.
+        timeoutMs: Math.min(row.timeoutMs ?? Infinity, settings.deliveryTimeoutMs),
         schedule,
         isFailing: row.isFailing,
         lastSuccessAt: row.lastSuccessAgoMs === null ? null : queriedAt - row.lastSuccessAgoMs,

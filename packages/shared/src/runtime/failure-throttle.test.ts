@@ -20,6 +20,21 @@ test("the eleventh failure of an address within a minute is one too many", () =>
   expect(fail(throttle, 1, () => "192.0.2.1")).toBe(0);
 });
 
+test("an address is at its limit after the tenth failure, for the rest of the minute", () => {
+  let now = 0;
+  const throttle = new FailureThrottle(10, () => now);
+  fail(throttle, 9, () => "2001:db8::1");
+  expect(throttle.limitOf("2001:db8::1")).toBeUndefined();
+  throttle.countFailure("2001:db8::1");
+  now = 20_000;
+  const limit = throttle.limitOf("2001:db8::1");
+  expect(limit).toMatchObject({ waitSeconds: 40 });
+  expect(throttle.limitOf("2001:db8::2")).toEqual(limit);
+  expect(throttle.limitOf("2001:db8:0:1::1")).toBeUndefined();
+  now = 60_000;
+  expect(throttle.limitOf("2001:db8::1")).toBeUndefined();
+});
+
 test("addresses of one IPv6 network count as one", () => {
   const throttle = new FailureThrottle(10, () => 0);
   expect(fail(throttle, 11, (n) => `2001:db8::${n + 1}`)).toBe(60);

@@ -28,18 +28,37 @@ export class FailureThrottle {
    * @returns seconds until the next minute if this is one too many, else 0; and whether it is the first that is
    */
   countFailure(address: string): { waitSeconds: number; isFirstRefused: boolean } {
+    const secondsLeft = this.#secondsLeft();
+    const key = this.#keyOf(address);
+    const failures = (this.#byNetwork.get(key) ?? 0) + 1;
+    this.#byNetwork.set(key, failures);
+    const waitSeconds = failures > this.#maxPerMinute ? secondsLeft : 0;
+    return { waitSeconds, isFirstRefused: failures === this.#maxPerMinute + 1 };
+  }
+
+  /**
+   * @returns where the next failure of the address would be one too many: the seconds until the next minute, and the
+   * name of what is counted together
+   */
+  limitOf(address: string): { waitSeconds: number; key: string } | undefined {
+    const waitSeconds = this.#secondsLeft();
+    const key = this.#keyOf(address);
+    return (this.#byNetwork.get(key) ?? 0) < this.#maxPerMinute ? undefined : { waitSeconds, key };
+  }
+
+  /** Begins another window where the last one is over. */
+  #secondsLeft(): number {
     const now = this.#now();
     if (now >= this.#windowEndsAt) {
       this.#windowEndsAt = now + WINDOW_MS;
       this.#byNetwork.clear();
     }
+    return Math.ceil((this.#windowEndsAt - now) / 1_000);
+  }
+
+  #keyOf(address: string): string {
     const network = networkOf(address);
-    const isKnown = this.#byNetwork.has(network) || this.#byNetwork.size < MAX_NETWORKS;
-    const key = isKnown ? network : OTHERS;
-    const failures = (this.#byNetwork.get(key) ?? 0) + 1;
-    this.#byNetwork.set(key, failures);
-    const waitSeconds = failures > this.#maxPerMinute ? Math.ceil((this.#windowEndsAt - now) / 1_000) : 0;
-    return { waitSeconds, isFirstRefused: failures === this.#maxPerMinute + 1 };
+    return this.#byNetwork.has(network) || this.#byNetwork.size < MAX_NETWORKS ? network : OTHERS;
   }
 }
 

@@ -7,8 +7,8 @@ import type { Env } from "../processes/managed-process.ts";
  */
 export const SHORT_TIMES: Env = {
   RETRY_SCHEDULE: "100ms,200ms,400ms",
-  DELIVERY_TIMEOUT: "8s",
-  SHUTDOWN_DEADLINE: "10s",
+  DELIVERY_TIMEOUT: "30s",
+  SHUTDOWN_DEADLINE: "35s",
   WATCHDOG_INTERVAL: "1s",
   LOCK_DURATION: "20s",
   STALLED_INTERVAL: "10s",

@@ -63,11 +63,31 @@ test("a password that is short, or little more than a common word, is refused", 
     "hunter2hunter2",
     "qwertyuiop123",
     "changeme-please-now",
+    "iloveyou1234",
+    "football1234",
+    "Postgres2024!",
+    "Summer2024!!",
+    "2024#Winter#2025!$",
+    "1q2w3e4r5t6y",
+    "q1w2e3r4t5y6u7",
+    "zaq12wsxcde3",
+    "1qaz!QAZ2wsx@WSX",
+    "asdfghjkl;'1",
+    "mnbvcxz-98765",
+    "qwer1234asdf",
+    "F00tball-4711",
     "openssl rand -base64 12",
   ]) {
     expect([weak, weakPasswordProblem(weak)]).toEqual([weak, expect.stringMatching(/^is easy to guess/)]);
   }
-  for (const strong of ["correct horse", "a password for the console", "another password", "pässwörter sind lang"]) {
+  for (const strong of [
+    "correct horse",
+    "a password for the console",
+    "another password",
+    "pässwörter sind lang",
+    "4719 2280 6315",
+    "winter horses",
+  ]) {
     expect([strong, weakPasswordProblem(strong)]).toEqual([strong, undefined]);
   }
   for (let n = 0; n < TIMES; n += 1) {

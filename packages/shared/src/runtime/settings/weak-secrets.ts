@@ -13,9 +13,22 @@ const MIN_KEY_VALUES = 18;
 const PLACEHOLDER =
   /change[-_ ]?me|example|placeholder|replace[-_ ]?(me|this|with)|your[-_ ]?\w*[-_ ]?(key|password|secret)|openssl|^<.*>$/i;
 
-/** A password has to be more than these words and some digits. */
-const COMMON_WORDS =
-  /postrider|webhooks?|pass(word|wort|phrase)?|console|operator|admin(istrator)?|secret|welcome|letmein|qwert[yz]\w{0,4}|default|login/g;
+/** A password has to be more than these words with a year, digits and punctuation. */
+const COMMON_WORDS = new RegExp(
+  [
+    "postrider|webhooks?|pass(word|wort|phrase)?|console|operator|admin(istrator)?|secret|welcome|letmein|default|login",
+    "postgres(ql)?|redis|database|server|docker|grafana|production|staging|internal|company|testing|changeit",
+    "iloveyou|football|baseball|basketball|superman|batman|spiderman|pokemon|starwars|liverpool|chelsea|arsenal",
+    "sunshine|princess|dragon|monkey|shadow|master|hunter|ninja|flower|freedom|whatever|computer|internet|samsung",
+    "summer|winter|spring|autumn|monday|friday|january|february|october|november|december|september",
+    // Rows and columns of the keyboard, from either end. Shorter ones occur in random texts, too.
+    "qwert[yz]?u?i?o?p?|asdfgh?j?k?l?|zxcvbn?m?|poiu[yz]t?r?e?w?q?|lkjhgf?d?s?a?|mnbvcx?z?",
+    "(qwer|asdf|zxcv|poiu|lkjh|mnbv){2,}|(qaz|wsx|edc|rfv|tgb|yhn|ujm|zaq|xsw|cde|vfr|bgt|nhy|mju){3,}",
+  ].join("|"),
+  "g",
+);
+/** How many letters a password that has a common word must have beside it. */
+const MIN_OTHER_LETTERS = 3;
 
 /** A key in use can't just be replaced. */
 const ADVICE =
@@ -46,8 +59,18 @@ export function weakPasswordProblem(password: string): string | undefined {
   const advice = "(generate one with: openssl rand -base64 12)";
   if (password.length < MIN_PASSWORD_CHARS) return `must have at least ${MIN_PASSWORD_CHARS} characters ${advice}`;
   const plain = password.toLowerCase().replaceAll("0", "o").replaceAll("@", "a").replaceAll(/[$5]/g, "s");
-  const isWeak = PLACEHOLDER.test(password) || isGuessable(plain.replaceAll(COMMON_WORDS, ""), MIN_NEW_CHARS.password);
+  const isWeak =
+    PLACEHOLDER.test(password) ||
+    isGuessable(plain.replaceAll(COMMON_WORDS, ""), MIN_NEW_CHARS.password) ||
+    [password.toLowerCase(), plain].some(isCommonWord);
   return isWeak ? `is easy to guess ${advice}` : undefined;
+}
+
+/** Whether the letters of a text are common words and hardly more. */
+function isCommonWord(text: string): boolean {
+  const letters = text.replaceAll(/\P{L}/gu, "");
+  const others = letters.replaceAll(COMMON_WORDS, "");
+  return others !== letters && others.length < MIN_OTHER_LETTERS;
 }
 
 const isGuessable = (text: string, minNewChars: number): boolean =>

@@ -35,7 +35,7 @@ export const subscriptions = pgTable(
     rateLimit: integer("rate_limit"),
     /** Requests under way at once, per worker process. */
     maxInFlight: integer("max_in_flight").notNull(),
-    /** Null: the setting DELIVERY_TIMEOUT. */
+    /** Null: the setting DELIVERY_TIMEOUT, which also limits it. */
     timeoutMs: integer("timeout_ms"),
     /** Delays as the API received them (`2s`); null: the setting RETRY_SCHEDULE. */
     retrySchedule: text("retry_schedule").array(),

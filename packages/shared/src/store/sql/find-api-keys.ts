@@ -1,3 +1,4 @@
+import type { QueryConfig } from "pg";
 import type { Queryable } from "../pool.ts";
 
 export interface ApiKeyRow {
@@ -12,7 +13,13 @@ const TEXT = `
   where hash = any ($1::bytea[]) and (expires_at is null or expires_at > now())`;
 
 /** The keys that have one of these hashes and have not expired, in any order. */
-export async function findApiKeys(db: Queryable, hashes: readonly Buffer[]): Promise<ApiKeyRow[]> {
-  const { rows } = await db.query<ApiKeyRow>({ name: "find-api-keys", text: TEXT, values: [hashes] });
+export async function findApiKeys(db: Queryable, hashes: readonly Buffer[], timeoutMs: number): Promise<ApiKeyRow[]> {
+  const query: QueryConfig & { query_timeout: number } = {
+    name: "find-api-keys",
+    text: TEXT,
+    values: [hashes],
+    query_timeout: timeoutMs,
+  };
+  const { rows } = await db.query<ApiKeyRow>(query);
   return rows;
 }
