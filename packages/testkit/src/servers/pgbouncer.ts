@@ -28,7 +28,10 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
-/** Starts a PgBouncer before a database. It takes every login, and logs in as the user of the URL. */
+/**
+ * Starts a PgBouncer before a database. It takes every login, and logs in as the user of the URL. It ends with this
+ * process.
+ */
 export async function startPgBouncer(
   databaseUrl: string,
   { mode, poolSize = 2, options = "", settings }: PgBouncerOptions,
@@ -50,23 +53,29 @@ export async function startPgBouncer(
   const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
   const child = spawn(PGBOUNCER!, ["-q", ...user, file], { stdio: "ignore" });
   const stopped = once(child, "exit");
-  await waitFor("PgBouncer listens", async () => {
-    const socket = connect(listen, "127.0.0.1");
-    return once(socket, "connect").then(
-      () => Boolean(socket.destroy()),
-      () => false,
-    );
-  });
+  const killWithUs = () => child.kill("SIGKILL");
+  process.once("exit", killWithUs);
+  const stop = async () => {
+    process.off("exit", killWithUs);
+    child.kill("SIGKILL");
+    await stopped;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await waitFor("PgBouncer listens", async () => {
+      const socket = connect(listen, "127.0.0.1");
+      return once(socket, "connect").then(
+        () => Boolean(socket.destroy()),
+        () => false,
+      );
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const url = new URL(databaseUrl);
   url.hostname = "127.0.0.1";
   url.port = String(listen);
   url.pathname = pathname;
-  return {
-    url: url.href,
-    async stop() {
-      child.kill("SIGKILL");
-      await stopped;
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+  return { url: url.href, stop };
 }
