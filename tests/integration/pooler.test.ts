@@ -3,9 +3,11 @@ import { checkDatabase } from "@postrider/shared/runtime/process/infrastructure.
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { createPool } from "@postrider/shared/store/pool.ts";
 import { refusePooler } from "@postrider/shared/store/pooler.ts";
-import { PGBOUNCER, startPgBouncer, type PgBouncerOptions } from "@postrider/testkit/servers/pgbouncer.ts";
+import { isSkipped } from "@postrider/testkit/must-run.ts";
+import { startPgBouncer, type PgBouncerOptions } from "@postrider/testkit/servers/pgbouncer.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { whyNoProgram } from "../../scripts/services/install.ts";
 
 const log = createLogger("test", "silent");
 let world: World;
@@ -37,7 +39,9 @@ const IGNORED = "ignore_startup_parameters = options,statement_timeout,lock_time
 /** As if it passed our settings on. */
 const GIVEN = `${IGNORED}\nserver_reset_query =\nserver_check_query =`;
 
-describe.skipIf(PGBOUNCER === undefined)("PgBouncer, if it is installed", () => {
+const noPgBouncer = await whyNoProgram("pgbouncer");
+
+describe.skipIf(isSkipped(noPgBouncer))(noPgBouncer ?? "PgBouncer", () => {
   test.each<[string, PgBouncerOptions]>([
     ["pools transactions", { mode: "transaction" }],
     ["pools transactions and drops our settings", { mode: "transaction", options: IGNORED }],

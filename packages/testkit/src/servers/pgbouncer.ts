@@ -1,16 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { needProgram } from "../../../../scripts/services/install.ts";
 import { freePort } from "../processes/ports.ts";
 import { waitFor } from "../wait.ts";
-
-/** The program; undefined where it is not installed. Debian keeps it where a user's PATH does not lead. */
-export const PGBOUNCER = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"]
-  .map((folder) => join(folder, "pgbouncer"))
-  .find((path) => existsSync(path));
 
 export interface PgBouncerOptions {
   mode: "session" | "transaction";
@@ -36,6 +32,7 @@ export async function startPgBouncer(
   databaseUrl: string,
   { mode, poolSize = 2, options = "", settings }: PgBouncerOptions,
 ): Promise<PgBouncer> {
+  const program = await needProgram("pgbouncer");
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const folder = mkdtempSync(join(tmpdir(), "postrider-pgbouncer-"));
   const listen = await freePort();
@@ -51,7 +48,7 @@ export async function startPgBouncer(
       `auth_type = any\npool_mode = ${mode}\ndefault_pool_size = ${poolSize}\n${options}\n`,
   );
   const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
-  const child = spawn(PGBOUNCER!, ["-q", ...user, file], { stdio: "ignore" });
+  const child = spawn(program, ["-q", ...user, file], { stdio: "ignore" });
   const stopped = once(child, "exit");
   const killWithUs = () => child.kill("SIGKILL");
   process.once("exit", killWithUs);

@@ -55,7 +55,13 @@ async function claimDatabase(redis: Redis, token: string): Promise<number | unde
       .exec();
     const [isClaimed, size, isMarked] = [answers?.[0]?.[1] === "OK", answers?.[2]?.[1], answers?.[3]?.[1] === 1];
     if (isClaimed && (size === 0 || isMarked)) {
-      await redis.multi().select(database).flushdb().set(MARKER, token).select(redis.options.db ?? 0).exec();
+      await redis
+        .multi()
+        .select(database)
+        .flushdb()
+        .set(MARKER, token)
+        .select(redis.options.db ?? 0)
+        .exec();
       return database;
     }
     if (isClaimed) await redis.del(claimKey(database));

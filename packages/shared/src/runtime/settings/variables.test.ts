@@ -96,7 +96,12 @@ test("every setting is taken with the prefix too", () => {
 
 test("a setting with the prefix is used, although the plain name, or its file, is somebody else's", () => {
   // Of the image.
-  const env = { ...SECRETS, HOST: "0.0.0.0", POSTRIDER_HOST: "127.0.0.1", POSTRIDER_API_KEYS: "a".repeat(8) + SECRETS.API_KEYS };
+  const env = {
+    ...SECRETS,
+    HOST: "0.0.0.0",
+    POSTRIDER_HOST: "127.0.0.1",
+    POSTRIDER_API_KEYS: "a".repeat(8) + SECRETS.API_KEYS,
+  };
   expect(readIngestSettings(env)).toMatchObject({ host: "127.0.0.1", apiKeys: [env.POSTRIDER_API_KEYS] });
   const plain = plainEnvironment({ ...env, API_KEYS_FILE: "/none" }, STACK_VARIABLES);
   expect(plain).toEqual({ ...SECRETS, HOST: "127.0.0.1", API_KEYS: env.POSTRIDER_API_KEYS });

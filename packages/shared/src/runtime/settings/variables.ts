@@ -47,10 +47,15 @@ export function readVariables(env: Environment, names: readonly string[]): Varia
       );
     }
     const isGiven = (form: string) => Boolean(env[form]?.trim()) && !isServiceAddress(env[form]);
-    const [source, other] = formsByRank(name).map((forms) => forms.filter(isGiven)).find(({ length }) => length > 0) ?? [];
+    const [source, other] =
+      formsByRank(name)
+        .map((forms) => forms.filter(isGiven))
+        .find(({ length }) => length > 0) ?? [];
     if (source === undefined) continue;
     const value =
-      other === undefined ? valueOf(source, env[source]!) : { problem: `${source} and ${other} are set: leave only one` };
+      other === undefined
+        ? valueOf(source, env[source]!)
+        : { problem: `${source} and ${other} are set: leave only one` };
     if (typeof value !== "string") {
       read.problems.set(name, value.problem);
       continue;
