@@ -9,7 +9,7 @@ export async function whyNoLoopbackAddresses(): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return `the loopback interface has no address but 127.0.0.1 (${code}; on macOS: ifconfig lo0 alias 127.0.0.2)`;
+    return `the loopback interface has no address but 127.0.0.1 (${code})`;
   } finally {
     server.close();
   }
