@@ -31,7 +31,7 @@ export interface Variables {
 /** A name, and the one of its file. */
 const withFile = (form: string, name: string): string[] => (SECRETS.includes(name) ? [form, `${form}_FILE`] : [form]);
 
-/** The variables in which a setting may be given, those that are used before others first. */
+/** The variables in which a setting may be given, by precedence. */
 const formsByRank = (name: string): string[][] => [withFile(PREFIX + name, name), withFile(name, name)];
 
 /** The variables in which a setting may be given. */
