@@ -3,6 +3,8 @@
 //   node scripts/run.mjs vitest run
 // The right one is pinned in package.json and installed by `npm ci`, in a package that has the binary. Everything else is
 // TypeScript, which an old Node.js cannot even load, so this file is JavaScript that old ones can read.
+// The npm scripts start it with npm's own Node.js. `node` would be the pinned one, whose link in node_modules/.bin npm puts
+// first in PATH, and where that cannot run (it needs glibc) nothing could say so or take another.
 import { spawn } from "child_process";
 import { existsSync, readFileSync, realpathSync } from "fs";
 import { dirname, join } from "path";

@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { run } from "./services/processes.ts";
 
@@ -65,6 +65,28 @@ test("without the pinned one, one that is new enough runs the script itself", as
 test("a pinned one that can't run here is replaced by one that is new enough", async () => {
   pin("#!/nonexistent/interpreter\n");
   expect(await runEntry("scripts/typed.ts", "--one")).toMatchObject({ code: 3, stdout: "--one" });
+});
+
+test("npm scripts run where the pinned one, which npm puts first in PATH, can't run", async () => {
+  pin("#!/nonexistent/interpreter\n");
+  // As the shell of Alpine does. Others would search the rest of PATH.
+  write("node_modules/.bin/node", '#!/bin/sh\necho "node: not found" >&2\nexit 127\n');
+  chmodSync(join(checkout, "node_modules/.bin/node"), 0o755);
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    scripts: Record<"start" | "check", string>;
+  };
+  const names = [...scripts.check.matchAll(/(?<=in )[\w ]+/g)].flatMap(([steps]) => steps.split(" "));
+  const typed = (name: string) => scripts.start.replace("scripts/start.ts", `scripts/typed.ts ${name} || [ $? = 3 ]`);
+  const steps = Object.fromEntries(names.map((name) => [`check:${name}`, typed(name)]));
+  const { optionalDependencies } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
+  write(
+    "package.json",
+    JSON.stringify({ optionalDependencies, scripts: { start: typed("start"), check: scripts.check, ...steps } }),
+  );
+  const env = { ...process.env, PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter) };
+  const npm = (...args: string[]) => run("npm", ["--silent", ...args], { cwd: checkout, env });
+  expect(await npm("start")).toMatchObject({ code: 0, stdout: "start" });
+  expect(await npm("run", "check")).toMatchObject({ code: 0, stdout: names.join("\n") });
 });
 
 test("without either, one sentence says what to do", async () => {

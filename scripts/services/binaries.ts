@@ -55,10 +55,10 @@ export async function findRedis(search: Search): Promise<string | undefined> {
   return undefined;
 }
 
-/** Debian has it in /usr/sbin, which is not on the PATH of every account. */
-export const findNginx = (search: Search): string | undefined =>
+/** Debian has them in /usr/sbin, which is not on the PATH of every account. */
+export const findProgram = (name: "nginx" | "pgbouncer", search: Search): string | undefined =>
   foldersOf(search)
-    .map((folder) => join(folder, "nginx"))
+    .map((folder) => join(folder, name))
     .find((path) => existsSync(path));
 
 function foldersOf({ path, patterns }: Search): string[] {

@@ -6,15 +6,15 @@ import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { waitFor } from "@postrider/testkit/wait.ts";
 
-/** Stands in for Docker: it notes its arguments, and each container is a file. */
+/** Stands in for Docker: it notes its arguments; a container and the volume that its image declares are files. */
 const DOCKER = `#!/bin/sh
 cd "$(dirname "$0")"
 echo "$* password=$POSTGRES_PASSWORD" >> calls
 case $1 in
   info) echo 28.0.0;;
-  run) touch c0ffee; echo "Unable to find image locally" >&2; echo c0ffee;;
+  run) touch c0ffee volume; echo "Unable to find image locally" >&2; echo c0ffee;;
   port) [ -e no-port ] && exit 1; echo 127.0.0.1:49153;;
-  rm) rm -f "$3";;
+  rm) rm -f "$3"; [ "$2" = -fv ] && rm -f volume;;
 esac
 `;
 
@@ -31,6 +31,7 @@ afterEach(() => {
 });
 
 const isRunning = (): boolean => existsSync(join(folder, "c0ffee"));
+const hasVolume = (): boolean => existsSync(join(folder, "volume"));
 
 function startIn(script: string) {
   const imports = `import { hasDocker, startContainer } from ${JSON.stringify(join(import.meta.dirname, "container.ts"))};`;
@@ -54,7 +55,7 @@ test("a container is published on a port of loopback, its secrets are not argume
   const [port] = (await once(child.stdout, "data")) as [Buffer];
   expect(String(port)).toBe("49153");
   expect(await once(child, "exit")).toEqual([0, null]);
-  expect(isRunning()).toBe(false);
+  expect({ isRunning: isRunning(), hasVolume: hasVolume() }).toEqual({ isRunning: false, hasVolume: false });
   expect(readFileSync(join(folder, "calls"), "utf8")).toContain(
     "run -d --rm -p 127.0.0.1::5432 -e POSTGRES_PASSWORD postgres:17 postgres -c fsync=off password=secret\n",
   );
@@ -65,7 +66,7 @@ test("a container is removed although its owner is killed", async () => {
   await once(child.stdout, "data");
   expect(isRunning()).toBe(true);
   child.kill("SIGKILL");
-  await waitFor("the container is removed", () => !isRunning());
+  await waitFor("the container is removed, with its volume", () => !isRunning() && !hasVolume());
 });
 
 test("a container that publishes no port is removed", async () => {

@@ -32,9 +32,10 @@ export async function startContainer({ image, port, env = {}, args = [] }: Conta
     env,
   );
   const id = started.split("\n").at(-1)!;
-  const cancel = runAfterParent('docker rm -f "$1"', [id]);
+  const cancel = runAfterParent('docker rm -fv "$1"', [id]);
   const stop = async () => {
-    await docker(["rm", "-f", id]);
+    // With the volume that the image declares: --rm removes it only where the container ends by itself.
+    await docker(["rm", "-fv", id]);
     cancel();
   };
   try {

@@ -10,7 +10,7 @@ export const DATA_DIR = join(ROOT, ".data");
 
 /**
  * The environment, completed by the `.env` file, with every setting under its plain name. Variables that are already set
- * take precedence.
+ * take precedence over those of the same name in the file.
  *
  * @throws SettingsError
  */

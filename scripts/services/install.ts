@@ -1,8 +1,8 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { isRoot } from "./account.ts";
 import {
-  findNginx,
   findPostgres,
+  findProgram,
   findRedis,
   MIN_POSTGRES,
   MIN_REDIS,
@@ -65,10 +65,24 @@ export async function hasServers({ search } = THIS_MACHINE): Promise<boolean> {
   return (await findPostgres(search)).length > 0 && (await findRedis(search)) !== undefined;
 }
 
-/** Finds nginx or installs it, like PostgreSQL. Only tests use it. */
-export async function needNginx(report: Report, machine = THIS_MACHINE): Promise<string> {
-  return need("nginx", "nginx", "", async () => findNginx(machine.search), report, machine);
+/** Finds a program or installs it, like PostgreSQL. Only tests use them. */
+export async function needProgram(name: "nginx" | "pgbouncer", machine = THIS_MACHINE): Promise<string> {
+  return need(
+    name,
+    name,
+    "",
+    async () => findProgram(name, machine.search),
+    () => undefined,
+    machine,
+  );
 }
+
+/** @returns undefined where the program is found or can be installed, or why not */
+export const whyNoProgram = (name: "nginx" | "pgbouncer"): Promise<string | undefined> =>
+  needProgram(name).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
 
 async function need<T>(
   what: string,

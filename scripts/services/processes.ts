@@ -62,6 +62,22 @@ export async function commandOf(pid: number): Promise<string> {
   }
 }
 
+/**
+ * When a process started, in no certain unit, or "" if it has exited. Pids are used again, in containers with the same
+ * command lines too.
+ */
+export async function startOf(pid: number): Promise<string> {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The 22nd field. The second one is the program's name, in which spaces and parentheses may be.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]!;
+  } catch {
+    // The same text for every caller.
+    const env = { ...process.env, LC_ALL: "C", TZ: "UTC" };
+    return (await run("ps", ["-o", "lstart=", "-p", String(pid)], { env })).stdout;
+  }
+}
+
 /** Sends a signal. A process that has already exited is not an error. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {

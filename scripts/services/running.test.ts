@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { commandOf } from "./processes.ts";
 import { claimCheckout, findRunning, refuseWhileRunning } from "./running.ts";
 
 const URLS = { api: "http://127.0.0.1:3000", console: "http://127.0.0.1:3001" };
@@ -55,9 +56,14 @@ test("it may start once the first has stopped", async () => {
   (await claimCheckout(dataDir)).release();
 });
 
-test("another process with the pid of one that was killed refuses nothing", async () => {
+test.each([
+  ["our own, as it is in the next container", () => process.pid],
+  ["another process's", () => process.ppid],
+])("a record whose pid is %s refuses nothing", async (_, pidOf) => {
   const file = join(dataDir, "running.json");
   const left = JSON.parse(readFileSync(file, "utf8")) as object;
-  writeFileSync(file, JSON.stringify({ ...left, pid: process.pid }));
+  // In containers, the command lines are the same too.
+  const command = await commandOf(pidOf());
+  writeFileSync(file, JSON.stringify({ ...left, pid: pidOf(), command }));
   (await claimCheckout(dataDir)).release();
 });

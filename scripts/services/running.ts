@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join } from "node:path";
 import { giveToOwnerOfFolder } from "./account.ts";
 import { withLock } from "./lock.ts";
-import { commandOf, isAlive } from "./processes.ts";
+import { isAlive, startOf } from "./processes.ts";
 
 /** The process that runs the Postrider of this checkout. */
 export interface Running {
   pid: number;
-  /** Its command line: after its end another process may get its pid. */
-  command: string;
+  /** After its end another process may get its pid: in the next container that mounts this checkout, the next Postrider. */
+  startedAt: string;
   /** Undefined while it starts. */
   urls?: Urls;
 }
@@ -29,7 +29,7 @@ export async function findRunning(dataDir: string): Promise<Running | undefined>
   const file = fileIn(dataDir);
   if (!existsSync(file)) return undefined;
   const running = JSON.parse(readFileSync(file, "utf8")) as Running;
-  return isAlive(running.pid) && (await commandOf(running.pid)) === running.command ? running : undefined;
+  return isAlive(running.pid) && (await startOf(running.pid)) === running.startedAt ? running : undefined;
 }
 
 /** @throws Error of one line that names the running one */
@@ -52,7 +52,7 @@ export function claimCheckout(dataDir: string): Promise<Claim> {
   const file = fileIn(dataDir);
   return withLock(join(dataDir, "running.lock"), async () => {
     await refuseWhileRunning(dataDir);
-    const claimed: Running = { pid: process.pid, command: await commandOf(process.pid) };
+    const claimed: Running = { pid: process.pid, startedAt: await startOf(process.pid) };
     const publish = (running: Running) => {
       mkdirSync(dirname(file), { recursive: true });
       const unfinished = `${file}.${process.pid}`;

@@ -34,8 +34,13 @@ test("the lock file has the hash of each Node.js, and no package's install scrip
   }
 });
 
-test("every npm script starts with the entry that finds the right Node.js", () => {
-  for (const [name, command] of Object.entries(scripts!)) {
-    for (const part of command.split(" && ")) expect(part, name).toMatch(/^(node scripts\/run\.mjs|npm run) /);
+test("every npm script starts with npm's own Node.js, and with the entry that finds the right one", () => {
+  const { check, ...others } = scripts!;
+  for (const [name, command] of Object.entries(others)) {
+    expect(command, name).toMatch(/^"\$\{npm_node_execpath:-node\}" scripts\/run\.mjs /);
   }
+  const [, steps] = /^for step in ([\w ]+); do "\$npm_node_execpath" "\$npm_execpath" run /.exec(check!)!;
+  expect(steps!.split(" ").map((step) => `check:${step}`)).toEqual(
+    Object.keys(others).filter((name) => name.startsWith("check:")),
+  );
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseSecret, sign } from "@postrider/shared/core/signing.ts";
+import { isSkipped } from "@postrider/testkit/must-run.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const DOC = readFileSync(join(ROOT, "docs/verifying-webhooks.md"), "utf8");
@@ -131,8 +132,8 @@ describe("the snippets of docs/verifying-webhooks.md take what Postrider signed,
     expectRightVerdicts(process.execPath, "harness.mjs");
   });
 
-  const hasPython = spawnSync("python3", ["--version"]).status === 0;
-  test.skipIf(!hasPython)(`Python without a library${hasPython ? "" : " (skipped: there is no python3 here)"}`, () => {
+  const noPython = spawnSync("python3", ["--version"]).status === 0 ? "" : "there is no python3";
+  test.skipIf(isSkipped(noPython))(`Python without a library ${noPython}`, () => {
     const code = snippets("Python", "python");
     expect(code).toHaveLength(2);
     writeFileSync(join(folder, "snippet.py"), code[1]!);

@@ -1,11 +1,17 @@
+import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkDatabase } from "@postrider/shared/runtime/process/infrastructure.ts";
 import { createLogger } from "@postrider/shared/runtime/telemetry/logger.ts";
 import { createPool } from "@postrider/shared/store/pool.ts";
 import { refusePooler } from "@postrider/shared/store/pooler.ts";
-import { PGBOUNCER, startPgBouncer, type PgBouncerOptions } from "@postrider/testkit/servers/pgbouncer.ts";
+import { isSkipped } from "@postrider/testkit/must-run.ts";
+import { startPgBouncer, type PgBouncerOptions } from "@postrider/testkit/servers/pgbouncer.ts";
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { waitFor } from "@postrider/testkit/wait.ts";
+import { whyNoProgram } from "../../scripts/services/install.ts";
+import { isFree } from "../../scripts/services/ports.ts";
+import { run } from "../../scripts/services/processes.ts";
 
 const log = createLogger("test", "silent");
 let world: World;
@@ -37,7 +43,21 @@ const IGNORED = "ignore_startup_parameters = options,statement_timeout,lock_time
 /** As if it passed our settings on. */
 const GIVEN = `${IGNORED}\nserver_reset_query =\nserver_check_query =`;
 
-describe.skipIf(PGBOUNCER === undefined)("PgBouncer, if it is installed", () => {
+const noPgBouncer = await whyNoProgram("pgbouncer");
+
+describe.skipIf(isSkipped(noPgBouncer))(noPgBouncer ?? "PgBouncer", () => {
+  test("ends with the process that has started it", async () => {
+    const kit = resolve(import.meta.dirname, "../../packages/testkit/src/servers/pgbouncer.ts");
+    const script = `
+      import { startPgBouncer } from ${JSON.stringify(kit)};
+      const { url } = await startPgBouncer("postgres://127.0.0.1/none", { mode: "session" });
+      process.stdout.write(new URL(url).port, () => process.exit());
+    `;
+    const { code, stdout } = await run(process.execPath, ["--input-type=module", "-e", script]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+$/) });
+    await waitFor("nothing listens there", () => isFree(Number(stdout)));
+  });
+
   test.each<[string, PgBouncerOptions]>([
     ["pools transactions", { mode: "transaction" }],
     ["pools transactions and drops our settings", { mode: "transaction", options: IGNORED }],

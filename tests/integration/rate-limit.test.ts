@@ -3,6 +3,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { takeTokens } from "@postrider/shared/core/rate-limit.ts";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
+import { KEY_PREFIX } from "@postrider/shared/queue/keys.ts";
 import { claimTestRedis } from "@postrider/testkit/vitest.ts";
 import { createRateLimit } from "../../apps/worker/src/isolation/rate-limit.ts";
 
@@ -98,12 +99,12 @@ test("while Redis is down the rate limit grants nothing and does not throw", asy
 test("a rate limit's key expires a minute after its last token is earned back, and a stale key grants a full burst", async () => {
   const take = createRateLimit(redis, () => now);
   await take("a", RATE, BURST, BURST);
-  const [key] = await redis.keys("*");
+  const [key] = await redis.keys(`${KEY_PREFIX}:*`);
   const earnedBackMs = (BURST * 1_000) / RATE;
   const ttlMs = await redis.pttl(key!);
   expect(ttlMs).toBeGreaterThan(30_000);
   expect(ttlMs).toBeLessThanOrEqual(60_000 + earnedBackMs);
   now += (earnedBackMs / 1_000) * SECOND;
-  expect(await redis.dbsize()).toBe(1);
+  expect(await redis.exists(key!)).toBe(1);
   expect(await take("a", RATE, BURST, 100)).toMatchObject({ granted: BURST });
 });

@@ -2,6 +2,7 @@
 // the rest.
 import { afterAll, beforeAll, beforeEach, inject, test, type TestContext } from "vitest";
 import { PollingClient } from "./client/polling-client.ts";
+import { isSkipped } from "./must-run.ts";
 import type { Env } from "./processes/managed-process.ts";
 import { killAllProcesses } from "./processes/registry.ts";
 import { type Receiver, startReceiver } from "./receiver/receiver.ts";
@@ -15,10 +16,15 @@ import { createWorld, type World } from "./world/world.ts";
 const testServers = () => ({ postgresUrl: inject("postgresUrl"), redisUrl: inject("redisUrl") });
 
 /** A test with servers of its own, which it stops or replaces. Skipped where none can be started. */
-export const testWithOwnServers = test.skipIf(inject("noOwnServers"));
+export const testWithOwnServers = test.skipIf(isSkipped(inject("noOwnServers")));
 
-/** Skips the running test. The reason is printed, because a test that nobody misses would stay skipped. */
+/**
+ * Skips the running test. The reason is printed, because a test that nobody misses would stay skipped.
+ *
+ * @throws Error with the reason if all tests must run
+ */
 export function skipBecause({ skip, task }: Pick<TestContext, "skip" | "task">, reason: string): never {
+  isSkipped(reason);
   process.stderr.write(`skipped "${task.name}": ${reason}\n`);
   return skip(reason);
 }

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Problem } from "@postrider/testkit/client/types.ts";
 import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { type Receiver, startReceiver } from "@postrider/testkit/receiver/receiver.ts";
+import { whyNoLoopbackAddresses } from "@postrider/testkit/servers/loopback.ts";
 import { THRESHOLD } from "@postrider/testkit/stack/settings.ts";
 import { newSubscriber } from "@postrider/testkit/stack/subscriber.ts";
-import { useStack } from "@postrider/testkit/vitest.ts";
+import { skipBecause, useStack } from "@postrider/testkit/vitest.ts";
 
 // The worker may reach less than ingest: so a subscription can be made whose address the worker then refuses, as it is
 // with a name that changes where it points.
@@ -12,7 +13,12 @@ const e2e = useStack({ workers: 0 });
 let allowed: Receiver;
 let otherPort: Receiver;
 
+const noAddresses = await whyNoLoopbackAddresses();
+beforeEach((context) => {
+  if (noAddresses !== undefined) skipBecause(context, noAddresses);
+});
 beforeAll(async () => {
+  if (noAddresses !== undefined) return;
   allowed = await startReceiver({ host: "127.0.0.2" });
   otherPort = await startReceiver({ host: "127.0.0.2" });
   const ports = [allowed, e2e.receiver].map((receiver) => new URL(receiver.endpoint().url).port);

@@ -7,14 +7,17 @@ import { newTenant } from "@postrider/testkit/factories/events.ts";
 import { launchBrowser } from "@postrider/testkit/processes/browser.ts";
 import type { Env } from "@postrider/testkit/processes/managed-process.ts";
 import { freePort } from "@postrider/testkit/processes/ports.ts";
+import { isSkipped } from "@postrider/testkit/must-run.ts";
+import { whyNoLoopbackAddresses } from "@postrider/testkit/servers/loopback.ts";
 import { createNetworkNamespace, whyNoNetworkNamespace } from "@postrider/testkit/servers/network-namespace.ts";
-import { startNginx, whyNoNginx, type Nginx } from "@postrider/testkit/servers/nginx.ts";
+import { startNginx, type Nginx } from "@postrider/testkit/servers/nginx.ts";
 import type { TestDatabase } from "@postrider/testkit/servers/database.ts";
 import type { TestRedis } from "@postrider/testkit/servers/redis.ts";
 import { AppProcess } from "@postrider/testkit/stack/app-process.ts";
 import { localSettings, SHORT_TIMES } from "@postrider/testkit/stack/settings.ts";
 import { claimTestRedis, createTestDatabase, skipBecause } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
+import { whyNoProgram } from "../../../scripts/services/install.ts";
 
 const CA = readFileSync(
   resolve(import.meta.dirname, "../../../packages/testkit/src/receiver/tls/trusted.cert.pem"),
@@ -52,14 +55,14 @@ function inNamespace(): Place {
   return { app, proxy: inside, proxyOutgoing: inside, clients, prefix, remove };
 }
 
-const noNginx = await whyNoNginx();
+const noNginx = await whyNoProgram("nginx");
 const places = [
-  { where: "on another loopback address", create: onLoopback, problem: noNginx },
+  { where: "on another loopback address", create: onLoopback, problem: noNginx ?? (await whyNoLoopbackAddresses()) },
   { where: "in a network namespace of its own", create: inNamespace, problem: noNginx ?? whyNoNetworkNamespace() },
 ];
 
 for (const { where, create, problem } of places) {
-  describe.skipIf(problem !== undefined)(`behind an nginx with TLS ${problem ?? where}`, () => {
+  describe.skipIf(isSkipped(problem))(`behind an nginx with TLS ${problem ?? where}`, () => {
     const password = randomBytes(12).toString("hex");
     let place: Place;
     let database: TestDatabase;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { needNginx } from "../../../../scripts/services/install.ts";
+import { needProgram } from "../../../../scripts/services/install.ts";
 import { waitFor } from "../wait.ts";
 
 const CERTIFICATES = resolve(import.meta.dirname, "../receiver/tls");
@@ -29,16 +29,9 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
-/** @returns undefined where nginx is found or can be installed, or why not */
-export const whyNoNginx = (): Promise<string | undefined> =>
-  needNginx(() => undefined).then(
-    () => undefined,
-    (error: Error) => error.message,
-  );
-
 /** An nginx that ends TLS with the certificate of localhost. It ends with this process. */
 export async function startNginx({ address, servers, prefix = [] }: NginxOptions): Promise<Nginx> {
-  const program = await needNginx(() => undefined);
+  const program = await needProgram("nginx");
   const folder = mkdtempSync(join(tmpdir(), "postrider-nginx-"));
   const config = join(folder, "nginx.conf");
   writeFileSync(config, configuration(folder, address, servers));

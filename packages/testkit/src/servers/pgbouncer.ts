@@ -1,16 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { needProgram } from "../../../../scripts/services/install.ts";
 import { freePort } from "../processes/ports.ts";
 import { waitFor } from "../wait.ts";
-
-/** The program; undefined where it is not installed. Debian keeps it where a user's PATH does not lead. */
-export const PGBOUNCER = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"]
-  .map((folder) => join(folder, "pgbouncer"))
-  .find((path) => existsSync(path));
 
 export interface PgBouncerOptions {
   mode: "session" | "transaction";
@@ -28,11 +24,15 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
-/** Starts a PgBouncer before a database. It takes every login, and logs in as the user of the URL. */
+/**
+ * Starts a PgBouncer before a database. It takes every login, and logs in as the user of the URL. It ends with this
+ * process.
+ */
 export async function startPgBouncer(
   databaseUrl: string,
   { mode, poolSize = 2, options = "", settings }: PgBouncerOptions,
 ): Promise<PgBouncer> {
+  const program = await needProgram("pgbouncer");
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const folder = mkdtempSync(join(tmpdir(), "postrider-pgbouncer-"));
   const listen = await freePort();
@@ -48,25 +48,31 @@ export async function startPgBouncer(
       `auth_type = any\npool_mode = ${mode}\ndefault_pool_size = ${poolSize}\n${options}\n`,
   );
   const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
-  const child = spawn(PGBOUNCER!, ["-q", ...user, file], { stdio: "ignore" });
+  const child = spawn(program, ["-q", ...user, file], { stdio: "ignore" });
   const stopped = once(child, "exit");
-  await waitFor("PgBouncer listens", async () => {
-    const socket = connect(listen, "127.0.0.1");
-    return once(socket, "connect").then(
-      () => Boolean(socket.destroy()),
-      () => false,
-    );
-  });
+  const killWithUs = () => child.kill("SIGKILL");
+  process.once("exit", killWithUs);
+  const stop = async () => {
+    process.off("exit", killWithUs);
+    child.kill("SIGKILL");
+    await stopped;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await waitFor("PgBouncer listens", async () => {
+      const socket = connect(listen, "127.0.0.1");
+      return once(socket, "connect").then(
+        () => Boolean(socket.destroy()),
+        () => false,
+      );
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const url = new URL(databaseUrl);
   url.hostname = "127.0.0.1";
   url.port = String(listen);
   url.pathname = pathname;
-  return {
-    url: url.href,
-    async stop() {
-      child.kill("SIGKILL");
-      await stopped;
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+  return { url: url.href, stop };
 }

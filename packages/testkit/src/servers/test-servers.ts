@@ -10,6 +10,7 @@ import {
   startThrowawayRedis,
   withClient,
 } from "../../../../scripts/services/index.ts";
+import { mustRun } from "../must-run.ts";
 import { waitFor } from "../wait.ts";
 import { dropTemplate, TEMPLATE } from "./database.ts";
 import { withRedis } from "./redis.ts";
@@ -33,12 +34,12 @@ interface Server {
 }
 
 /**
- * The machine's own programs; without them the servers of DATABASE_URL and REDIS_URL, or containers. They end with this
- * process, even if it is killed; on servers that were given only the test databases are removed.
+ * The machine's own programs; without them, unless all tests must run, the servers of DATABASE_URL and REDIS_URL, or
+ * containers. They end with this process, even if it is killed; on servers that were given only the test databases are removed.
  */
 export async function startTestServers(): Promise<TestServers> {
-  const hasOwn = await hasServers();
-  const { postgres, redis } = await (hasOwn ? startThrowaways() : startOthers());
+  // Throwaways are installed where they can be, or refused by name.
+  const { postgres, redis } = await (mustRun() || (await hasServers()) ? startThrowaways() : startOthers());
   const stop = async () => void (await Promise.all([postgres.stop(), redis.stop()]));
   try {
     await withClient(postgres.url, async (client) => {
@@ -52,7 +53,10 @@ export async function startTestServers(): Promise<TestServers> {
     await stop();
     throw error;
   }
-  const noOwnServers = hasOwn ? "" : "PostgreSQL 15 and Redis 7, or newer, are not both installed on this machine";
+  // They may just have been installed.
+  const noOwnServers = (await hasServers())
+    ? ""
+    : "PostgreSQL 15 and Redis 7, or newer, are not both installed on this machine";
   return { postgresUrl: postgres.url, redisUrl: redis.url, noOwnServers, stop };
 }
 

@@ -82,7 +82,7 @@ test("what is not a secret has no file", () => {
   expect(readStackSettings({ ...SECRETS, PORT_FILE: file("port", "4000") }).port).toBe(3000);
 });
 
-test("every setting is taken with the prefix too; two values are refused", () => {
+test("every setting is taken with the prefix too", () => {
   const prefixed = Object.fromEntries(Object.entries(SECRETS).map(([name, value]) => [`POSTRIDER_${name}`, value]));
   expect(readStackSettings({ ...prefixed, POSTRIDER_PORT: "4000", POSTRIDER_WORKERS: "3" })).toMatchObject({
     port: 4000,
@@ -92,9 +92,27 @@ test("every setting is taken with the prefix too; two values are refused", () =>
   const path = file("key", SECRETS.ENCRYPTION_KEY);
   const { ENCRYPTION_KEY: _unused, ...others } = SECRETS;
   expect(() => readStackSettings({ ...others, POSTRIDER_ENCRYPTION_KEY_FILE: path })).not.toThrow();
-  expect(() => readStackSettings({ ...SECRETS, PORT: "4000", POSTRIDER_PORT: "4000" })).not.toThrow();
-  expect(problemsOf(() => readStackSettings({ ...SECRETS, PORT: "4000", POSTRIDER_PORT: "4001" }))).toEqual([
-    "PORT and POSTRIDER_PORT are set: leave only one",
+});
+
+test("a setting with the prefix is used, although the plain name, or its file, is somebody else's", () => {
+  // Of the image.
+  const env = {
+    ...SECRETS,
+    HOST: "0.0.0.0",
+    POSTRIDER_HOST: "127.0.0.1",
+    POSTRIDER_API_KEYS: "a".repeat(8) + SECRETS.API_KEYS,
+  };
+  expect(readIngestSettings(env)).toMatchObject({ host: "127.0.0.1", apiKeys: [env.POSTRIDER_API_KEYS] });
+  const plain = plainEnvironment({ ...env, API_KEYS_FILE: "/none" }, STACK_VARIABLES);
+  expect(plain).toEqual({ ...SECRETS, HOST: "127.0.0.1", API_KEYS: env.POSTRIDER_API_KEYS });
+  expect(readIngestSettings({ ...env, POSTRIDER_HOST: " " }).host).toBe("0.0.0.0");
+});
+
+test("a secret and its file, both with the prefix, are refused together", () => {
+  const POSTRIDER_API_KEYS_FILE = file("keys", SECRETS.API_KEYS);
+  const env = { ...SECRETS, POSTRIDER_API_KEYS: SECRETS.API_KEYS, POSTRIDER_API_KEYS_FILE };
+  expect(problemsOf(() => readStackSettings(env))).toEqual([
+    "POSTRIDER_API_KEYS and POSTRIDER_API_KEYS_FILE are set: leave only one",
   ]);
 });
 

@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 /** The environment, like `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Each setting may also be given with this prefix, where another program's variable has the same name. */
+/**
+ * Each setting may also be given with this prefix, where another program's variable, or one that an image sets, has the
+ * same name: the prefixed one is used, whatever the plain one says.
+ */
 const PREFIX = "POSTRIDER_";
 
 /** May also be given as a file, by its path and the name with `_FILE`: Docker and Kubernetes mount secrets as files. */
@@ -25,32 +28,34 @@ export interface Variables {
   warnings: string[];
 }
 
+/** A name, and the one of its file. */
+const withFile = (form: string, name: string): string[] => (SECRETS.includes(name) ? [form, `${form}_FILE`] : [form]);
+
+/** The variables in which a setting may be given, by precedence. */
+const formsByRank = (name: string): string[][] => [withFile(PREFIX + name, name), withFile(name, name)];
+
 /** The variables in which a setting may be given. */
-export const formsOf = (name: string): string[] =>
-  [name, PREFIX + name].flatMap((form) => (SECRETS.includes(name) ? [form, `${form}_FILE`] : [form]));
+export const formsOf = (name: string): string[] => formsByRank(name).flat();
 
 /** Reads these settings from the environment, in whichever form they are given. */
 export function readVariables(env: Environment, names: readonly string[]): Variables {
   const read: Variables = { values: {}, sources: {}, problems: new Map(), warnings: [] };
   for (const name of names) {
-    const given = formsOf(name).filter((form) => env[form]?.trim());
-    const [ours, ofServices] = [
-      given.filter((form) => !isServiceAddress(env[form])),
-      given.filter((form) => isServiceAddress(env[form])),
-    ];
-    for (const form of ofServices) {
+    for (const form of formsOf(name).filter((one) => isServiceAddress(env[one]))) {
       read.warnings.push(
         `${form}=${env[form]} is ignored: Kubernetes sets it for a Service; use another form of ${name}`,
       );
     }
-    const [source] = ours;
+    const isGiven = (form: string) => Boolean(env[form]?.trim()) && !isServiceAddress(env[form]);
+    const [source, other] =
+      formsByRank(name)
+        .map((forms) => forms.filter(isGiven))
+        .find(({ length }) => length > 0) ?? [];
     if (source === undefined) continue;
-    const isClear = ours.every(
-      (form) => form === source || (!isFile(form) && !isFile(source) && env[form] === env[source]),
-    );
-    const value = isClear
-      ? valueOf(source, env[source]!)
-      : { problem: `${ours.join(" and ")} are set: leave only one` };
+    const value =
+      other === undefined
+        ? valueOf(source, env[source]!)
+        : { problem: `${source} and ${other} are set: leave only one` };
     if (typeof value !== "string") {
       read.problems.set(name, value.problem);
       continue;
