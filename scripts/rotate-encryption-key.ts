@@ -61,7 +61,10 @@ async function rotate(signal: AbortSignal): Promise<Rotation> {
       else await refuseWorkersWithoutKey(redisUrl, box.keyId);
       await refuseOtherSealingKeys(pool, box.keyId);
       console.log(`sealing everything under key ${box.keyId}, the first of ${encryptionKeys.length}`);
-      return await rotateEncryptionKey({ db: pool, box, signal, onProgress: createProgress() });
+      const rotation = await rotateEncryptionKey({ db: pool, box, signal, onProgress: createProgress() });
+      // A process may have been started meanwhile.
+      if (rotation.kind === "done") await refuseOtherSealingKeys(pool, box.keyId);
+      return rotation;
     } finally {
       await pool.end();
     }

@@ -32,7 +32,7 @@ test("a damaged secret dead-letters only the deliveries of its own subscription,
   await world.subscribe({ url: endpoint.url });
   const broken = await world.subscribe({ url: endpoint.url });
   await world.context.pool.query(
-    `update subscriptions set secrets = '[{"keyId":"x","sealed":"x","expiresAt":null}]' where id = $1`,
+    `update subscriptions set secrets = jsonb_set(secrets, '{0,sealed}', '"x"') where id = $1`,
     [broken],
   );
   await world.accept(...Array.from({ length: 10 }, () => ({})));

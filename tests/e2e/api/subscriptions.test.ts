@@ -29,7 +29,7 @@ test.concurrent("a subscription has exactly the fields and defaults of the contr
     headers: {},
     rateLimit: null,
     maxInFlight: 32,
-    timeoutMs: 8_000,
+    timeoutMs: 30_000,
     retrySchedule: ["100ms", "200ms", "400ms"],
     metadata: {},
     status: "active",

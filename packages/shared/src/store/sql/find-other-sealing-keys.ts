@@ -1,11 +1,14 @@
 import type { Queryable } from "../pool.ts";
 
-/** Each process keeps a connection, whose name ends with the key that it seals with (process/infrastructure.ts). */
+/**
+ * Each process keeps a connection, whose name ends with the key that it seals with (process/infrastructure.ts). Older code
+ * gives its connections none.
+ */
 const TEXT = `
   select distinct substring(application_name from '^postrider-[a-z]+') as process,
-    substring(application_name from ' key ([0-9a-f]{8})$') as key
+    coalesce(substring(application_name from ' key ([0-9a-f]{8})$'), 'unknown') as key
   from pg_stat_activity
-  where datname = current_database() and application_name ~ '^postrider-(ingest|worker) v[0-9]{1,6} key [0-9a-f]{8}$'
+  where datname = current_database() and application_name ~ '^postrider-(ingest|worker)( v[0-9]{1,6}( key [0-9a-f]{8})?)?$'
     and application_name not like '%' || $1
   order by 1, 2`;
 
