@@ -4,6 +4,7 @@ import { ManagedProcess } from "@postrider/testkit/processes/managed-process.ts"
 import { createTestWorld } from "@postrider/testkit/vitest.ts";
 import { waitFor } from "@postrider/testkit/wait.ts";
 import type { World } from "@postrider/testkit/world/world.ts";
+import { MIN_ID } from "@postrider/shared/core/ids/id-range.ts";
 import { recordHeartbeat, removeHeartbeat } from "@postrider/shared/runtime/fleet/roster.ts";
 import type { Queryable } from "@postrider/shared/store/pool.ts";
 import { rotateEncryptionKey } from "@postrider/shared/store/rotate-encryption-key.ts";
@@ -16,7 +17,6 @@ import type { SealedRow } from "@postrider/shared/store/sql/replace-sealed.ts";
 import { storeAnswer } from "@postrider/shared/store/sql/store-answer.ts";
 
 const [NEWER, OLDER] = [randomBytes(32), randomBytes(32)] as const;
-const NIL = "00000000-0000-0000-0000-000000000000";
 const EVERYTHING = 10_000;
 const COUNT = 450;
 
@@ -34,7 +34,7 @@ const bothKeys = () => [NEWER, OLDER];
 /** Subscriptions whose headers and two secrets are sealed under the old key, and the answer of an idempotency key. */
 async function seed(count: number): Promise<void> {
   const [id] = await world.subscribeMany(count);
-  const rows = (await listSealed(world.context.pool, NIL, EVERYTHING)).map(({ id: subscription }) => {
+  const rows = (await listSealed(world.context.pool, MIN_ID, EVERYTHING)).map(({ id: subscription }) => {
     const sealed = (secret: string) => oldBox().seal(Buffer.from(secret), secretOwner(subscription));
     return {
       id: subscription,
@@ -55,7 +55,7 @@ async function seed(count: number): Promise<void> {
   await storeAnswer(world.context.pool, { tenant: "default", key: "key", hash: randomBytes(32), answer });
 }
 
-const sealedRows = () => listSealed(world.context.pool, NIL, EVERYTHING);
+const sealedRows = () => listSealed(world.context.pool, MIN_ID, EVERYTHING);
 
 const keysOf = ({ secrets, headers }: SealedRow) =>
   [...secrets, ...Object.values(headers)].map((value) => (typeof value === "string" ? "plain" : value.keyId));

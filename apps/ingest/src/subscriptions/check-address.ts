@@ -1,8 +1,7 @@
 import type { Response } from "express";
-import { isAllowedAddress } from "@postrider/shared/core/address-rules.ts";
 import { portOf } from "@postrider/shared/core/allowed-ports.ts";
 import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
-import { isOwnPort } from "@postrider/shared/runtime/own-ports.ts";
+import { mayConnect } from "@postrider/shared/runtime/own-ports.ts";
 import type { Context } from "../context.ts";
 import { Problem } from "../http/problem.ts";
 import { requestLog } from "../http/request-id.ts";
@@ -17,17 +16,16 @@ const LOOKUP_TIMEOUT_MS = 2_000;
  * @throws Problem address_not_allowed
  */
 export async function checkAddress(
-  { resolver, settings: { addressRules, ownPorts }, log }: Pick<Context, "resolver" | "settings" | "log">,
+  { resolver, settings, log }: Pick<Context, "resolver" | "settings" | "log">,
   response: Response,
   { url, tenant }: { url: string; tenant: string },
 ): Promise<void> {
   const parsed = new URL(url);
   const port = portOf(parsed);
-  if (!addressRules.ports.has(port)) throw notAllowed(`deliveries may not use port ${port}`);
+  if (!settings.addressRules.ports.has(port)) throw notAllowed(`deliveries may not use port ${port}`);
   const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
   const addresses = await resolve(resolver, host, tenant);
-  const isUsable = (address: string) => isAllowedAddress(address, addressRules) && !isOwnPort(ownPorts, address, port);
-  if (addresses.length === 0 || addresses.some(isUsable)) return;
+  if (addresses.length === 0 || addresses.some((address) => mayConnect(settings, address, port))) return;
   requestLog(log, response).info({ tenant, host, addresses }, "refused a subscription: its address is not allowed");
   throw notAllowed("deliveries may not reach the address of its host");
 }

@@ -1,10 +1,10 @@
 import { isIP, type Socket } from "node:net";
 import { Agent, buildConnector, errors } from "undici";
-import { isAllowedAddress, type AddressRules } from "@postrider/shared/core/address-rules.ts";
+import type { AddressRules } from "@postrider/shared/core/address-rules.ts";
 import { portOf } from "@postrider/shared/core/allowed-ports.ts";
 import type { LookupResult } from "@postrider/shared/runtime/dns/lookup-result.ts";
 import type { NameResolver } from "@postrider/shared/runtime/dns/name-resolver.ts";
-import { isOwnPort } from "@postrider/shared/runtime/own-ports.ts";
+import { mayConnect } from "@postrider/shared/runtime/own-ports.ts";
 import { dialFirst } from "./dial.ts";
 import { ignoreContinue } from "./ignore-continue.ts";
 import { LookupError, NoLookupError } from "./lookup-error.ts";
@@ -74,9 +74,7 @@ export function createDeliveryAgent(
       if (result.kind !== "found") return onConnected(new LookupError(result), null);
       if (!isIP(hostname)) endPhase("dns");
       const { addresses } = result;
-      const usable = addresses.filter(
-        (address) => isAllowedAddress(address, rules) && !isOwnPort(ownPorts, address, port),
-      );
+      const usable = addresses.filter((address) => mayConnect({ addressRules: rules, ownPorts }, address, port));
       if (usable.length === 0) return onConnected(new AddressNotAllowedError(hostname, addresses), null);
       stopDialling = dialFirst(usable, port, onConnected);
     };

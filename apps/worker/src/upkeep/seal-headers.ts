@@ -1,3 +1,4 @@
+import { MIN_ID } from "@postrider/shared/core/ids/id-range.ts";
 import { now } from "@postrider/shared/runtime/clock.ts";
 import { HEARTBEAT_TIMEOUT_MS, readRoster } from "@postrider/shared/runtime/fleet/roster.ts";
 import { SEALED_HEADERS, sealsHeaders, startSealingHeaders } from "@postrider/shared/store/schema-range.ts";
@@ -8,7 +9,6 @@ import { replaceSealed } from "@postrider/shared/store/sql/replace-sealed.ts";
 import type { Context } from "../context.ts";
 
 const PAGE = 200;
-const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
 
 type Parts = Pick<Context, "pool" | "redis" | "secretBox" | "log">;
 
@@ -52,7 +52,7 @@ export function createHeaderSealing(parts: Parts, aloneForMs = HEARTBEAT_TIMEOUT
 /** @returns how many subscriptions had plain values */
 async function sealPlainHeaders({ pool, secretBox }: Parts): Promise<number> {
   let sealed = 0;
-  for (let after = BEFORE_ALL; ;) {
+  for (let after = MIN_ID; ;) {
     const rows = await findPlainHeaders(pool, after, PAGE);
     const replaced = rows.map((before) => ({
       before,

@@ -187,10 +187,11 @@ export class GroupCommit<Item, Result> {
   /** Moves the items that turned out to have a load to the other waiting ones. Nothing of their flush was written. */
   #setLoadsAside(error: unknown, entries: readonly Entry<Item, Result>[]): Entry<Item, Result>[] | undefined {
     if (!this.#options.isUnknownLoad?.(error)) return undefined;
-    const others = entries.filter(({ item }) => this.#loadOf(item) === 0);
-    if (others.length === entries.length) return undefined;
-    for (const entry of entries) if (!others.includes(entry)) this.#addLoad(entry);
-    return others;
+    const loads = entries.filter(({ item }) => this.#loadOf(item) > 0);
+    if (loads.length === 0) return undefined;
+    for (const entry of loads) this.#addLoad(entry);
+    const aside = new Set(loads);
+    return entries.filter((entry) => !aside.has(entry));
   }
 
   #loadOf(item: Item): number {

@@ -1,3 +1,4 @@
+import { MIN_ID } from "../core/ids/id-range.ts";
 import { isTimeout } from "./errors.ts";
 import type { Queryable } from "./pool.ts";
 import type { Sealed } from "./schema/subscriptions.ts";
@@ -12,7 +13,6 @@ import { replaceSealed } from "./sql/replace-sealed.ts";
 const PAGE = 200;
 /** 8 MiB. */
 const PAGE_BLOCKS = 1_024;
-const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
 
 /** What a pass has done, in subscriptions and answers of idempotency keys. */
 export interface Pass {
@@ -50,7 +50,7 @@ export async function resealPass(parts: ResealParts): Promise<Pass> {
 }
 
 async function resealSubscriptions({ db, box, sealsPlain, signal, onProgress }: ResealParts, pass: Pass) {
-  for (let after = BEFORE_ALL; !signal.aborted;) {
+  for (let after = MIN_ID; !signal.aborted;) {
     const rows = await listSealed(db, after, PAGE);
     const replaced = rows.flatMap((before) => {
       const one = new Resealing(box, sealsPlain);

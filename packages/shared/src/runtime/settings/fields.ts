@@ -1,8 +1,8 @@
 import { Resolver } from "node:dns";
 import { z } from "zod";
-import { parsePorts, type AllowedPorts } from "../../core/allowed-ports.ts";
+import { parsePorts } from "../../core/allowed-ports.ts";
 import { parseDuration } from "../../core/duration.ts";
-import { parseNetworks, type Networks } from "../../core/networks.ts";
+import { parseNetworks } from "../../core/networks.ts";
 import { weakApiKeyProblems, weakKeyProblem, weakPasswordProblem } from "./weak-secrets.ts";
 import { DEFAULT_RETRY_SCHEDULE, parseRetrySchedule, type RetrySchedule } from "../../core/delivery/retry-schedule.ts";
 
@@ -107,24 +107,19 @@ export const retrySchedule = text.optional().transform((value, issues): RetrySch
   return schedule;
 });
 
-export const networks = text.default("").transform((value, issues): Networks => {
-  const list = parseNetworks(value);
-  if ("problem" in list) {
-    issues.addIssue(list.problem);
+/** A transformation by a parser that returns what it found, or a sentence on what is wrong. */
+const parsedBy =
+  <T extends object>(parse: (value: string) => T | { problem: string }) =>
+  (value: string, issues: z.RefinementCtx): T => {
+    const parsed = parse(value);
+    if (!("problem" in parsed)) return parsed;
+    issues.addIssue(parsed.problem);
     return z.NEVER;
-  }
-  return list;
-});
+  };
 
-export const allowedPorts = (fallback: string) =>
-  text.default(fallback).transform((value, issues): AllowedPorts => {
-    const list = parsePorts(value);
-    if ("problem" in list) {
-      issues.addIssue(list.problem);
-      return z.NEVER;
-    }
-    return list;
-  });
+export const networks = text.default("").transform(parsedBy(parseNetworks));
+
+export const allowedPorts = (fallback: string) => text.default(fallback).transform(parsedBy(parsePorts));
 
 /** Addresses of DNS servers, with or without a port; undefined where the system's are used. */
 export const dnsServers = text.optional().transform((value, issues): readonly string[] | undefined => {
